@@ -1,0 +1,80 @@
+# Needs Python 3.11 or later and make; everything else is set up by the targets themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+
+# pip verifies every download against the hashes in requirements/*.txt.
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $(PYTHON) is older. Set PYTHON=python3.11 or later."; exit 2; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@echo "Installing $(2) into $(1) ..."
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+endef
+
+.PHONY: help
+help:  ## Show this list
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.stack: requirements/stack.txt pyproject.toml
+	$(call install,$(VENV),requirements/stack.txt)
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	$(call install,$(VENV),requirements/dev.txt)
+	@touch $(VENV)/.stack
+
+.venv-rq3/.dev: requirements/rq3.txt pyproject.toml
+	$(call install,.venv-rq3,requirements/rq3.txt)
+
+##@ The stack
+
+.PHONY: start-rq-mon stop-rq-mon status logs demo
+start-rq-mon: $(VENV)/.stack  ## Start everything: Redis, workers, cron, exporter, Prometheus, Grafana
+	@$(RUN)/rqmon start
+
+stop-rq-mon: $(VENV)/.stack  ## Stop everything; the data stays
+	@$(RUN)/rqmon stop
+
+status: $(VENV)/.stack  ## Say what runs, and where
+	@$(RUN)/rqmon status
+
+logs: $(VENV)/.stack  ## Show the last lines of every service's log
+	@$(RUN)/rqmon logs
+
+demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the dashboards
+	@$(RUN)/rqmon demo
+
+##@ The workshop
+
+.PHONY: dashboards check format test test-rq3 bench
+dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
+	@$(RUN)/python -m dashboards
+
+check: $(VENV)/.dev  ## Lint, types, import contracts, generated files up to date
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports
+	@$(RUN)/python -m dashboards --check
+
+format: $(VENV)/.dev  ## Format the code
+	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format .
+
+test: $(VENV)/.dev  ## Run every test that this machine can run
+	@$(RUN)/python -m pytest
+
+test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-py
+	@.venv-rq3/bin/python -m pytest tests/unit/scheduler tests/integration/scheduler
+
+bench: $(VENV)/.dev  ## Measure job_scheduler beside rq itself
+	@$(RUN)/python -m benchmarks.enqueue
+
+.PHONY: lock
+lock: $(VENV)/.dev  ## Resolve requirements/*.txt again from pyproject.toml
+	@for extra in stack dev rq3; do $(RUN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra $$extra \
+	  pyproject.toml --output-file requirements/$$extra.txt || exit 1; done

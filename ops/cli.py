@@ -1,0 +1,45 @@
+"""The `rqmon` command: finds each command where it lives."""
+
+import importlib
+from typing import Any
+
+import click
+
+from ops.entry_point import one_line_errors
+
+# name -> "module:attribute"; a module is imported only when its command is asked for.
+COMMANDS = {
+    "demo": "ops.load_test:demo",
+    "health-check": "ops.queues:health_check",
+    "logs": "ops.services:logs",
+    "purge-queue": "ops.queues:purge_queue",
+    "start": "ops.services:start",
+    "status": "ops.services:status",
+    "stop": "ops.services:stop",
+    "test-rq": "ops.load_test:test_rq",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on first use, so that a health check starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, D102 (click's signature)
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, D102
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def rqmon() -> None:
+    """Schedule RQ jobs, and see what happens to every one of them."""
+
+
+def main(args: list[str] | None = None, **extra: Any) -> None:
+    """Run the command line; bad input or an unreachable Redis is one line and exit code 2."""
+    with one_line_errors(extra.get("prog_name", "rqmon")):
+        rqmon(args=args, **extra)

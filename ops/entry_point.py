@@ -1,0 +1,40 @@
+"""What every program of the bundle does around its work: read `.env`, and say what is wrong in one line."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from dotenv import load_dotenv
+from redis.exceptions import RedisError
+
+from scheduler import SchedulerError, Settings
+from scheduler.logs import configure
+
+
+@contextlib.contextmanager
+def one_line_errors(program: str) -> Iterator[None]:
+    """Read the current folder's `.env`; turn bad input and a missing Redis into one line and exit code 2.
+
+    A variable that is set already wins over the file's.
+    """
+    load_dotenv(Path.cwd() / ".env")
+    try:
+        yield
+    except (SchedulerError, RedisError) as error:
+        print(f"{program}: {_message(error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+@contextlib.contextmanager
+def logged_process(program: str) -> Iterator[None]:
+    """As `one_line_errors`, with everything the process logs written as JSON lines."""
+    with one_line_errors(program):
+        configure(Settings.from_env().log_level)
+        yield
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, SchedulerError):
+        return str(error)
+    return f"Redis does not answer ({error}): check RQ_REDIS_URL, or run make start-rq-mon"

@@ -1,0 +1,133 @@
+"""Commands that make jobs: a load test that proves the queues work, and a demo that fills the dashboards."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rq import Queue
+
+from ops import jobs
+from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
+from scheduler.logs import CORRELATION_ID
+from scheduler.queues import shared_connection
+
+_BATCH = 500
+_KEPT_SECONDS = 3600
+
+
+@click.command("test-rq")
+@click.option(
+    "--generated_jobs",
+    "--generated-jobs",
+    type=click.IntRange(1, 1_000_000),
+    default=1000,
+    show_default=True,
+    help="How many rate-limited jobs.",
+)
+def test_rq(*, generated_jobs: int) -> None:
+    """Queue a health check on each queue, many rate-limited jobs, and a job that reports how they went.
+
+    The limit is reached on purpose: a job that meets it fails.
+    """
+    run_id = uuid4().hex[:12]
+    started = time.perf_counter()
+    for queue_name in (SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE):
+        job_scheduler(jobs.queue_health_check, queue_name=queue_name, description="Health check")
+    connection = shared_connection()
+    connection.hset(jobs.load_test_key(run_id), mapping={"succeeded": 0, "failed": 0})
+    connection.expire(jobs.load_test_key(run_id), _KEPT_SECONDS)
+    queue = Queue(SHORT_RUNNING_QUEUE, connection=connection)
+    with _progress("Queueing") as progress:
+        task = progress.add_task("", total=generated_jobs)
+        for first in range(0, generated_jobs, _BATCH):
+            batch = min(_BATCH, generated_jobs - first)
+            # Many in one transaction: 3.6 times as many a second as one by one.
+            queue.enqueue_many([_load_test_job(run_id) for _ in range(batch)])
+            progress.advance(task, batch)
+    report = job_scheduler(
+        jobs.report_load_test, function_args=(run_id, generated_jobs), description="Load test report"
+    )
+    seconds = time.perf_counter() - started
+    click.echo(f"Queued {generated_jobs + 3} jobs in {seconds:.2f} s. Report: job {report.id}.")
+    _say_where_to_watch()
+
+
+def _load_test_job(run_id: str) -> Any:
+    return Queue.prepare_data(
+        jobs.rate_limited,
+        args=(run_id,),
+        timeout=60,
+        result_ttl=_KEPT_SECONDS,
+        failure_ttl=_KEPT_SECONDS,
+        description="Rate-limited load test job",
+        meta={CORRELATION_ID: run_id},
+    )
+
+
+# kind of job -> how often, and how it is queued
+_DEMO: dict[str, tuple[int, Callable[[random.Random], object]]] = {
+    "fast": (40, lambda rng: job_scheduler(jobs.work_for, (rng.uniform(0.005, 0.2),))),
+    "slow": (
+        12,
+        lambda rng: job_scheduler(jobs.work_for, (rng.uniform(1, 4),), queue_name=LONG_RUNNING_QUEUE),
+    ),
+    "failing": (8, lambda _rng: job_scheduler(jobs.fail, max_retries=None)),
+    "retrying": (12, lambda _rng: job_scheduler(jobs.fail_once, retry_intervals=[5, 10, 20])),
+    "scheduled": (
+        12,
+        lambda rng: job_scheduler(jobs.work_for, (0.05,), time_delta=timedelta(seconds=rng.uniform(10, 60))),
+    ),
+    "rate-limited": (16, lambda _rng: job_scheduler(jobs.call_third_party, retry_backoff=2)),
+}
+
+
+@click.command()
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 3600),
+    default=120,
+    show_default=True,
+    help="How long to go on.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs.")
+def demo(*, seconds: int, seed: int) -> None:
+    """Queue a seeded mix of jobs for a while, so that every panel of the dashboards shows something."""
+    rng = random.Random(seed)  # noqa: S311 (a demo, nothing secret)
+    kinds = list(_DEMO)
+    weights = [weight for weight, _ in _DEMO.values()]
+    made = dict.fromkeys(kinds, 0)
+    _say_where_to_watch()
+    with _progress("Demo, seconds") as progress:
+        task = progress.add_task("", total=seconds)
+        for _ in range(seconds):
+            # Mostly a trickle, now and then a burst that a worker needs a while for.
+            for kind in rng.choices(kinds, weights, k=rng.choice((1, 2, 3, 4, 5, 30))):
+                _DEMO[kind][1](rng)
+                made[kind] += 1
+            progress.advance(task)
+            time.sleep(1)
+    click.echo(f"Queued {sum(made.values())} jobs: {', '.join(f'{n} {kind}' for kind, n in made.items())}.")
+
+
+def _progress(what: str) -> Progress:
+    return Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _say_where_to_watch() -> None:
+    grafana, dashboard = os.environ.get("GRAFANA_PORT", "4000"), os.environ.get("RQ_DASHBOARD_PORT", "9181")
+    click.echo(
+        f"Watch: http://127.0.0.1:{grafana} (dashboards), http://127.0.0.1:{dashboard} (jobs), make logs."
+    )

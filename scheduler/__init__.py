@@ -1,0 +1,44 @@
+"""Schedule RQ jobs: now, later, or on a cron."""
+
+from scheduler.config import Settings
+from scheduler.cron.entries import CronEntry
+from scheduler.cron.process import CronProcess
+from scheduler.errors import (
+    ConfigError,
+    CronError,
+    FunctionError,
+    QueueStateError,
+    RetryError,
+    ScheduleConflictError,
+    SchedulerError,
+    TooManyRequests,
+    UnknownQueueError,
+)
+from scheduler.job_scheduler import job_scheduler
+from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
+from scheduler.rate_limit import RateLimit
+from scheduler.retry import exponential_backoff_intervals, retry_with_backoff
+from scheduler.scheduler import DataHubScheduler, Scheduler
+
+__all__ = [
+    "LONG_RUNNING_QUEUE",
+    "SHORT_RUNNING_QUEUE",
+    "ConfigError",
+    "CronEntry",
+    "CronError",
+    "CronProcess",
+    "DataHubScheduler",
+    "FunctionError",
+    "QueueStateError",
+    "RateLimit",
+    "RetryError",
+    "ScheduleConflictError",
+    "Scheduler",
+    "SchedulerError",
+    "Settings",
+    "TooManyRequests",
+    "UnknownQueueError",
+    "exponential_backoff_intervals",
+    "job_scheduler",
+    "retry_with_backoff",
+]

@@ -1,0 +1,40 @@
+"""The errors this package raises; each class's docstring is its default message."""
+
+
+class SchedulerError(Exception):
+    """The job scheduler was asked for something it can't do."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class ConfigError(SchedulerError):
+    """A setting in the environment is invalid."""
+
+
+class FunctionError(SchedulerError):
+    """A worker can't import this function: define it at the top level of a module."""
+
+
+class RetryError(SchedulerError):
+    """Retries and backoff can't be negative."""
+
+
+class CronError(SchedulerError):
+    """The cron expression is invalid: it takes five fields, minute hour day month weekday."""
+
+
+class ScheduleConflictError(SchedulerError):
+    """cron and time_delta can't both be given: a job repeats on a cron or runs once, later."""
+
+
+class QueueStateError(SchedulerError):
+    """The queue state is unknown: use queued, failed or scheduled."""
+
+
+class UnknownQueueError(SchedulerError):
+    """There is no such queue."""
+
+
+class TooManyRequests(SchedulerError):  # noqa: N818 (the origin's name)
+    """The rate limit has been reached: try again later."""

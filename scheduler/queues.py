@@ -1,0 +1,114 @@
+"""Queue names, the process's shared connections, and emptying a queue."""
+
+import functools
+from typing import Any
+
+import redis
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.registry import BaseRegistry, FailedJobRegistry, ScheduledJobRegistry
+
+from scheduler.config import Settings
+from scheduler.errors import QueueStateError
+
+SHORT_RUNNING_QUEUE = "short-running"
+LONG_RUNNING_QUEUE = "long-running"
+
+QUEUE_STATES = ("queued", "failed", "scheduled")
+
+_TIMEOUT_SECONDS = 2.0
+
+# A batch is taken and deleted in one step, so that a purge that dies leaves nothing half done; rq's own
+# script does the whole queue in one step, and Redis answers nobody meanwhile.
+_PURGE_BATCH = 500
+_DELETE_BATCH = """
+local popped = redis.call(ARGV[1], KEYS[1], ARGV[2])
+if not popped then return 0 end
+local step = ARGV[1] == 'ZPOPMIN' and 2 or 1
+for i = 1, #popped, step do
+  local job = 'rq:job:' .. popped[i]
+  redis.call('UNLINK', job, job .. ':dependents', job .. ':dependencies', 'rq:results:' .. popped[i])
+end
+return #popped / step
+"""
+
+
+@functools.lru_cache(maxsize=16)
+def _shared_pool(url: str) -> redis.ConnectionPool:
+    return redis.ConnectionPool.from_url(
+        url,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_timeout=_TIMEOUT_SECONDS,
+        # One try: a Redis that doesn't answer is reported after one timeout, not after several.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def shared_connection(url: str | None = None) -> Redis:
+    """A client on this process's one connection pool for a Redis URL.
+
+    Closing the client gives its connection back; the pool stays, so the next call costs no new one.
+
+    Args:
+        url: By default `Settings.from_env().redis_url`.
+    """
+    return Redis(connection_pool=_shared_pool(url or Settings.from_env().redis_url))
+
+
+def worker_connection(connection: Redis) -> Redis:
+    """A client of its own for a worker, on the same server and database; closing it disconnects it.
+
+    RQ raises the socket timeout of the pool its worker is given, to wait for jobs; on the shared
+    pool that would let every other caller hang for minutes too.
+    """
+    pool = connection.connection_pool
+    kwargs: dict[str, Any] = {**pool.connection_kwargs, "socket_timeout": None, "socket_keepalive": True}
+    return Redis.from_pool(type(pool)(connection_class=pool.connection_class, **kwargs))
+
+
+def registry(queue: Queue, state: str) -> BaseRegistry:
+    """The registry that holds a queue's jobs in a state other than queued.
+
+    Raises:
+        QueueStateError: The state is neither failed nor scheduled.
+    """
+    if state == "failed":
+        return FailedJobRegistry(queue=queue)
+    if state == "scheduled":
+        return ScheduledJobRegistry(queue=queue)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+    raise QueueStateError(f"Unknown queue state {state!r}: use one of {', '.join(QUEUE_STATES)}")
+
+
+def count(queue: Queue, state: str) -> int:
+    """How many jobs of a queue are queued, failed or scheduled.
+
+    Raises:
+        QueueStateError: The state is none of these.
+    """
+    if state == "queued":
+        return queue.count
+    # cleanup=False: counting must not change what it counts.
+    return registry(queue, state).get_job_count(cleanup=False)
+
+
+def purge(queue: Queue, state: str = "queued") -> int:
+    """Delete a queue's jobs in one state.
+
+    Args:
+        queue: The queue.
+        state: One of `QUEUE_STATES`.
+
+    Returns:
+        How many jobs were deleted. Jobs that arrive meanwhile may be left.
+
+    Raises:
+        QueueStateError: The state is none of these.
+    """
+    pop, key = ("LPOP", queue.key) if state == "queued" else ("ZPOPMIN", registry(queue, state).key)
+    script = queue.connection.register_script(_DELETE_BATCH)
+    removed = 0
+    while batch := script(keys=[key], args=[pop, _PURGE_BATCH]):
+        removed += batch
+    return removed

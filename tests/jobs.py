@@ -1,0 +1,57 @@
+"""Functions that tests give to workers: a worker, unlike a test, imports them by name."""
+
+import logging
+import os
+from typing import ClassVar
+
+from rq import get_current_job
+
+from scheduler import SHORT_RUNNING_QUEUE, job_scheduler
+
+
+class Recorder:
+    """Remembers the calls made in this process."""
+
+    calls: ClassVar[list[tuple[tuple, dict]]] = []
+
+    @staticmethod
+    def record(*args, **kwargs):
+        Recorder.calls.append((args, kwargs))
+
+
+def push(key, value):
+    """Record a call in Redis, from whichever process runs the job."""
+    get_current_job().connection.rpush(key, value)
+
+
+def push_and_fail(key, value):
+    push(key, value)
+    raise ValueError("spanner in the works")
+
+
+def pid():
+    return os.getpid()
+
+
+def fail():
+    raise ValueError("spanner in the works")
+
+
+def fail_until_retried():
+    job = get_current_job()
+    if job.retries_left == job.meta["retries"]:
+        raise ValueError("spanner in the works")
+
+
+def schedule_another():
+    job_scheduler(Recorder.record, ("inner",), queue_name=SHORT_RUNNING_QUEUE)
+
+
+def log_line(secret):
+    assert secret
+    logging.getLogger(__name__).warning("inside_the_job")
+
+
+def code_under_test(name):
+    """What a team's own code looks like: it schedules a job and returns."""
+    return job_scheduler(Recorder.record, (name,))

@@ -1,0 +1,37 @@
+import pytest
+
+from scheduler import ConfigError, Settings
+from scheduler.errors import ScheduleConflictError
+
+
+def test_defaults_hold_when_nothing_is_set():
+    assert Settings.from_env({}) == Settings(redis_url="redis://localhost:6379/0", log_level="INFO")
+
+
+def test_an_empty_variable_is_unset():
+    assert Settings.from_env({"RQ_REDIS_URL": "", "RQ_LOG_LEVEL": ""}) == Settings()
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h", "rediss://:pw@h:6380/3", "unix:///run/redis.sock", "redis://:p%40ss@127.0.0.1:1/0"]
+)
+def test_redis_urls_are_taken(url):
+    assert Settings.from_env({"RQ_REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize("url", ["h:6379", "http://h", "redis://", "redis://h:port", "redis://:pw@h:99999"])
+def test_what_is_no_redis_url_is_refused_without_showing_it(url):
+    with pytest.raises(ConfigError, match="RQ_REDIS_URL is not a Redis URL") as error:
+        Settings.from_env({"RQ_REDIS_URL": url})
+    assert "pw" not in str(error.value)
+
+
+def test_log_level_names_the_levels():
+    assert Settings.from_env({"RQ_LOG_LEVEL": "debug"}).log_level == "DEBUG"
+    with pytest.raises(ConfigError, match="'LOUD': use one of DEBUG, INFO"):
+        Settings.from_env({"RQ_LOG_LEVEL": "loud"})
+
+
+def test_an_errors_docstring_is_its_message():
+    assert str(ScheduleConflictError()).startswith("cron and time_delta can't both be given")
+    assert str(ScheduleConflictError("other")) == "other"
