@@ -1,0 +1,188 @@
+"""Panel constructors: grafanalib's classes with this project's look and no choice left open.
+
+Each takes a title, what the panel means and what to do when it looks wrong, and its queries as
+{legend: PromQL}. Panels say only how large they are; `render` places them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from grafanalib import core
+
+from dashboards import theme
+from dashboards.variables import DATASOURCE
+
+REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+Queries = Mapping[str, str]
+
+
+def _frame(
+    title: str, description: str, queries: Queries, *, width: int, height: int, instant: bool = False
+) -> dict[str, Any]:
+    """What every panel has; instant queries ask only for the latest value."""
+    return {
+        "title": title,
+        "description": description,
+        "dataSource": DATASOURCE,
+        "gridPos": core.GridPos(h=height, w=width, x=0, y=0),
+        "targets": [
+            core.Target(expr=expr, legendFormat=legend, refId=ref_id, instant=instant, datasource=DATASOURCE)
+            for ref_id, (legend, expr) in zip(REF_IDS, queries.items(), strict=False)
+        ],
+    }
+
+
+def row(title: str) -> core.RowPanel:
+    """A heading over the panels that follow."""
+    return core.RowPanel(title=title)
+
+
+def stat(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str,
+    thresholds: list[dict[str, Any]],
+    mappings: list[dict[str, Any]] | None = None,
+    decimals: int | None = None,
+) -> core.Stat:
+    """The latest value in large, coloured by its thresholds, over a line of its history."""
+    return core.Stat(
+        **_frame(title, description, queries, width=4, height=4),
+        format=unit,
+        thresholds=thresholds,
+        mappings=mappings or [],
+        decimals=decimals,
+        reduceCalc="lastNotNull",
+        noValue="No data",
+        color={"mode": "thresholds"},
+    )
+
+
+def gauge(
+    title: str, description: str, queries: Queries, *, thresholds: list[dict[str, Any]]
+) -> core.GaugePanel:
+    """A share of a whole, from 0 to 100%."""
+    return core.GaugePanel(
+        **_frame(title, description, queries, width=4, height=4, instant=True),
+        format="percentunit",
+        thresholds=thresholds,
+        calc="lastNotNull",
+        min=0,
+        max=1,
+        decimals=0,
+        extraJson={"fieldConfig": {"defaults": {"noValue": "No data"}}},
+    )
+
+
+def shares(
+    title: str, description: str, queries: Queries, *, colors: dict[str, str] | None = None
+) -> core.BarGauge:
+    """A bar for each part of a whole, from 0 to 100%."""
+    return core.BarGauge(
+        **_frame(title, description, queries, width=8, height=8, instant=True),
+        format="percentunit",
+        thresholds=theme.steps(theme.INFO),
+        calc="lastNotNull",
+        min=0,
+        max=1,
+        decimals=1,
+        displayMode="gradient",
+        extraJson={
+            "fieldConfig": {
+                "defaults": {"noValue": "No data"},
+                "overrides": theme.color_overrides(colors or {}),
+            }
+        },
+    )
+
+
+def timeseries(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str,
+    width: int,
+    stacked: bool = False,
+    maximum: int | None = None,
+    colors: dict[str, str] | None = None,
+) -> core.TimeSeries:
+    """History: lines from zero, or areas on top of each other when the parts make a whole."""
+    return core.TimeSeries(
+        **_frame(title, description, queries, width=width, height=8),
+        unit=unit,
+        valueMin=0,
+        valueMax=maximum,
+        lineWidth=0 if stacked else 2,  # a line would draw parts that are 0 on top of the others
+        fillOpacity=70 if stacked else 8,
+        stacking={"group": "A", "mode": "normal" if stacked else "none"},
+        showPoints="never",
+        legendDisplayMode="list" if stacked else "table",
+        legendCalcs=[] if stacked else ["lastNotNull", "max"],
+        tooltipMode="multi",
+        tooltipSort="desc",
+        overrides=theme.color_overrides(colors or {}),
+    )
+
+
+def state_timeline(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    mappings: list[dict[str, Any]],
+    height: int,
+) -> core.StateTimeline:
+    """A band for each series, whose colour and text say what state a number stands for."""
+    return core.StateTimeline(
+        **_frame(title, description, queries, width=24, height=height),
+        mappings=mappings,
+        fillOpacity=80,
+        showValue="never",
+        extraJson={"fieldConfig": {"defaults": {"unit": "short"}}},
+    )
+
+
+def table(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    labels: dict[str, str],
+    width: int,
+    overrides: list[dict[str, Any]],
+) -> core.Table:
+    """A row for each combination of labels, a column for each query (named by its legend).
+
+    Args:
+        title: Above the table.
+        description: What it means and what to do.
+        queries: {column: PromQL}; all of them keep the same labels.
+        labels: {label: column title} in the order to show them.
+        width: Of 24 columns.
+        overrides: Units and colours of single columns, by their titles.
+    """
+    frame = _frame(title, description, queries, width=width, height=8, instant=True)
+    for target in frame["targets"]:
+        target.format = "table"
+    columns = labels | {f"Value #{target.refId}": target.legendFormat for target in frame["targets"]}
+    return core.Table(
+        **frame,
+        unit=theme.COUNT,
+        thresholds=theme.steps(theme.NEUTRAL),
+        overrides=overrides,
+        transformations=[
+            {"id": "merge", "options": {}},
+            {
+                "id": "organize",
+                "options": {
+                    "excludeByName": {"Time": True},
+                    "includeByName": {},
+                    "indexByName": {column: index for index, column in enumerate(columns)},
+                    "renameByName": columns,
+                },
+            },
+        ],
+    )

@@ -1,0 +1,221 @@
+"""The "RQ Dashboard": is everything fine, what is in the queues, who works on it, and how fast."""
+
+from grafanalib import core
+
+from dashboards import panels, theme, variables
+from dashboards.catalog import (
+    JOB_STATUSES,
+    RQ_REQUEST_PROCESSING_SECONDS,
+    RQ_WORKERS,
+    RQ_WORKERS_FAILED_TOTAL,
+    RQ_WORKERS_SUCCESS_TOTAL,
+    UP,
+)
+from dashboards.queries import jobs, or_zero, rate, select, share
+from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
+from dashboards.worker_panels import throughput, workers
+
+DAY_SECONDS = 86_400
+# The window of single numbers about "now": one slow job must not make them jump.
+RECENT = "5m"
+UP_OR_DOWN = theme.text_for_values({0: ("Down", CRITICAL), 1: ("Up", OK)})
+
+COLLECTION_SECONDS = (
+    f"{rate(RQ_REQUEST_PROCESSING_SECONDS, '_sum')} / {rate(RQ_REQUEST_PROCESSING_SECONDS, '_count')}"
+)
+
+
+def rq_dashboard() -> core.Dashboard:
+    """All sections, from the question asked first to the detail needed last."""
+    return core.Dashboard(
+        title="RQ Dashboard",
+        uid="rq-dashboard",
+        description="Jobs, queues and workers of RQ, as Redis holds them and rq-exporter reads them.",
+        tags=["rq"],
+        time=core.Time("now-30m", "now"),
+        refresh="10s",
+        timezone="browser",
+        graphTooltip=core.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
+        templating=core.Templating([variables.datasource(), variables.queue()]),
+        panels=[*health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
+    )
+
+
+def health() -> list[core.Panel]:
+    """Is everything fine? All green means yes."""
+    failed = or_zero(rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT))
+    ended = f"({or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT))}) + ({failed})"
+    busy_samples = f"sum(count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
+    all_samples = f"sum(count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
+    clears_in_seconds = f"clamp_max(({jobs(status='queued')} > 0) / ({ended}), {DAY_SECONDS})"
+    return [
+        panels.row("Is everything fine?"),
+        panels.stat(
+            "Exporter",
+            "Whether Prometheus can read the exporter. While it is down every other panel is blind: see "
+            "whether it runs and reaches Redis.",
+            {"Exporter": f"max({select(UP)})"},
+            unit="short",
+            thresholds=steps(CRITICAL, (1, OK)),
+            mappings=UP_OR_DOWN,
+        ),
+        panels.stat(
+            "Workers",
+            "Workers that listen to the chosen queues. None: nothing runs; start some. One that was killed "
+            "still counts until its key in Redis ends, up to 8 minutes later.",
+            {"Workers": or_zero(f"count({select(RQ_WORKERS)})")},
+            unit=theme.COUNT,
+            thresholds=steps(CRITICAL, (1, OK)),
+        ),
+        panels.gauge(
+            "Busy workers",
+            "How much of the last 5 minutes the workers spent in jobs. Near 100% while jobs queue: add "
+            "workers, or find out what the slow jobs wait for.",
+            {"Busy": or_zero(f"{busy_samples} / {all_samples}")},
+            thresholds=steps(OK, (0.8, WARNING), (0.95, CRITICAL)),
+        ),
+        panels.stat(
+            "Queue clears in",
+            "Queued jobs divided by the pace of the last 5 minutes. Rising: work arrives faster than it is "
+            "done; add workers. A standstill shows as 'Over a day': see Workers.",
+            {"Clears in": or_zero(clears_in_seconds)},
+            unit="s",
+            thresholds=steps(OK, (60, WARNING), (300, CRITICAL)),
+            mappings=theme.text_for_values({DAY_SECONDS: ("Over a day", CRITICAL)}),
+        ),
+        panels.stat(
+            "Failing",
+            "The share of failed jobs among those that ended in the last 5 minutes. Above zero: read the "
+            "exceptions in rq-dashboard's failed registry before requeueing.",
+            {"Failing": or_zero(f"({failed}) / ({ended} > 0)")},
+            unit="percentunit",
+            decimals=1,
+            thresholds=steps(OK, (0.01, WARNING), (0.05, CRITICAL)),
+        ),
+        panels.stat(
+            "Collection time",
+            "How long the exporter takes to read Redis for a scrape. It grows with queues and workers. Near "
+            "the scrape interval, 5 s, samples get lost: is Redis slow or far away?",
+            {"Collection time": COLLECTION_SECONDS},
+            unit="s",
+            thresholds=steps(OK, (0.5, WARNING), (2, CRITICAL)),
+        ),
+    ]
+
+
+def jobs_now() -> list[core.Panel]:
+    """How many jobs are in each status, in all and in each queue."""
+    advice = {
+        "queued": "Growing without end: too few workers, or none for this queue.",
+        "started": "More than there are busy workers: some died, and their jobs are not yet failed.",
+        "scheduled": "Past their time and still here: no worker runs RQ's scheduler (--with-scheduler).",
+        "deferred": "They stay if one of those fails: requeue or delete it.",
+        "finished": "Not a total: it falls as results expire. Rates are in Jobs ended, below.",
+        "failed": "Read why in rq-dashboard, then requeue or delete them.",
+    }
+    thresholds = {
+        "queued": steps(INFO, (100, WARNING), (1000, CRITICAL)),
+        "finished": steps(OK),
+        "failed": steps(OK, (1, WARNING), (100, CRITICAL)),
+    }
+    return [
+        panels.row("Jobs now"),
+        *(
+            panels.stat(
+                status.capitalize(),
+                f"{meaning} {advice[status]}",
+                {status.capitalize(): or_zero(jobs(status=status))},
+                unit=theme.COUNT,
+                thresholds=thresholds.get(status, steps(INFO)),
+            )
+            for status, meaning in JOB_STATUSES.items()
+        ),
+        panels.table(
+            "Jobs in each queue",
+            "Every queue with its jobs by status, now. Many queued and none started: no worker listens to "
+            "that queue.",
+            {status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
+            labels={"queue": "Queue"},
+            width=12,
+            overrides=[
+                theme.column_thresholds(
+                    "Queued", steps(NEUTRAL, (1, INFO), (100, WARNING), (1000, CRITICAL))
+                ),
+                theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
+            ],
+        ),
+        panels.timeseries(
+            "Backlog by queue",
+            "Jobs waiting in each queue. A line that only rises needs more workers on that queue; one that "
+            "stays up and level has none.",
+            {"{{queue}}": jobs("queue", status="queued")},
+            unit="short",
+            width=12,
+        ),
+    ]
+
+
+def breakdowns() -> list[core.Panel]:
+    """Number and share of jobs by status, by queue, and by both."""
+    cuts = {
+        "status": ("status", "{{status}}", theme.STATUS_COLORS),
+        "queue": ("queue", "{{queue}}", {}),
+        "queue and status": ("queue, status", "{{queue}}: {{status}}", {}),
+    }
+    result = [panels.row("Jobs by status and by queue")]
+    for name, (labels, legend, colors) in cuts.items():
+        result += [
+            panels.timeseries(
+                f"Jobs by {name}",
+                f"Jobs in Redis by {name}; finished and failed ones stay until their TTL ends. Look at the "
+                "part that grows while the others do not.",
+                {legend: jobs(labels)},
+                unit="short",
+                width=8,
+                stacked=True,
+                colors=colors,
+            ),
+            panels.timeseries(
+                f"Share of jobs by {name}",
+                f"The mix of the jobs in Redis by {name}. More and more queued: too few workers. More and "
+                "more failed: nobody deals with the failures.",
+                {legend: share(labels)},
+                unit="percentunit",
+                width=8,
+                stacked=True,
+                maximum=1,
+                colors=colors,
+            ),
+            panels.shares(
+                f"Share now by {name}",
+                f"The largest parts, up to eight, of the jobs in Redis by {name}, now. Choose a queue above "
+                "to see it alone.",
+                {legend: f"topk(8, {share(labels)})"},
+                colors=colors,
+            ),
+        ]
+    return result
+
+
+def exporter() -> list[core.Panel]:
+    """Whether the numbers above can be trusted."""
+    return [
+        panels.row("Exporter"),
+        panels.state_timeline(
+            "Exporter availability",
+            "Whether each scrape of the exporter succeeded. While it is down nothing above is known; see "
+            "the exporter's log.",
+            {"{{instance}}": f"max by (instance) ({select(UP)})"},
+            mappings=UP_OR_DOWN,
+            height=4,
+        ),
+        panels.timeseries(
+            "Collection time history",
+            "The average time to read Redis for one scrape. Rising with the same queues and workers: Redis "
+            "is slow or far away.",
+            {"Collection time": COLLECTION_SECONDS},
+            unit="s",
+            width=24,
+            colors={"Collection time": INFO},
+        ),
+    ]

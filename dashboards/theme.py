@@ -1,0 +1,58 @@
+"""Colours, thresholds and value mappings: what a value looks like, the same on every dashboard."""
+
+from typing import Any
+
+OK, WARNING, CRITICAL, NEUTRAL, INFO = "green", "orange", "red", "text", "blue"
+
+STATUS_COLORS = {
+    "queued": "blue",
+    "started": "light-blue",
+    "scheduled": "purple",
+    "deferred": "yellow",
+    "finished": "green",
+    "failed": "red",
+}
+STATE_COLORS = {"busy": "blue", "idle": "green", "started": "yellow", "suspended": "orange"}
+COUNT = "locale"  # every digit, with separators
+JOBS_PER_SECOND = "jobs/s"  # Grafana appends a unit it does not know to the number
+
+
+def steps(base: str, *above: tuple[float, str]) -> list[dict[str, Any]]:
+    """Threshold steps: `base` from zero, then each colour from its value on, in rising order."""
+    return [{"color": base, "value": 0}, *({"color": color, "value": value} for value, color in above)]
+
+
+def text_for_values(texts: dict[int, tuple[str, str]]) -> list[dict[str, Any]]:
+    """A value mapping that shows each number as a (text, colour)."""
+    options = {
+        str(value): {"color": color, "index": index, "text": text}
+        for index, (value, (text, color)) in enumerate(texts.items())
+    }
+    return [{"options": options, "type": "value"}]
+
+
+def color_overrides(colors: dict[str, str]) -> list[dict[str, Any]]:
+    """Overrides that give each series, by its legend name, a fixed colour."""
+    return [
+        {
+            "matcher": {"id": "byName", "options": name},
+            "properties": [{"id": "color", "value": {"fixedColor": color, "mode": "fixed"}}],
+        }
+        for name, color in colors.items()
+    ]
+
+
+def column_unit(column: str, unit: str) -> dict[str, Any]:
+    """An override that gives one column of a table its own unit."""
+    return {"matcher": {"id": "byName", "options": column}, "properties": [{"id": "unit", "value": unit}]}
+
+
+def column_thresholds(column: str, thresholds: list[dict[str, Any]]) -> dict[str, Any]:
+    """An override that colours the text of one column of a table by its value."""
+    return {
+        "matcher": {"id": "byName", "options": column},
+        "properties": [
+            {"id": "custom.cellOptions", "value": {"type": "color-text"}},
+            {"id": "thresholds", "value": {"mode": "absolute", "steps": thresholds}},
+        ],
+    }

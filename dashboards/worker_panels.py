@@ -1,0 +1,104 @@
+"""The RQ Dashboard's sections about workers: how fast they get work done, and what each of them does."""
+
+from grafanalib import core
+
+from dashboards import panels, theme
+from dashboards.catalog import (
+    RQ_WORKERS,
+    RQ_WORKERS_FAILED_TOTAL,
+    RQ_WORKERS_SUCCESS_TOTAL,
+    RQ_WORKERS_WORKING_TIME_TOTAL,
+)
+from dashboards.queries import RATE_INTERVAL, or_zero, rate, select
+from dashboards.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, steps
+
+
+def throughput() -> list[core.Panel]:
+    """How fast work is done, and by how many."""
+    counts = {state: f"count({select(RQ_WORKERS, state=state)})" for state in STATE_COLORS}
+    colors = {state.capitalize(): color for state, color in STATE_COLORS.items()}
+    return [
+        panels.row("Throughput and capacity"),
+        panels.timeseries(
+            "Jobs ended",
+            "Jobs that succeeded and failed a second, by the workers' own counters. These end with their "
+            "worker, so short-lived (burst) workers may be missing here.",
+            {
+                "Succeeded": or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL)),
+                "Failed": or_zero(rate(RQ_WORKERS_FAILED_TOTAL)),
+            },
+            unit=theme.JOBS_PER_SECOND,
+            width=8,
+            stacked=True,
+            colors={"Succeeded": OK, "Failed": CRITICAL},
+        ),
+        panels.timeseries(
+            "Workers by state",
+            "How many workers are busy, idle, just started or suspended. Suspended ones take no job until "
+            "somebody runs `rq resume`.",
+            {state.capitalize(): or_zero(count) for state, count in counts.items()},
+            unit="short",
+            width=8,
+            stacked=True,
+            colors=colors,
+        ),
+        panels.timeseries(
+            "Capacity",
+            "The busy and the idle share of the workers. Nothing idle for long: jobs wait; add workers. "
+            "Much idle while jobs queue: the workers listen to other queues.",
+            {
+                state.capitalize(): or_zero(f"{counts[state]} / count({select(RQ_WORKERS)})")
+                for state in ("busy", "idle")
+            },
+            unit="percentunit",
+            width=8,
+            stacked=True,
+            maximum=1,
+            colors=colors,
+        ),
+    ]
+
+
+def workers() -> list[core.Panel]:
+    """What each worker does."""
+    working = f"sum by (queues) (rate({select(RQ_WORKERS_WORKING_TIME_TOTAL)}[{RATE_INTERVAL}]))"
+    codes = {"idle": 0, "busy": 1, "suspended": 2, "started": 3}
+    states = " or ".join(f"{code} * {select(RQ_WORKERS, state=state)}" for state, code in codes.items())
+    per_worker = {
+        "Succeeded": RQ_WORKERS_SUCCESS_TOTAL,
+        "Failed": RQ_WORKERS_FAILED_TOTAL,
+        "Working time": RQ_WORKERS_WORKING_TIME_TOTAL,
+    }
+    return [
+        panels.row("Workers"),
+        panels.state_timeline(
+            "Worker states",
+            "What each worker was doing. Always busy: overloaded, or stuck in one job. Always idle: no work "
+            "on its queues. Many short bands: workers restart; read their logs.",
+            {"{{name}}": f"max by (name) ({states})"},
+            mappings=theme.text_for_values(
+                {code: (state.capitalize(), STATE_COLORS[state]) for state, code in codes.items()}
+            ),
+            height=7,
+        ),
+        panels.table(
+            "Worker totals",
+            "What each living worker has done since it started. One that fails much more than others on the "
+            "same queues has a bad machine or old code.",
+            {column: f"sum by (name, queues) ({select(metric)})" for column, metric in per_worker.items()},
+            labels={"name": "Worker", "queues": "Queues"},
+            width=12,
+            overrides=[
+                theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
+                theme.column_unit("Working time", "s"),
+            ],
+        ),
+        panels.timeseries(
+            "Working time",
+            "How many workers the work kept busy: seconds of work a second, by the workers' queues. It is "
+            "counted when a job ends, so a long job is a peak at its end.",
+            {"{{queues}}": working},
+            unit="short",
+            width=12,
+        ),
+    ]

@@ -1,0 +1,202 @@
+"""The committed dashboards are current, complete, and what Grafana's own model reads."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from redis import Redis
+from rq import Queue, Worker
+from rq_exporter.collector import RQCollector
+
+from dashboards.__main__ import DIRECTORY
+from dashboards.catalog import METRICS
+
+GRAFANA = DIRECTORY.parent
+FILES = sorted(DIRECTORY.glob("*.json"))
+PANEL_TYPES = {"bargauge", "gauge", "row", "stat", "state-timeline", "table", "timeseries"}
+# What Grafana 13.2.2 has and the SDK leaves out: its releases model Grafana 10.1 (the one that a resolver
+# takes for the newest) to 11.6 (which knows all but the gauge's own options).
+_BARS = ("maxVizHeight", "minVizHeight", "minVizWidth", "sizing")
+_GAUGE = ("barShape", "barWidthFactor", "effects", "endpointMarker", "segmentCount", "segmentSpacing")
+NEWER_THAN_SDK = {
+    *("annotations.list.builtIn", "preload"),
+    "panels[timeseries].fieldConfig.defaults.custom.axisBorderShow",
+    *(f"panels[bargauge].options.{key}" for key in ("legend", "namePlacement", *_BARS)),
+    *(f"panels[gauge].options.{key}" for key in ("shape", "sparkline", "textMode", *_BARS, *_GAUGE)),
+    *(f"panels[stat].options.{key}" for key in ("percentChangeColorMode", "showPercentChange", "wideLayout")),
+    "panels[state-timeline].options.perPage",
+}
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def model(request: pytest.FixtureRequest) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(request.param.read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture
+def panels(model: dict[str, Any]) -> list[dict[str, Any]]:
+    return [panel for panel in model["panels"] if panel["type"] != "row"]
+
+
+def test_there_are_dashboards() -> None:
+    assert [path.name for path in FILES] == ["rq-dashboard.json"]
+
+
+def test_the_committed_files_are_current() -> None:
+    check = subprocess.run(
+        [sys.executable, "-m", "dashboards", "--check"],
+        cwd=DIRECTORY.parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (check.returncode, check.stderr) == (0, "")
+
+
+def test_the_dashboard_opens_as_agreed(model: dict[str, Any]) -> None:
+    assert (model["uid"], model["title"]) == ("rq-dashboard", "RQ Dashboard")
+    assert (model["refresh"], model["time"], model["timezone"], model["graphTooltip"]) == (
+        "10s",
+        {"from": "now-30m", "to": "now"},
+        "browser",
+        1,
+    )
+    assert [variable["name"] for variable in model["templating"]["list"]] == ["datasource", "queue"]
+
+
+def test_grafanas_model_reads_it_and_loses_nothing(model: dict[str, Any]) -> None:
+    register_default_plugins()
+    back = json.loads(JSONEncoder().encode(Dashboard.from_json(model)))
+    assert set(_lost(model, back)) <= NEWER_THAN_SDK
+
+
+def _lost(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
+    """Dotted paths of what `theirs` lacks or has otherwise; `[type]` is a panel's type, not an index."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key, value in ours.items():
+            inner = f"{path}.{key}".lstrip(".")
+            if key in theirs:
+                yield from _lost(value, theirs[key], inner)
+            else:
+                yield inner
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for mine, other in zip(ours, theirs, strict=True):
+            yield from _lost(mine, other, f"{path}[{mine['type']}]" if path == "panels" else path)
+    elif ours != theirs:
+        yield f"{path}: {ours!r} became {theirs!r}"
+
+
+def test_every_panel_says_what_it_shows_and_what_to_do(panels: list[dict[str, Any]]) -> None:
+    for panel in panels:
+        assert panel["title"], panel
+        assert len(panel["description"]) > 40, panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, panel["title"]
+        assert panel["targets"], panel["title"]
+
+
+def test_every_query_asks_the_chosen_data_source_and_has_a_legend(panels: list[dict[str, Any]]) -> None:
+    for panel in panels:
+        ref_ids = [target["refId"] for target in panel["targets"]]
+        assert len(set(ref_ids)) == len(ref_ids), panel["title"]
+        for target in panel["targets"]:
+            assert target["datasource"] == panel["datasource"], panel["title"]
+            assert target["expr"], panel["title"]
+            assert target["legendFormat"], panel["title"]
+
+
+def test_rates_follow_the_step_except_in_single_numbers_about_now(panels: list[dict[str, Any]]) -> None:
+    windows = {
+        (panel["type"], window)
+        for panel in panels
+        for target in panel["targets"]
+        for window in re.findall(r"\[([^\]]+)\]", target["expr"])
+    }
+    assert windows == {
+        ("stat", "$__rate_interval"),
+        ("timeseries", "$__rate_interval"),
+        ("stat", "5m"),
+        ("gauge", "5m"),
+    }
+
+
+def test_queries_name_only_metrics_of_the_catalog(panels: list[dict[str, Any]]) -> None:
+    known = {sample for metric in METRICS for sample in metric.samples}
+    used = set()
+    for panel in panels:
+        for target in panel["targets"]:
+            bare = re.sub(r'"[^"]*"', '""', target["expr"])
+            used |= set(re.findall(r"\b((?:rq_\w+|up)\b)(?!\s*=)", bare))
+    assert used == known
+
+
+def test_panels_fit_the_grid_and_do_not_overlap(model: dict[str, Any]) -> None:
+    places = [(panel["title"], panel["gridPos"]) for panel in model["panels"]]
+    for title, place in places:
+        assert place["x"] >= 0, title
+        assert place["x"] + place["w"] <= 24, title
+    for (one, a), (other, b) in combinations(places, 2):
+        apart_x = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+        apart_y = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+        assert apart_x or apart_y, f"{one} covers {other}"
+
+
+def test_ids_are_unique_and_no_panel_is_of_a_kind_grafana_dropped(model: dict[str, Any]) -> None:
+    ids = [panel["id"] for panel in model["panels"]]
+    assert len(set(ids)) == len(ids)
+    assert {panel["type"] for panel in model["panels"]} <= PANEL_TYPES
+
+
+def test_nothing_is_null(model: dict[str, Any]) -> None:
+    assert "null" not in re.sub(r'"(?:[^"\\]|\\.)*"', '""', json.dumps(model))
+
+
+def test_the_catalog_is_what_the_exporter_really_serves(redis_connection: Redis) -> None:
+    queue = Queue("short", connection=redis_connection)
+    queue.enqueue(os.getcwd)
+    Worker([queue], connection=redis_connection).register_birth()
+    served = {}
+    collector = RQCollector(redis_connection)
+    for family in [*collector.collect(), *collector.summary.collect()]:
+        suffix = "_total" if family.type == "counter" else ""
+        samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+        served[family.name + suffix] = (
+            family.type,
+            {label for sample in samples for label in sample.labels},
+            {sample.name for sample in samples},
+        )
+    catalog = {m.name: (m.type, set(m.labels), set(m.samples)) for m in METRICS if m.source == "rq-exporter"}
+    assert catalog == served
+
+
+def _provisioning(path: str) -> Any:
+    return yaml.safe_load((GRAFANA / "provisioning" / path).read_text(encoding="utf-8"))
+
+
+def test_the_data_source_is_the_one_the_dashboards_choose_by_default(model: dict[str, Any]) -> None:
+    [source] = _provisioning("datasources/prometheus.yml")["datasources"]
+    assert (source["uid"], source["url"], source["isDefault"], source["editable"]) == (
+        "prometheus",
+        "$PROMETHEUS_URL",
+        True,
+        False,
+    )
+    assert model["templating"]["list"][0]["current"]["value"] == source["uid"]
+    assert source["jsonData"]["timeInterval"] == "5s"
+
+
+def test_grafana_loads_the_dashboards_read_only_from_where_the_stack_says() -> None:
+    [provider] = _provisioning("dashboards/rq.yml")["providers"]
+    assert (provider["folder"], provider["options"]["path"]) == ("RQ", "$GF_RQ_DASHBOARDS_PATH")
+    assert (provider["allowUiUpdates"], provider["disableDeletion"]) == (False, True)

@@ -1,0 +1,119 @@
+"""The normaliser: where panels go, what their ids are, and that nothing of grafanalib's old forms is left."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grafanalib import core
+
+from dashboards import panels, theme
+from dashboards.__main__ import generate, main
+from dashboards.render import render
+
+
+def rendered(*items: core.Panel) -> list[dict[str, Any]]:
+    return json.loads(render(core.Dashboard(title="Test", uid="test", panels=list(items))))["panels"]
+
+
+def stat(title: str) -> core.Stat:
+    return panels.stat(
+        title, "Means.", {"A": "up"}, unit="short", thresholds=theme.steps("red", (1, "green"))
+    )
+
+
+def test_panels_flow_from_left_to_right_and_under_the_tallest_of_a_line() -> None:
+    wide = panels.timeseries("Wide", "Means.", {"A": "up"}, unit="s", width=18)
+    found = rendered(panels.row("Row"), stat("One"), wide, stat("Two"))
+    assert [tuple(panel["gridPos"][key] for key in "xywh") for panel in found] == [
+        (0, 0, 24, 1),
+        (0, 1, 4, 4),
+        (4, 1, 18, 8),
+        (0, 9, 4, 4),
+    ]
+
+
+def test_an_id_stays_when_panels_move() -> None:
+    before = {panel["title"]: panel["id"] for panel in rendered(stat("One"), stat("Two"))}
+    after = {panel["title"]: panel["id"] for panel in rendered(stat("Zero"), stat("Two"), stat("One"))}
+    assert before.items() <= after.items()
+
+
+def test_two_panels_with_one_id_are_refused() -> None:
+    with pytest.raises(ValueError, match="'Same' and 'Same' get the same id"):
+        rendered(stat("Same"), stat("Same"))
+
+
+def test_a_stat_keeps_its_thresholds_which_grafanalib_writes_as_text() -> None:
+    [panel] = rendered(stat("One"))
+    assert panel["fieldConfig"]["defaults"]["thresholds"] == {
+        "mode": "absolute",
+        "steps": [{"color": "red", "value": 0}, {"color": "green", "value": 1}],
+    }
+
+
+def test_a_gauge_reduces_by_its_options_as_grafana_reads_them() -> None:
+    [panel] = rendered(panels.gauge("Busy", "Means.", {"A": "up"}, thresholds=theme.steps("green")))
+    assert panel["options"]["reduceOptions"] == {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    assert panel["fieldConfig"]["defaults"]["max"] == 1
+    assert "calcs" not in panel["fieldConfig"]["defaults"]
+
+
+def test_a_bar_gauge_has_field_config_instead_of_field_options() -> None:
+    [panel] = rendered(panels.shares("Shares", "Means.", {"A": "up"}, colors={"A": "blue"}))
+    assert "fieldOptions" not in panel["options"]
+    assert panel["fieldConfig"]["defaults"]["unit"] == "percentunit"
+    assert panel["fieldConfig"]["overrides"][0]["matcher"] == {"id": "byName", "options": "A"}
+
+
+def test_a_tables_columns_are_named_after_its_queries() -> None:
+    [panel] = rendered(
+        panels.table(
+            "Table", "Means.", {"Up": "up", "Down": "1 - up"}, labels={"job": "Job"}, width=12, overrides=[]
+        )
+    )
+    organize = panel["transformations"][1]["options"]
+    assert organize["renameByName"] == {"job": "Job", "Value #A": "Up", "Value #B": "Down"}
+    assert organize["indexByName"] == {"job": 0, "Value #A": 1, "Value #B": 2}
+    assert [(t["format"], t["instant"], t["range"]) for t in panel["targets"]] == [("table", True, False)] * 2
+
+
+def test_writing_twice_gives_the_same_bytes_and_no_drift(tmp_path: Path) -> None:
+    main([], directory=tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    main([], directory=tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+    assert first["rq-dashboard.json"].endswith(b"}\n")
+    main(["--check"], directory=tmp_path)
+
+
+def _edit(path: Path) -> None:
+    path.write_text(path.read_text(encoding="utf-8").replace("Is everything fine?", "Fine"), encoding="utf-8")
+
+
+def _add(path: Path) -> None:
+    path.with_name("other.json").write_text("{}", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "reason"),
+    [
+        (_edit, "rq-dashboard.json", "differs from what its source generates"),
+        (Path.unlink, "rq-dashboard.json", "missing"),
+        (_add, "other.json", "nothing generates it"),
+    ],
+)
+def test_the_check_names_each_drifted_file(tmp_path: Path, change: Any, name: str, reason: str) -> None:
+    main([], directory=tmp_path)
+    change(tmp_path / "rq-dashboard.json")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(SystemExit) as stopped:
+        main(["--check"], directory=tmp_path)
+    assert stopped.value.code == f"{tmp_path / name}: " + str(stopped.value.code).split(": ", 1)[1]
+    assert reason in str(stopped.value.code)
+    assert str(stopped.value.code).endswith("Run make dashboards.")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, "--check wrote something"
+
+
+def test_generating_is_a_function_of_the_source_alone() -> None:
+    assert generate() == generate()
