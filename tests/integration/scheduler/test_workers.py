@@ -11,15 +11,9 @@ import pytest
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from tests.jobs import log_line, pid
+from tests.servers import wait_for
 
 ROOT = Path(__file__).parents[3]
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 @pytest.fixture
