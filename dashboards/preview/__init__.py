@@ -1,0 +1,1 @@
+"""Serves the generated Grafana dashboards without Grafana, drawn from Prometheus's HTTP API."""

@@ -1,0 +1,66 @@
+"""`python -m dashboards.preview`: serves the dashboards' preview, or says in one line why it can't."""
+
+import argparse
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from dashboards.preview.library import load_dashboards
+from dashboards.preview.server import HOST, serve
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"preview: {message}\n")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
+    return int(text)
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL; give one such as http://127.0.0.1:9090")
+    return text.rstrip("/")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options, then serve; bad input is one line and exit code 2."""
+    parser = _Parser(prog="python -m dashboards.preview", description=__doc__)
+    parser.add_argument("--port", type=_port, default=os.environ.get("GRAFANA_PORT") or "4000")
+    parser.add_argument(
+        "--prometheus-url", type=_url, default=os.environ.get("PROMETHEUS_URL") or "http://127.0.0.1:9090"
+    )
+    parser.add_argument("--dashboards", type=Path, default=Path("monitoring/grafana/dashboards"))
+    options = parser.parse_args(arguments)
+    try:
+        dashboards = load_dashboards(options.dashboards)
+    except ValueError as error:
+        parser.error(str(error))
+    if not _is_free(options.port):
+        parser.error(f"port {options.port} is taken; stop what listens there, or set --port or GRAFANA_PORT")
+    serve(dashboards, prometheus_url=options.prometheus_url, port=options.port)
+
+
+if __name__ == "__main__":
+    main()

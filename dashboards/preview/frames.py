@@ -1,0 +1,111 @@
+"""Turns series into frames: named, configured, on one time grid, and reduced to single numbers."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from dashboards.preview.fields import Field, field_for
+from dashboards.preview.model import Panel, Target
+from dashboards.preview.prometheus import Series
+from dashboards.preview.variables import Value, interpolate
+
+Values = tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One series as a panel shows it; `values` has None where there is no sample at that time."""
+
+    name: str
+    labels: Mapping[str, str]
+    field: Field
+    index: int
+    ref_id: str
+    times: tuple[float, ...]
+    values: Values
+
+    @property
+    def color(self) -> str:
+        """The CSS colour of the series as a whole: by its last value when thresholds decide."""
+        return self.field.color(reduce(self.values, "lastNotNull"), index=self.index)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one target got: its series, or why there are none."""
+
+    target: Target
+    series: Sequence[Series]
+    times: tuple[float, ...]
+
+
+def frames_of(panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value]) -> list[Frame]:
+    """The frames of a panel, in the order of its targets; those hidden (`custom.hideFrom.viz`) left out."""
+    frames: list[Frame] = []
+    for answer in answers:
+        for series in answer.series:
+            name = series_name(answer, series, values)
+            ref_id = answer.target.ref_id
+            field = field_for(name, ref_id=ref_id, defaults=panel.defaults, overrides=panel.overrides)
+            if (field.custom.get("hideFrom") or {}).get("viz"):
+                continue
+            if field.display_name:
+                name = interpolate(_labels_in(field.display_name, series.labels), values, style="text")
+            found = {round(t, 3): None if math.isnan(v) else v for t, v in series.points}
+            times = answer.times or tuple(found)
+            gridded = tuple(found.get(round(t, 3)) for t in times)
+            frames.append(Frame(name, series.labels, field, len(frames), ref_id, times, gridded))
+    return frames
+
+
+def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> str:
+    """A series' legend: the target's format with `{{label}}` filled in, else what tells it apart."""
+    template = answer.target.legend_format
+    if template and template != "__auto":
+        return interpolate(_labels_in(template, series.labels), values, style="text")
+    labels = {key: value for key, value in series.labels.items() if key != "__name__"}
+    if template == "__auto" and len(answer.series) > 1:
+        differing = [key for key in labels if len({other.labels.get(key) for other in answer.series}) > 1]
+        if len(differing) == 1:
+            return labels[differing[0]]
+    inside = ", ".join(f'{key}="{value}"' for key, value in labels.items())
+    metric = series.labels.get("__name__", "")
+    if not metric and not inside:
+        return answer.target.expr if template != "__auto" else "Value"
+    return metric + (f"{{{inside}}}" if inside else "")
+
+
+def _labels_in(template: str, labels: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{\s*([\w.]+)\s*\}\}", lambda match: labels.get(match.group(1), ""), template)
+
+
+_CALCS: dict[str, tuple[str, Callable[[list[float]], float]]] = {
+    "lastNotNull": ("Last *", lambda known: known[-1]),
+    "last": ("Last", lambda known: known[-1]),
+    "firstNotNull": ("First *", lambda known: known[0]),
+    "first": ("First", lambda known: known[0]),
+    "min": ("Min", min),
+    "max": ("Max", max),
+    "mean": ("Mean", lambda known: sum(known) / len(known)),
+    "sum": ("Total", sum),
+    "count": ("Count", lambda known: float(len(known))),
+    "range": ("Range", lambda known: max(known) - min(known)),
+    "diff": ("Difference", lambda known: known[-1] - known[0]),
+    "delta": ("Delta", lambda known: sum(max(b - a, 0) for a, b in pairwise(known))),
+    "median": ("Median", lambda known: sorted(known)[len(known) // 2]),
+}
+
+
+def calc_name(calc: str) -> str:
+    """The heading of a calculation in a legend table."""
+    return _CALCS[calc][0] if calc in _CALCS else calc
+
+
+def reduce(values: Values, calc: str) -> float | None:
+    """One number from a series; None when it has no samples, or its last is missing and `last` is asked."""
+    if calc == "last" and values and values[-1] is None:
+        return None
+    known = [value for value in values if value is not None]
+    return _CALCS.get(calc, _CALCS["lastNotNull"])[1](known) if known else None

@@ -1,0 +1,244 @@
+"""The page of one dashboard for one viewer: builds it once, then asks Prometheus and updates it in place."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from nicegui import ui
+
+from dashboards.preview.controls import TimeControls, VariableSelect, title_bar
+from dashboards.preview.frames import Answer
+from dashboards.preview.model import ALL, Dashboard, Panel, Section, Target, Variable
+from dashboards.preview.panel_box import PanelBox
+from dashboards.preview.panels import Query, View, plan, view
+from dashboards.preview.prometheus import Prometheus, PrometheusUnreachableError, QueryError, Series
+from dashboards.preview.state import ViewState
+from dashboards.preview.timerange import TimeRange
+from dashboards.preview.variables import Value, choices_from, chosen, interpolate, label_query, value_of
+
+RETRY_SECONDS = 5.0
+_CHEVRON = (
+    '<svg class="chevron" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" '
+    'aria-hidden="true"><path d="m6 9 6 6 6-6"></path></svg>'
+)
+
+
+class DashboardPage:
+    """Everything one viewer sees and has chosen; lives as long as the browser tab."""
+
+    def __init__(
+        self,
+        dashboard: Dashboard,
+        *,
+        state: ViewState,
+        prometheus: Prometheus,
+        scrape_interval_seconds: float,
+    ) -> None:
+        self._dashboard = dashboard
+        self._state = state
+        self._prometheus = prometheus
+        self._scrape_interval_seconds = scrape_interval_seconds
+        self._choices: dict[str, list[tuple[str, str]]] = {}
+        self._boxes: list[tuple[PanelBox, Section]] = []
+        self._closed: set[int] = set()
+        self._due = 0.0
+        self._refreshing = False
+        self._drawn = False
+
+    def build(self, dashboards: Mapping[str, Dashboard], notice: str) -> None:
+        """Lay the page out; data follows as soon as the browser is connected."""
+        ui.page_title(f"{self._dashboard.title} - Preview")
+        with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
+            title_bar(dashboards, self._dashboard)
+            ui.element("div").classes("spacer")
+            self._controls = TimeControls(
+                on_range=lambda start: self._choose(start=start),
+                on_interval=lambda text: self._choose(refresh=text),
+                on_refresh=self._ask_again,
+            )
+        shown = [variable for variable in self._dashboard.variables if not variable.hidden]
+        with ui.element("div").classes("variables"):
+            self._selects = {
+                variable.name: VariableSelect(variable, partial(self._pick, variable)) for variable in shown
+            }
+        if notice:
+            ui.label(notice).classes("banner notice").props("role=status")
+        self._banner = ui.label("").classes("banner").props("role=alert")
+        self._banner.set_visibility(False)
+        with ui.element("main").classes("board"):
+            for section in self._dashboard.sections:
+                self._build_section(section)
+        self._show_controls()
+        ui.timer(0.5, self._tick)
+
+    def _build_section(self, section: Section) -> None:
+        top = min((panel.y for panel in section.panels), default=0)
+        if section.collapsed:
+            self._closed.add(id(section))
+        count = len(section.panels)
+        if section.title is not None:
+            with ui.element("h2").classes("row-title"):
+                button = ui.element("button").props(
+                    f"type=button aria-expanded={str(not section.collapsed).lower()}"
+                )
+                with button:
+                    ui.html(_CHEVRON)
+                    ui.label(section.title)
+                    ui.label(f"({count} panel{'' if count == 1 else 's'})").classes(
+                        "count"
+                    ).bind_visibility_from(
+                        button, "props", lambda props: props.get("aria-expanded") == "false"
+                    )
+        grid = ui.element("div").classes("grid" + (" hidden" if section.collapsed else ""))
+        if section.title is not None:
+            button.on("click", lambda: self._toggle(section, grid=grid, button=button))
+        with grid:
+            for panel in section.panels:
+                box = PanelBox(panel, top=top)
+                box.show_title(panel.title)
+                self._boxes.append((box, section))
+
+    def _toggle(self, section: Section, *, grid: ui.element, button: ui.element) -> None:
+        opened = id(section) in self._closed
+        self._closed ^= {id(section)}
+        grid.classes(remove="hidden") if opened else grid.classes(add="hidden")
+        button.props["aria-expanded"] = str(opened).lower()
+        button.update()
+        if opened:
+            self._ask_again()
+
+    def _choose(self, *, start: str | None = None, refresh: str | None = None) -> None:
+        old = self._state
+        self._state = ViewState(
+            start or old.start,
+            "now" if start else old.end,
+            old.refresh if refresh is None else refresh,
+            old.selection,
+        )
+        self._changed()
+
+    def _pick(self, variable: Variable, picked: tuple[str, ...]) -> None:
+        old = self._state
+        selection = {**old.selection, variable.name: picked}
+        self._state = ViewState(old.start, old.end, old.refresh, selection)
+        self._changed()
+
+    def _changed(self) -> None:
+        ui.navigate.history.replace(self._state.path(self._dashboard.uid))
+        self._show_controls()
+        self._ask_again()
+
+    def _show_controls(self) -> None:
+        label = self._state.range_at(time.time()).label
+        self._controls.show(range_label=label, start=self._state.start, interval=self._state.refresh)
+
+    def _ask_again(self) -> None:
+        self._due = 0.0
+        ui.timer(0, self._tick, once=True)
+
+    async def _tick(self) -> None:
+        """Refresh when it is time; what is asked for during a refresh is done right after it."""
+        if self._refreshing or time.monotonic() < self._due:
+            return
+        self._refreshing = True
+        interval = self._state.refresh_seconds
+        self._due = time.monotonic() + interval if interval else float("inf")
+        try:
+            await self._refresh()
+            self._banner.set_visibility(False)
+        except PrometheusUnreachableError as error:
+            old = "What is shown may be old; the preview" if self._drawn else "The preview"
+            self._banner.set_text(f"{error}. {old} tries again by itself.")
+            if not self._drawn:
+                for box in (box for box, _ in self._boxes if box.panel.targets):
+                    box.show(View(message="Waiting for Prometheus"))
+            self._banner.set_visibility(True)
+            self._due = min(self._due, time.monotonic() + RETRY_SECONDS)
+        finally:
+            self._refreshing = False
+
+    async def _refresh(self) -> None:
+        state = self._state
+        time_range = state.range_at(time.time())
+        values = await self._resolve_variables(time_range)
+        planned = []
+        for box, section in self._boxes:
+            if id(section) in self._closed:
+                continue
+            title = interpolate(box.panel.title, values, style="text")
+            box.show_title(title)
+            if box.panel.type == "text":
+                box.show_text(interpolate(str(box.panel.options.get("content") or ""), values, style="text"))
+            elif not box.panel.targets:
+                box.show(View(message="This panel asks nothing: it has no query."))
+            else:
+                queries = plan(
+                    box.panel, time_range, values, scrape_interval_seconds=self._scrape_interval_seconds
+                )
+                planned.append((box, queries))
+        unique = list(dict.fromkeys(query for _, queries in planned for _, query in queries))
+        found = dict(zip(unique, await asyncio.gather(*map(self._ask, unique)), strict=True))
+        if self._state is not state:
+            return  # a newer choice is waiting: its own refresh follows
+        for box, queries in planned:
+            results = [(target, query, found[query]) for target, query in queries]
+            box.show(_view_or_error(box.panel, results, time_range, values))
+        self._drawn = True
+
+    async def _ask(self, query: Query) -> list[Series] | QueryError:
+        try:
+            if not query.step_seconds:
+                return await self._prometheus.query(query.expr, at=query.end)
+            return await self._prometheus.query_range(
+                query.expr, start=query.start, end=query.end, step_seconds=query.step_seconds
+            )
+        except QueryError as error:
+            return error
+
+    async def _resolve_variables(self, time_range: TimeRange) -> dict[str, Value]:
+        """Each variable's value, in order: one may ask with another's."""
+        values: dict[str, Value] = {}
+        for variable in self._dashboard.variables:
+            choices = await self._choices_of(variable, values, time_range)
+            asked = self._state.selection.get(variable.name)
+            selection = chosen(variable, asked, choices)
+            values[variable.name] = value_of(variable, selection, choices)
+            if variable.name in self._selects:
+                self._selects[variable.name].show(choices, selection)
+        return values
+
+    async def _choices_of(
+        self, variable: Variable, values: Mapping[str, Value], time_range: TimeRange
+    ) -> list[tuple[str, str]]:
+        if variable.type == "datasource":
+            return [("Prometheus", variable.current[0] if variable.current else "prometheus")]
+        asked = label_query(variable, values) if variable.type == "query" else None
+        if asked is None:
+            return [choice for choice in variable.choices if choice[1] != ALL]
+        label, selector = asked
+        try:
+            found = await self._prometheus.label_values(
+                label, match=selector, start=time_range.start, end=time_range.end
+            )
+        except QueryError:
+            found = []
+        return choices_from(variable, found)
+
+
+def _view_or_error(
+    panel: Panel,
+    results: Sequence[tuple[Target, Query, list[Series] | QueryError]],
+    time_range: TimeRange,
+    values: Mapping[str, Value],
+) -> View:
+    answers = []
+    for target, query, result in results:
+        if isinstance(result, QueryError):
+            return View(message=str(result), is_error=True)
+        answers.append(Answer(target, result, query.times))
+    try:
+        return view(panel, answers, time_range, values)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # One odd panel must not take the others with it.
+        return View(message=f"The preview can't draw this panel's JSON ({error}).", is_error=True)

@@ -1,0 +1,86 @@
+"""Plans a panel's queries and turns their answers into what the page shows: options, HTML or a message."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.preview.bands import heatmap_option, state_timeline_option
+from dashboards.preview.charts import timeseries_option
+from dashboards.preview.frames import Answer, frames_of
+from dashboards.preview.model import Panel, Target
+from dashboards.preview.tables import legend_html, state_legend_html, table_html
+from dashboards.preview.timerange import TimeRange, duration_seconds, step_seconds
+from dashboards.preview.variables import Value, built_in, interpolate
+from dashboards.preview.widgets import bar_gauge_html, gauge_html, stat_html
+
+CHARTS = ("timeseries", "state-timeline", "heatmap", "barchart", "graph")
+WIDGETS = {"stat": stat_html, "gauge": gauge_html, "bargauge": bar_gauge_html}
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question to Prometheus; equal ones are asked once a refresh. `step_seconds` is 0 when instant."""
+
+    expr: str
+    start: float
+    end: float
+    step_seconds: float
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """The grid that a range query answers on; empty when instant."""
+        if not self.step_seconds:
+            return ()
+        count = int((self.end - self.start) / self.step_seconds + 1e-6) + 1
+        return tuple(self.start + i * self.step_seconds for i in range(count))
+
+
+@dataclass(frozen=True)
+class View:
+    """What a panel shows now: a chart with its legend, or HTML, or one line of message."""
+
+    option: dict[str, Any] | None = None
+    html: str = ""
+    legend: str = ""
+    message: str = ""
+    is_error: bool = False
+
+
+def plan(
+    panel: Panel, time_range: TimeRange, values: Mapping[str, Value], *, scrape_interval_seconds: float
+) -> list[tuple[Target, Query]]:
+    """The queries of a panel; range queries get 200 to 300 points (heatmaps 60), aligned to their step."""
+    points = 60 if panel.type == "heatmap" else 300 if panel.w >= 12 else 220
+    planned = []
+    for target in panel.targets:
+        at_least = duration_seconds(interpolate(target.min_step, values)) or scrape_interval_seconds
+        step = step_seconds(time_range.seconds, points=points, min_step_seconds=at_least)
+        known = {
+            **values,
+            **built_in(time_range, step_seconds=step, scrape_interval_seconds=scrape_interval_seconds),
+        }
+        expr = interpolate(target.expr, known)
+        if target.instant:
+            planned.append((target, Query(expr, time_range.end, time_range.end, 0)))
+        else:
+            start, end = (moment // step * step for moment in (time_range.start, time_range.end))
+            planned.append((target, Query(expr, start, end, step)))
+    return planned
+
+
+def view(panel: Panel, answers: Sequence[Answer], time_range: TimeRange, values: Mapping[str, Value]) -> View:
+    """What a panel shows for its answers."""
+    if not any(answer.series for answer in answers):
+        return View(message=str(panel.defaults.get("noValue") or "No data"))
+    if panel.type == "table":
+        return View(html=table_html(panel, answers))
+    frames = frames_of(panel, answers, values)
+    if panel.type in WIDGETS:
+        return View(html=WIDGETS[panel.type](panel, frames))
+    if panel.type == "state-timeline":
+        return View(option=state_timeline_option(panel, frames, time_range), legend=state_legend_html(frames))
+    if panel.type == "heatmap":
+        return View(option=heatmap_option(panel, frames, time_range))
+    if panel.type in CHARTS:
+        return View(option=timeseries_option(panel, frames, time_range), legend=legend_html(panel, frames))
+    return View(message=f"The preview does not draw {panel.type} panels; Grafana does.")

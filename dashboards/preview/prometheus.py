@@ -1,0 +1,112 @@
+"""Reads Prometheus's HTTP API: the only module of the preview that talks to the network."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from dashboards.preview.timerange import duration_seconds
+
+DEFAULT_SCRAPE_INTERVAL_SECONDS = 15.0
+
+
+class QueryError(Exception):
+    """Prometheus answered that a query is wrong or too slow; the message is Prometheus's own, one line."""
+
+
+class PrometheusUnreachableError(Exception):
+    """Prometheus does not answer, or something else answers in its place."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series: its labels, and (seconds since 1970, value) in ascending order of time."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+class Prometheus:
+    """A client of one Prometheus, for one event loop; at most `concurrency` requests are under way."""
+
+    def __init__(self, url: str, *, concurrency: int = 8) -> None:
+        self.url = url
+        self._slots = asyncio.Semaphore(concurrency)
+        self._client = httpx.AsyncClient(
+            base_url=url, timeout=httpx.Timeout(15, connect=2), trust_env=False, follow_redirects=False
+        )
+
+    async def query(self, expr: str, *, at: float) -> list[Series]:
+        """The value of an expression at one moment (seconds since 1970).
+
+        Prometheus gives the series of an aggregation in an order that changes from call to call: they come
+        sorted by their labels, unless the expression itself sorts.
+        """
+        series = _series(await self._get("query", {"query": expr, "time": f"{at:.3f}"}))
+        if re.match(r"\s*(sort|topk|bottomk)", expr):
+            return series
+        return sorted(series, key=lambda one: sorted(one.labels.items()))
+
+    async def query_range(self, expr: str, *, start: float, end: float, step_seconds: float) -> list[Series]:
+        """The values of an expression from `start` to `end`, every `step_seconds`."""
+        parameters = {
+            "query": expr,
+            "start": f"{start:.3f}",
+            "end": f"{end:.3f}",
+            "step": f"{step_seconds:g}",
+        }
+        return _series(await self._get("query_range", parameters))
+
+    async def label_values(self, label: str, *, match: str, start: float, end: float) -> list[str]:
+        """The values a label has, in the series that `match` (a selector, may be empty) picks."""
+        parameters = {"start": f"{start:.0f}", "end": f"{end:.0f}"} | ({"match[]": match} if match else {})
+        return [str(value) for value in await self._get(f"label/{label}/values", parameters)]
+
+    async def scrape_interval_seconds(self) -> float:
+        """The global scrape interval of Prometheus's configuration."""
+        config = str((await self._get("status/config", {})).get("yaml"))
+        match = re.search(r"^\s*scrape_interval:\s*(\w+)", config, re.MULTILINE)
+        return (match and duration_seconds(match.group(1))) or DEFAULT_SCRAPE_INTERVAL_SECONDS
+
+    async def is_up(self) -> bool:
+        """Whether Prometheus answers a query."""
+        try:
+            await self._get("query", {"query": "vector(1)"})
+        except (PrometheusUnreachableError, QueryError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _get(self, path: str, parameters: dict[str, str]) -> Any:
+        async with self._slots:
+            try:
+                response = await self._client.get(f"/api/v1/{path}", params=parameters)
+                body = response.json()
+            except httpx.ReadTimeout as error:
+                raise QueryError("Prometheus took longer than 15 seconds for this query") from error
+            except (httpx.HTTPError, ValueError) as error:
+                raise PrometheusUnreachableError(f"Prometheus at {self.url} does not answer") from error
+        if not isinstance(body, dict) or (body.get("status") != "error" and "data" not in body):
+            raise PrometheusUnreachableError(f"What answers at {self.url} is not Prometheus")
+        if body["status"] == "error":
+            raise QueryError(" ".join(str(body.get("error") or "the query failed").split())[:300])
+        return body["data"]
+
+
+def _series(data: Any) -> list[Series]:
+    kind, result = data["resultType"], data["result"]
+    if kind == "scalar":
+        return [Series({}, ((float(result[0]), float(result[1])),))]
+    if kind not in ("vector", "matrix"):
+        raise QueryError(f"a {kind} result can't be drawn")
+    return [
+        Series(item["metric"], tuple((float(t), float(v)) for t, v in item.get("values") or [item["value"]]))
+        for item in result
+        if "values" in item or "value" in item
+    ]

@@ -1,0 +1,107 @@
+"""The preview's routes and web server: loopback only, and every asset from this machine."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from html import escape
+from pathlib import Path
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from nicegui import app, ui
+
+from dashboards.preview.controls import title_bar
+from dashboards.preview.model import Dashboard
+from dashboards.preview.page import DashboardPage
+from dashboards.preview.prometheus import (
+    DEFAULT_SCRAPE_INTERVAL_SECONDS,
+    Prometheus,
+    PrometheusUnreachableError,
+    QueryError,
+)
+from dashboards.preview.state import state_from_query
+
+HOST = "127.0.0.1"
+STATIC = Path(__file__).parent / "static"
+# NiceGUI compiles its templates in the page, hence unsafe-eval; nothing may come from elsewhere.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self' ws://127.0.0.1:* ws://localhost:*; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+
+def serve(dashboards: Mapping[str, Dashboard], *, prometheus_url: str, port: int) -> None:
+    """Serve until the process is told to stop."""
+    prometheus = Prometheus(prometheus_url)
+    app.on_shutdown(prometheus.close)
+    app.add_static_files("/assets", STATIC)
+    app.middleware("http")(_secure)
+    ui.add_head_html(
+        '<link rel="stylesheet" href="/assets/preview.css"><script src="/assets/preview.js"></script>',
+        shared=True,
+    )
+    _add_routes(dashboards, prometheus)
+    ui.run(
+        host=HOST,
+        port=port,
+        title="RQ dashboards",
+        favicon=STATIC / "favicon.svg",
+        dark=True,
+        language="en-US",
+        tailwind=False,
+        reload=False,
+        show=False,
+        show_welcome_message=False,
+    )
+
+
+def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok", "prometheus": "up" if await prometheus.is_up() else "down"}
+
+    @ui.page("/")
+    def index() -> Response | None:
+        if len(dashboards) == 1:
+            return RedirectResponse(f"/d/{next(iter(dashboards))}")
+        with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
+            title_bar(dashboards, None)
+        with ui.element("main").classes("index"):
+            ui.html("Dashboards", tag="h2")
+            for dashboard in dashboards.values():
+                with ui.link(target=f"/d/{dashboard.uid}").classes("card"):
+                    ui.html(f"<b>{escape(dashboard.title)}</b><span>{escape(dashboard.description)}</span>")
+        return None
+
+    @ui.page("/d/{uid}/{slug}")
+    @ui.page("/d/{uid}")
+    async def dashboard_page(uid: str, request: Request) -> Response | None:
+        dashboard = dashboards.get(uid)
+        if dashboard is None:
+            return _not_found(uid)
+        state, notice = state_from_query(dashboard, request.query_params.multi_items(), now=time.time())
+        try:
+            interval = await prometheus.scrape_interval_seconds()
+        except (PrometheusUnreachableError, QueryError):
+            interval = DEFAULT_SCRAPE_INTERVAL_SECONDS
+        page = DashboardPage(dashboard, state=state, prometheus=prometheus, scrape_interval_seconds=interval)
+        page.build(dashboards, notice)
+        return None
+
+
+def _not_found(uid: str) -> Response:
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>No such dashboard</title>'
+        '<link rel="stylesheet" href="/assets/preview.css"><main class="index"><h2>No such dashboard</h2>'
+        f'<p>There is no dashboard with the uid "{escape(uid[:100])}". <a href="/">See the list</a>.</p>'
+        "</main></html>",
+        status_code=404,
+    )
+
+
+async def _secure(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await answer(request)
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

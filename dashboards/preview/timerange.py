@@ -1,0 +1,93 @@
+"""Time ranges as Grafana writes them (`now-1h`, epoch milliseconds, ISO), and steps to query them with."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+QUICK_RANGES = (
+    ("now-5m", "Last 5 minutes"),
+    ("now-15m", "Last 15 minutes"),
+    ("now-30m", "Last 30 minutes"),
+    ("now-1h", "Last 1 hour"),
+    ("now-3h", "Last 3 hours"),
+    ("now-6h", "Last 6 hours"),
+    ("now-12h", "Last 12 hours"),
+    ("now-24h", "Last 24 hours"),
+    ("now-2d", "Last 2 days"),
+    ("now-7d", "Last 7 days"),
+)
+REFRESH_CHOICES = ("", "5s", "10s", "30s", "1m")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
+_RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdwMy]))?")
+_MAX_RANGE_SECONDS = 366 * 86400
+_NICE_STEPS_SECONDS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600)
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """What the person asked for (`start_text`, `end_text`), and seconds since 1970 it meant at one moment."""
+
+    start_text: str
+    end_text: str
+    start: float
+    end: float
+
+    @property
+    def seconds(self) -> float:
+        """The length of the range."""
+        return self.end - self.start
+
+    @property
+    def label(self) -> str:
+        """The name of the range in the picker: `Last 1 hour`, or its two ends."""
+        if self.end_text == "now":
+            known = dict(QUICK_RANGES).get(self.start_text)
+            if known:
+                return known
+        ends = (datetime.fromtimestamp(moment).astimezone() for moment in (self.start, self.end))
+        return " to ".join(end.strftime("%Y-%m-%d %H:%M:%S") for end in ends)
+
+
+def duration_seconds(text: str) -> float | None:
+    """`10s`, `1m30s` or a number of seconds as seconds; None when it is no duration."""
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d+[smhdwy])+", text):
+        return None
+    return float(sum(int(n) * _SECONDS[unit] for n, unit in re.findall(r"(\d+)([smhdwy])", text)))
+
+
+def parse_moment(text: str, *, now: float) -> float | None:
+    """Seconds since 1970 of one end of a range, or None when the text is no moment."""
+    relative = _RELATIVE.fullmatch(text)
+    if relative:
+        count, unit = relative.groups()
+        return now - int(count) * _SECONDS[unit] if count else now
+    if re.fullmatch(r"\d{10,14}", text):
+        return int(text) / 1000
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def parse_range(start_text: str, end_text: str, *, now: float) -> TimeRange | None:
+    """The range between two moments; None unless it lasts 1 second to 366 days, in the last 10 years."""
+    start, end = parse_moment(start_text, now=now), parse_moment(end_text, now=now)
+    if start is None or end is None or not 1 <= end - start <= _MAX_RANGE_SECONDS:
+        return None
+    if start < now - 10 * _MAX_RANGE_SECONDS or end > now + 86400:
+        return None
+    return TimeRange(start_text=start_text, end_text=end_text, start=start, end=end)
+
+
+def step_seconds(range_seconds: float, *, points: int, min_step_seconds: float) -> float:
+    """The smallest round step that gives at most `points` points and is not below the minimum."""
+    wanted = max(range_seconds / points, min_step_seconds)
+    return next((step for step in _NICE_STEPS_SECONDS if step >= wanted), -(-wanted // 86400) * 86400)
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration in PromQL: whole seconds where possible, milliseconds otherwise."""
+    return f"{seconds:.0f}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"

@@ -1,0 +1,215 @@
+"""The preview in a real browser, drawing a real Prometheus."""
+
+import re
+import urllib.request
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import EXACT, HOSTILE_QUEUE, JOBS, PrometheusServer
+
+pytestmark = pytest.mark.browser
+
+CHART_DATA = """panel => {
+  const element = panel.querySelector('.nicegui-echart');
+  const option = getElement(Number(element.id.slice(1))).chart.getOption();
+  return option.series.map(s => s.data.filter(d => d[1] !== null).length);
+}"""
+
+
+def open_dashboard(page: Page, url: str) -> None:
+    page.goto(url)
+    expect(page.locator(".panel").first).to_be_visible()
+    expect(page.locator(".panel.loading:visible")).to_have_count(0)
+
+
+def panel(page: Page, title: str) -> Locator:
+    return page.locator(".panel", has=page.get_by_role("heading", level=3, name=title))
+
+
+def query_of(page: Page) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query, keep_blank_values=True)
+
+
+def test_every_panel_type_draws_its_data(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel")
+    # The heatmap ends at a round time up to 5 seconds ago: a young Prometheus may have no rates there yet.
+    expect(page.locator(".message:visible")).to_have_count(0, timeout=15_000)
+    for title, series in {"Lines of": 3, "Stacked rate": 3, "States": 1, "Run time": 1}.items():
+        expect(panel(page, title).locator("canvas")).to_be_visible()
+        counts = panel(page, title).evaluate(CHART_DATA)
+        assert len(counts) == series
+        assert all(counts), f"{title}: {counts}"
+    expect(panel(page, "Busy").get_by_role("img")).to_have_attribute("aria-label", re.compile("62%"))
+    expect(panel(page, "Share").locator(".bar-value")).to_have_text(["7", "3", "5"])
+    rows = panel(page, "Queues").get_by_role("row")
+    expect(rows).to_have_count(1 + len(JOBS))
+    expect(rows.nth(0).get_by_role("columnheader")).to_have_text(["Queue", "Jobs", "Ended"])
+    expect(rows.nth(1).get_by_role("cell").nth(1)).to_have_text("7")
+    expect(panel(page, "Notes").get_by_role("link", name="runbook")).to_be_visible()
+
+
+def test_a_stat_shows_what_prometheus_says(page: Page, preview: str, prometheus: PrometheusServer) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel")
+    [exact] = prometheus.query("max(demo_exact)")
+    [total] = prometheus.query("sum(demo_jobs)")
+    assert (exact, total) == (EXACT, sum(JOBS.values()))
+    expect(panel(page, "Exact").locator(".tile-value")).to_have_text(f"{exact:.3f}")
+    expect(panel(page, "Jobs").locator(".tile-value")).to_have_text(f"{total:.0f}")
+
+
+def test_a_variable_filters_and_stays_in_the_address(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel")
+    page.get_by_role("combobox", name="Queue").click()
+    page.get_by_role("option", name="alpha").click()
+    expect(panel(page, "Jobs").locator(".tile-value")).to_have_text("3")
+    page.get_by_role("option", name="beta").click()
+    expect(panel(page, "Jobs").locator(".tile-value")).to_have_text("8")
+    assert query_of(page)["var-queue"] == ["alpha", "beta"]
+    page.keyboard.press("Escape")
+    open_dashboard(page, page.url)
+    expect(panel(page, "Jobs").locator(".tile-value")).to_have_text("8")
+    expect(page.get_by_role("heading", level=3, name="Lines of alpha + beta")).to_be_visible()
+
+
+def test_range_and_refresh_stay_in_the_address(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel/any-slug?var-queue=beta&from=now-30m&to=now&refresh=30s")
+    expect(panel(page, "Jobs").locator(".tile-value")).to_have_text("5")
+    page.get_by_role("button", name="Time range: Last 30 minutes").click()
+    page.get_by_text("Last 15 minutes", exact=True).click()
+    page.get_by_role("button", name="Refresh every: 30s").click()
+    page.get_by_text("Off", exact=True).click()
+    expect(page.get_by_role("button", name="Refresh every: off")).to_be_visible()
+    expected = {"var-queue": ["beta"], "from": ["now-15m"], "to": ["now"], "refresh": [""]}
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query, keep_blank_values=True) == expected)
+    open_dashboard(page, page.url)
+    expect(page.get_by_role("button", name="Time range: Last 15 minutes")).to_be_visible()
+
+
+def test_a_senseless_range_is_refused(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel?from=now-99y&to=now")
+    expect(page.get_by_role("status")).to_contain_text("not valid")
+    expect(page.get_by_role("button", name="Time range: Last 5 minutes")).to_be_visible()
+
+
+def test_markup_in_labels_and_files_never_runs(page: Page, preview: str) -> None:
+    open_dashboard(
+        page, f"{preview}/d/every-panel?var-queue=$__all&var-step=%3Cscript%3Ewindow.hacked=1%3C/script%3E"
+    )
+    expect(panel(page, "Queues").get_by_role("cell", name=HOSTILE_QUEUE)).to_be_visible()
+    page.get_by_role("button", name="Description: Jobs in the queues").hover()
+    page.get_by_role("combobox", name="Queue").click()
+    expect(page.get_by_role("option", name=HOSTILE_QUEUE)).to_be_visible()
+    page.keyboard.press("Escape")
+    panel(page, "Stacked rate").scroll_into_view_if_needed()
+    box = panel(page, "Stacked rate").locator("canvas").bounding_box()
+    assert box is not None
+    for share in (0.7, 0.9, 0.96, 0.975):  # over the newest points, wherever the axis puts them
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
+    expect(panel(page, "Stacked rate").locator(".tip-name", has_text="<script>")).to_be_visible()
+    page.goto(f"{preview}/")
+    expect(page.get_by_text("One panel of each type. <img")).to_be_visible()
+    page.goto(f"{preview}/d/%3Cscript%3Ewindow.hacked=1%3C%2Fscript%3E")
+    assert page.evaluate("window.hacked") is None
+
+
+def test_nothing_comes_from_another_machine(page: Page, preview: str) -> None:
+    hosts: set[str | None] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    page.on("websocket", lambda socket: hosts.add(urlsplit(socket.url).hostname))
+    open_dashboard(page, f"{preview}/d/every-panel")
+    assert hosts - {None} == {"127.0.0.1"}  # None: data: URLs
+
+
+def test_a_refused_query_shows_in_its_own_panel(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/broken")
+    expect(panel(page, "Wrong query").locator(".message")).to_contain_text("parse error")
+    expect(panel(page, "Nothing there").locator(".message")).to_have_text("No data")
+    expect(panel(page, "Healthy").locator(".tile-value")).to_have_text("41.125")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_refresh_keeps_the_charts(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel")
+    page.evaluate("document.querySelectorAll('canvas').forEach(c => c.marked = true)")
+    last = """panel => {
+      const element = panel.querySelector('.nicegui-echart');
+      return getElement(Number(element.id.slice(1))).chart.getOption().xAxis[0].max;
+    }"""
+    before = panel(page, "Stacked rate").evaluate(last)
+    page.get_by_role("button", name="Refresh now").click()
+    page.wait_for_function(
+        f"before => ({last})(document.querySelector('.panel:has(canvas)')) > before", arg=before
+    )
+    assert page.evaluate("[...document.querySelectorAll('canvas')].every(c => c.marked)")
+
+
+def test_a_click_in_the_legend_shows_one_series_alone(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel?refresh=")
+    shown = """panel => {
+      const element = panel.querySelector('.nicegui-echart');
+      const selected = getElement(Number(element.id.slice(1))).chart.getOption().legend[0].selected;
+      return Object.values(selected).filter(Boolean).length;
+    }"""
+    key = panel(page, "Stacked rate").get_by_role("button", name="Show only beta")
+    key.click()
+    expect(key).to_have_attribute("aria-pressed", "true")
+    assert panel(page, "Stacked rate").evaluate(shown) == 1
+    key.click()
+    assert panel(page, "Stacked rate").evaluate(shown) == len(JOBS)
+
+
+def test_rows_open_and_close(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel")
+    row = page.get_by_role("button", name="Closed")
+    expect(row).to_have_attribute("aria-expanded", "false")
+    expect(page.get_by_role("heading", name="Hidden")).to_be_hidden()
+    row.click()
+    expect(panel(page, "Hidden").locator(".tile-value")).to_have_text("41.1")
+
+
+def test_a_phone_gets_one_column(page: Page, preview: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_dashboard(page, f"{preview}/d/every-panel")
+    widths = page.eval_on_selector_all(".panel", "panels => panels.map(p => p.offsetWidth).filter(w => w)")
+    assert len(set(widths)) == 1
+    assert widths[0] > 350
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_buttons_have_names_and_the_menu_leads_on(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel")
+    for button in page.get_by_role("button").all():
+        assert button.get_attribute("aria-label") or button.inner_text().strip()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Every panel")
+    page.get_by_role("button", name="Choose a dashboard").click()
+    page.get_by_text("Broken panels").click()
+    page.wait_for_url(re.compile("/d/broken"))
+
+
+@pytest.mark.parametrize("path", ["/d/no-such", "/d/..%2F..%2Fpyproject", "/assets/..%2Fserver.py"])
+def test_only_known_dashboards_and_assets_are_served(preview: str, path: str) -> None:
+    with pytest.raises(HTTPError) as caught:
+        urllib.request.urlopen(preview + path, timeout=5)
+    assert caught.value.code == 404
+    caught.value.close()
+
+
+def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: PrometheusServer) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel?refresh=5s")
+    prometheus.stop()
+    try:
+        page.get_by_role("button", name="Refresh now").click()
+        expect(page.get_by_role("alert")).to_contain_text(f"Prometheus at {prometheus.url} does not answer")
+        expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
+        with urllib.request.urlopen(f"{preview}/healthz", timeout=5) as response:
+            assert response.read() == b'{"status":"ok","prometheus":"down"}'
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("does not answer. The preview tries again")
+        expect(panel(page, "Exact").locator(".message")).to_have_text("Waiting for Prometheus")
+    finally:
+        prometheus.start()
+    expect(page.get_by_role("alert")).to_be_hidden(timeout=10_000)
+    expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")

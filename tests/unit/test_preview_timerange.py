@@ -1,0 +1,104 @@
+import pytest
+
+from dashboards.preview.model import parse_dashboard
+from dashboards.preview.state import state_from_query
+from dashboards.preview.timerange import (
+    duration_seconds,
+    format_seconds,
+    parse_moment,
+    parse_range,
+    step_seconds,
+)
+
+NOW = 1_800_000_000.0
+DASHBOARD = parse_dashboard(
+    {
+        "uid": "a b",
+        "title": "A",
+        "panels": [],
+        "time": {"from": "now-6h", "to": "now"},
+        "refresh": "30s",
+        "templating": {"list": [{"name": "queue", "type": "custom", "query": "x,y"}]},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("now", NOW),
+        ("now-5m", NOW - 300),
+        ("now-2d", NOW - 172800),
+        ("1700000000000", 1_700_000_000.0),
+        ("2023-11-14T22:13:20Z", 1_700_000_000.0),
+        ("2023-11-14T22:13:20", 1_700_000_000.0),
+        ("yesterday", None),
+        ("now-", None),
+        ("now-5x", None),
+        ("", None),
+    ],
+)
+def test_moments(text: str, moment: float | None) -> None:
+    assert parse_moment(text, now=NOW) == moment
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("now", "now-1h"), ("now", "now"), ("now-2y", "now"), ("now-999999y", "now-999998y"), ("x", "now")],
+)
+def test_senseless_ranges_are_refused(start: str, end: str) -> None:
+    assert parse_range(start, end, now=NOW) is None
+
+
+def test_labels() -> None:
+    quick = parse_range("now-15m", "now", now=NOW)
+    fixed = parse_range("1700000000000", "1700000060000", now=NOW)
+    assert quick is not None
+    assert fixed is not None
+    assert quick.label == "Last 15 minutes"
+    assert fixed.label.count(":") == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "minimum", "step"),
+    [
+        (300, 1, 1),
+        (300, 5, 5),
+        (3600, 1, 15),
+        (86400, 15, 300),
+        (7 * 86400, 15, 3600),
+        (366 * 86400, 15, 86400 * 2),
+    ],
+)
+def test_steps_are_round_and_give_few_points(seconds: float, minimum: float, step: float) -> None:
+    found = step_seconds(seconds, points=300, min_step_seconds=minimum)
+    assert found == step
+    assert seconds / found <= 300
+
+
+def test_durations() -> None:
+    assert [duration_seconds(text) for text in ("15s", "1m30s", "2", "x", "")] == [15, 90, 2, None, None]
+    assert format_seconds(60) == "60s"
+    assert format_seconds(0.25) == "250ms"
+
+
+def test_the_address_wins_and_is_written_back() -> None:
+    pairs = [
+        ("var-queue", "x"),
+        ("var-queue", "y&z"),
+        ("var-other", "1"),
+        ("from", "now-1h"),
+        ("refresh", "5s"),
+    ]
+    state, notice = state_from_query(DASHBOARD, pairs, now=NOW)
+    assert notice == ""
+    assert state.selection == {"queue": ("x", "y&z")}
+    assert state.path("a b") == "/d/a%20b?var-queue=x&var-queue=y%26z&from=now-1h&to=now&refresh=5s"
+
+
+def test_what_is_not_valid_in_the_address_falls_back_to_the_dashboard() -> None:
+    state, notice = state_from_query(DASHBOARD, [("from", "now-99y"), ("refresh", "1ms")], now=NOW)
+    assert "not valid" in notice
+    assert (state.start, state.end, state.refresh) == ("now-6h", "now", "30s")
+    assert state.refresh_seconds == 30
+    assert state.range_at(NOW).seconds == 6 * 3600
