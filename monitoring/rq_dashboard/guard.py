@@ -1,0 +1,78 @@
+"""Who may use the dashboard, and which requests may change something.
+
+The rules, in the order in which they are checked:
+
+1. Everything but /healthz needs the user name and password (401).
+2. A route that accepts POST changes state, so it accepts nothing else: a link, an image or a
+   browser's prefetch must not requeue jobs (405).
+3. A request that changes state must come from the dashboard's own pages (403). Browsers send the
+   password they remember with any request, also one that a foreign page makes them send, so the password
+   proves nothing here. What does, in this order:
+   - `Sec-Fetch-Site`, which current browsers send and no page can forge, must be `same-origin`. They send
+     it only to https and loopback addresses; elsewhere, and in older browsers,
+   - `Origin`, or else `Referer`, must name the host and port of the `Host` header. Schemes are not
+     compared: a proxy in front may end TLS.
+   - With none of the three it is curl or a script, or a browser too old to say: then the request must carry
+     `X-Requested-With`, with any value. A foreign page can't add a header without asking first
+     (CORS preflight), and the dashboard never answers yes.
+"""
+
+import hmac
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Authorization, Headers
+from werkzeug.exceptions import Forbidden, MethodNotAllowed
+from werkzeug.routing import Rule
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def is_login(given: Authorization | None, *, username: str, password: str) -> bool:
+    """Whether these are the user name and password, in a time that does not depend on how wrong they are."""
+    if given is None or given.type != "basic":
+        return False
+    same_username = hmac.compare_digest((given.username or "").encode(), username.encode())
+    same_password = hmac.compare_digest((given.password or "").encode(), password.encode())
+    return same_username and same_password
+
+
+def check_method(method: str, rule: Rule) -> None:
+    """Refuse to read from a route that changes state.
+
+    Raises:
+        MethodNotAllowed: 405, with the methods that the route does accept.
+    """
+    accepted = (rule.methods or set()) - {"GET", "HEAD"}
+    if method in ("GET", "HEAD") and accepted - SAFE_METHODS:
+        raise MethodNotAllowed(valid_methods=sorted(accepted))
+
+
+def check_origin(headers: Headers, *, host: str) -> None:
+    """Refuse a request that changes state and does not come from the dashboard's own pages.
+
+    Args:
+        headers: The request's headers.
+        host: The host and port that the request was sent to, as in its `Host` header.
+
+    Raises:
+        Forbidden: 403, saying why.
+    """
+    if site := headers.get("Sec-Fetch-Site"):
+        if site != "same-origin":
+            raise Forbidden("Refused: another site made this request. Use the dashboard's own pages.")
+        return
+    if source := headers.get("Origin") or headers.get("Referer"):
+        if not _names_host(source, host):
+            raise Forbidden("Refused: Origin and Host differ. Use the dashboard's own pages.")
+        return
+    if "X-Requested-With" not in headers:
+        raise Forbidden(
+            "Refused: nothing says where this request comes from. Scripts add -H 'X-Requested-With: curl'."
+        )
+
+
+def _names_host(source: str, host: str) -> bool:
+    try:
+        return urlsplit(source).netloc.rpartition("@")[2].lower() == host.lower()
+    except ValueError:
+        return False

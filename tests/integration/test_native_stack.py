@@ -1,0 +1,220 @@
+"""The real stack without Docker, on free ports beside any other: started, used, broken and stopped."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from redis import Redis
+
+from ops.environment import StackConfig
+from ops.stack import WITH_GRAFANA
+from ops.supervisor import Supervisor
+from tests.servers import free_port, wait_for
+
+ROOT = Path(__file__).parents[2]
+PORTS = {service.name: service.port_variable for service in WITH_GRAFANA if service.port_variable}
+PROGRAMS = {
+    "prometheus": ("prometheus",),
+    "prometheus-alertmanager": ("prometheus-alertmanager", "alertmanager"),
+}
+MISSING = [package for package, names in PROGRAMS.items() if not any(map(shutil.which, names))]
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
+
+
+@dataclass(frozen=True)
+class Stack:
+    state_dir: Path
+    env_file: Path
+
+    def rqmon(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        # NiceGUI serves nothing when it sees pytest's own variables.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "RQ"))}
+        environment |= {
+            "RQMON_STATE_DIR": str(self.state_dir),
+            "RQMON_ENV_FILE": str(self.env_file),
+            "MODE": "native",
+            "COLUMNS": "120",
+        }
+        command = [sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def start(self) -> str:
+        done = self.rqmon("start")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @property
+    def config(self) -> StackConfig:
+        environ = {"RQMON_ENV_FILE": str(self.env_file), "RQMON_STATE_DIR": str(self.state_dir)}
+        return StackConfig.from_env(environ)
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.config.variables[PORTS[service]]}"
+
+    def redis(self) -> Redis:
+        return Redis.from_url(self.config.variables["RQ_REDIS_URL"], decode_responses=True)
+
+    def query(self, expression: str) -> list[dict]:
+        answer = httpx.get(f"{self.url('prometheus')}/api/v1/query", params={"query": expression})
+        return answer.json()["data"]["result"]
+
+    def listening(self) -> set[int]:
+        ports = {int(self.config.variables[name]) for name in PORTS.values()}
+        return ports & {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+
+    def processes(self) -> list[psutil.Process]:
+        return Supervisor(self.config).processes()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stack")
+    env_file = folder / ".env"
+    env_file.write_text("".join(f"{name}={free_port()}\n" for name in PORTS.values()))
+    stack = Stack(folder / "state", env_file)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.rqmon("stop")
+
+
+def test_every_service_answers_where_the_table_says(stack):
+    again = stack.rqmon("start")
+    assert again.returncode == 0, again.stderr
+    assert "Everything is running already." in again.stdout
+    for name in PORTS:
+        assert f"127.0.0.1:{stack.config.variables[PORTS[name]]}" in again.stdout
+    assert "rq_jobs" in httpx.get(f"{stack.url('rq_exporter')}/metrics").text
+    assert httpx.get(f"{stack.url('prometheus')}/-/ready").status_code == 200
+    assert httpx.get(f"{stack.url('alertmanager')}/-/ready").status_code == 200
+    assert httpx.get(stack.url("grafana"), follow_redirects=True).status_code == 200
+
+
+def test_status_is_healthy_with_a_process_for_each(stack):
+    status = stack.rqmon("status")
+    assert status.returncode == 0, status.stdout
+    pids = [int(pid) for pid in re.findall(r" healthy +(\d+) ", status.stdout)]
+    assert len(pids) == len(WITH_GRAFANA)
+    assert all(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_everything_listens_on_loopback_only(stack):
+    for process in stack.processes():
+        for connection in process.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                assert connection.laddr.ip == "127.0.0.1", process.cmdline()
+
+
+def test_the_rq_dashboard_wants_the_password_of_the_env_file(stack):
+    variables = stack.config.variables
+    login = (variables["RQ_DASHBOARD_USERNAME"], variables["RQ_DASHBOARD_PASSWORD"])
+    assert httpx.get(stack.url("rq_dashboard")).status_code == 401
+    assert httpx.get(stack.url("rq_dashboard"), auth=login).status_code == 200
+
+
+def test_no_password_is_on_a_command_line_or_in_a_log(stack):
+    secrets = [value for name, value in stack.config.variables.items() if name.endswith("PASSWORD")]
+    assert len(secrets) == 3
+    shown = [word for process in stack.processes() for word in process.cmdline()]
+    shown += [path.read_text(errors="replace") for path in (stack.state_dir / "logs").iterdir()]
+    assert len(shown) > 10
+    assert [secret for secret in secrets if any(secret in text for text in shown)] == []
+
+
+def test_prometheus_sees_the_workers_that_redis_holds(stack):
+    def all_up() -> bool:
+        up = {sample["metric"]["instance"]: sample["value"][1] for sample in stack.query("up")}
+        return up == {"rq-exporter": "1", "prometheus": "1", "alertmanager": "1"}
+
+    wait_for(all_up, what="all targets are up")
+
+    def as_many_workers() -> bool:
+        with stack.redis() as redis:
+            registered = redis.scard("rq:workers")
+        (counted,) = stack.query("count(rq_workers)") or [{"value": [0, "0"]}]
+        return registered == int(counted["value"][1]) == 2
+
+    wait_for(as_many_workers, what="Prometheus counts the two workers")
+
+
+def test_logs_show_one_service_or_all(stack):
+    one, all_of_them = stack.rqmon("logs", "rq_short"), stack.rqmon("logs")
+    assert "Listening on short-running" in one.stdout
+    assert "==> redis" not in one.stdout
+    assert all(f"==> {name}" in all_of_them.stdout for name in ("redis", "prometheus", "alertmanager"))
+
+
+def test_an_exporter_that_is_down_reaches_alertmanager_and_start_brings_it_back(stack):
+    def alerts() -> list[dict]:
+        found = httpx.get(f"{stack.url('alertmanager')}/api/v2/alerts").json()
+        return [alert for alert in found if alert["labels"]["alertname"] == "RQExporterDown"]
+
+    assert alerts() == []
+    Supervisor(stack.config).stop("rq_exporter")
+    wait_for(lambda: stack.rqmon("status").returncode == 1, what="status says that something is down")
+    status = stack.rqmon("status")
+    assert "Not healthy: rq_exporter." in status.stdout
+
+    wait_for(lambda: len(alerts()) == 1, seconds=60, what="Alertmanager has the alert")
+    (alert,) = alerts()
+    assert alert["labels"]["severity"] == "critical"
+    assert alert["labels"]["instance"] == "rq-exporter"
+    assert alert["annotations"]["runbook_url"] == "docs/runbooks.md#rqexporterdown"
+
+    stack.start()
+    assert httpx.get(f"{stack.url('rq_exporter')}/metrics").status_code == 200
+
+
+def test_changed_settings_need_a_stop_first(stack):
+    kept = stack.env_file.read_text()
+    stack.env_file.write_text(f"{kept}\nMORE=1\n")
+    try:
+        done = stack.rqmon("start")
+    finally:
+        stack.env_file.write_text(kept)
+    assert done.returncode == 2
+    assert "has changed since the stack was started: run make stop-rq-mon" in done.stderr
+
+
+def test_stop_leaves_nothing_but_the_data(stack):
+    with stack.redis() as redis:
+        redis.set("kept", "over a restart")
+        worker_pids = {int(redis.hget(key, "pid")) for key in redis.smembers("rq:workers")}
+    stopped = stack.rqmon("stop")
+    assert (stopped.returncode, stopped.stdout.splitlines()[-1]) == (
+        0,
+        "Stopped. The data is kept for the next start.",
+    )
+    assert stack.processes() == []
+    assert not any(psutil.pid_exists(pid) for pid in worker_pids)
+    assert stack.listening() == set()
+
+    stack.start()
+    with stack.redis() as redis:
+        assert redis.get("kept") == "over a restart"
+
+
+def test_a_killed_supervisord_leaves_orphans_that_stop_finds(stack):
+    supervisord = psutil.Process(int((stack.state_dir / "supervisord.pid").read_text()))
+    supervisord.kill()
+    wait_for(lambda: not supervisord.is_running() or supervisord.status() == psutil.STATUS_ZOMBIE)
+    assert len(stack.processes()) >= len(WITH_GRAFANA)
+
+    assert stack.rqmon("stop").stdout.startswith("Stopped.")
+    assert stack.processes() == []
+    assert stack.listening() == set()
+    assert stack.rqmon("stop").stdout == "Nothing was running.\n"

@@ -1,0 +1,141 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from ops import runs, services
+from ops.environment import ROOT, StackConfig, complete_env_file
+from ops.stack import ServiceError, StackError, check_ports_are_free
+from tests.servers import free_port
+
+PORTS = (
+    *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
+    *("ALERTMANAGER_PORT", "GRAFANA_PORT", "RQ_DASHBOARD_PORT"),
+)
+
+
+@pytest.fixture
+def config(tmp_path):
+    env_file = tmp_path / ".env"
+    env_file.write_text("".join(f"{name}={free_port()}\n" for name in PORTS))
+    complete_env_file(env_file)
+    config = StackConfig.from_env({"RQMON_ENV_FILE": str(env_file), "RQMON_STATE_DIR": str(tmp_path / "s")})
+    config.state_dir.mkdir()
+    return config
+
+
+def rqmon(config, *args, **env):
+    variables = {"RQMON_ENV_FILE": str(config.env_file), "RQMON_STATE_DIR": str(config.state_dir)}
+    environment = {k: v for k, v in os.environ.items() if k != "MODE"}
+    return subprocess.run(
+        [sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')", *args],
+        cwd=ROOT,
+        env={**environment, **variables, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_taken_port_is_one_line_with_the_port_and_its_variable(config):
+    port = int(config.variables["PROMETHEUS_PORT"])
+    with socket.create_server(("127.0.0.1", port)):
+        done = rqmon(config, "start", "--mode", "native")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"rqmon: Port {port} is taken (PROMETHEUS_PORT): stop what listens there, "
+        f"or choose a free port in {config.env_file}\n"
+    )
+    assert runs.recall(config) is None
+
+
+def test_several_taken_ports_are_named_at_once(config):
+    taken = [int(config.variables[name]) for name in ("REDIS_PORT", "GRAFANA_PORT")]
+    with (
+        socket.create_server(("127.0.0.1", taken[0])),
+        socket.create_server(("", taken[1])),
+        pytest.raises(StackError, match=rf"{taken[0]} .*REDIS_PORT.*{taken[1]} .*GRAFANA_PORT"),
+    ):
+        check_ports_are_free(config)
+
+
+def test_free_ports_are_accepted(config):
+    assert check_ports_are_free(config) is None
+
+
+@pytest.mark.parametrize(("args", "env"), [(["--mode", "podman"], {}), ([], {"MODE": "podman"})])
+def test_an_unknown_mode_is_one_line(config, args, env):
+    done = rqmon(config, "start", *args, **env)
+    assert done.returncode == 2
+    assert done.stderr == "rqmon: Unknown mode 'podman': use docker or native\n"
+
+
+def test_docker_mode_without_an_engine_is_one_line(config):
+    done = rqmon(config, "start", MODE="docker", DOCKER_HOST="unix:///nonexistent/docker.sock")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rqmon: No Docker engine with Compose answers")
+    assert len(done.stderr.splitlines()) == 1
+
+
+class ChosenError(Exception):
+    """Ends a start once its backend is chosen."""
+
+
+@pytest.mark.parametrize(("engine", "mode"), [(True, "docker"), (False, "native")])
+def test_without_a_mode_an_engine_decides(config, monkeypatch, engine, mode):
+    def choose(name):
+        raise ChosenError(name)
+
+    monkeypatch.setenv("RQMON_ENV_FILE", str(config.env_file))
+    monkeypatch.setenv("RQMON_STATE_DIR", str(config.state_dir))
+    monkeypatch.delenv("MODE", raising=False)
+    monkeypatch.setattr(services, "engine_answers", lambda: engine)
+    for name in ("docker", "native"):
+        monkeypatch.setitem(services._BACKENDS, name, lambda _config, name=name: choose(name))
+    with pytest.raises(ChosenError, match=mode):
+        CliRunner().invoke(services.start, [], catch_exceptions=False)
+
+
+def test_stop_and_status_when_nothing_runs(config):
+    stopped, status = rqmon(config, "stop"), rqmon(config, "status")
+    assert (stopped.returncode, stopped.stdout) == (0, "Nothing was running.\n")
+    assert (status.returncode, status.stdout) == (
+        1,
+        "Nothing is running: start it with make start-rq-mon\n",
+    )
+
+
+def test_logs_of_an_unknown_service_names_those_there_are(config):
+    done = rqmon(config, "logs", "postgres")
+    assert done.returncode == 2
+    assert "There is no service 'postgres': use one of redis, rq_short" in done.stderr
+
+
+def test_a_run_is_remembered_until_the_stack_is_stopped(config):
+    run = runs.Run.of(config, "native")
+    runs.remember(config, run)
+    assert runs.recall(config) == run
+    assert config.variables["REDIS_PASSWORD"] not in (config.state_dir / "run.json").read_text()
+    runs.forget(config)
+    assert runs.recall(config) is None
+
+
+def test_a_broken_record_counts_as_none(config):
+    (config.state_dir / "run.json").write_text(json.dumps({"other": 1}))
+    assert runs.recall(config) is None
+
+
+def test_two_starts_at_once_do_not_mix(config):
+    with runs.exclusive(config):
+        done = rqmon(config, "start")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rqmon: Another start or stop")
+
+
+def test_a_service_error_says_which(config):
+    assert str(ServiceError("redis", "exited")) == "redis is not healthy: exited"

@@ -1,0 +1,109 @@
+import re
+
+import pytest
+
+from ops.environment import ROOT, StackConfig, complete_env_file
+from scheduler.errors import ConfigError
+from tests.servers import free_port
+
+PASSWORDS = ("REDIS_PASSWORD", "RQ_DASHBOARD_PASSWORD", "GRAFANA_ADMIN_PASSWORD")
+
+
+def config_of(path):
+    return StackConfig.from_env({"RQMON_ENV_FILE": str(path)})
+
+
+def test_a_missing_file_is_made_with_random_passwords_for_its_owner_only(tmp_path):
+    first, second = tmp_path / "1.env", tmp_path / "2.env"
+    added = complete_env_file(first)
+    complete_env_file(second)
+
+    assert oct(first.stat().st_mode & 0o777) == oct(0o600)
+    variables, others = config_of(first).variables, config_of(second).variables
+    assert set(added) == set(variables)
+    for name in PASSWORDS:
+        assert len(variables[name]) >= 32
+        assert variables[name] != others[name]
+    assert len({variables[name] for name in PASSWORDS}) == len(PASSWORDS)
+    ports = {name: variables[name] for name in variables if name.endswith("_PORT")}
+    assert ports == {
+        "REDIS_PORT": "6379",
+        "RQ_EXPORTER_PORT": "9726",
+        "PROMETHEUS_PORT": "9090",
+        "ALERTMANAGER_PORT": "9093",
+        "GRAFANA_PORT": "4000",
+        "RQ_DASHBOARD_PORT": "9181",
+    }
+    config_of(first).check()
+
+
+def test_the_redis_url_follows_the_password_and_port(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("REDIS_PASSWORD=mine\nREDIS_PORT=7001\n")
+    complete_env_file(path)
+    assert config_of(path).variables["RQ_REDIS_URL"] == "redis://:mine@127.0.0.1:7001/0"
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
+    path = tmp_path / ".env"
+    mine = f"# my own remark\nGRAFANA_PORT=4444\nSOMETHING_ELSE='kept as it is'{end}"
+    path.write_text(mine)
+    path.chmod(0o644)
+
+    added = complete_env_file(path)
+
+    assert "GRAFANA_PORT" not in added
+    assert path.read_text().startswith(mine.rstrip())
+    assert config_of(path).variables["GRAFANA_PORT"] == "4444"
+    assert config_of(path).variables["SOMETHING_ELSE"] == "kept as it is"
+    assert path.stat().st_mode & 0o777 == 0o600
+    once = path.read_text()
+    assert complete_env_file(path) == ()
+    assert path.read_text() == once
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("REDIS_PASSWORD=", "REDIS_PASSWORD .* is empty"),
+        ("REDIS_PASSWORD=p@ss/word", "REDIS_PASSWORD .* has a character that a URL can't have"),
+        ("PROMETHEUS_PORT=http", "PROMETHEUS_PORT .* is 'http': give it a number from 1 to 65535"),
+        ("GRAFANA_PORT=70000", "GRAFANA_PORT .* is '70000'"),
+        ("GRAFANA_PORT=9090", "PROMETHEUS_PORT and GRAFANA_PORT .* are both 9090"),
+    ],
+)
+def test_a_bad_variable_is_refused_by_name_without_its_secret(tmp_path, line, message):
+    path = tmp_path / ".env"
+    path.write_text(f"{line}\n")
+    complete_env_file(path)
+    with pytest.raises(ConfigError, match=message) as refused:
+        config_of(path).check()
+    assert "p@ss" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_file_wins_over_the_shell_and_no_password_is_in_the_repr(tmp_path, monkeypatch):
+    path = tmp_path / ".env"
+    path.write_text(f"REDIS_PORT={free_port()}\n")
+    monkeypatch.setenv("REDIS_PORT", "1")
+    complete_env_file(path)
+    config = config_of(path)
+    assert config.variables["REDIS_PORT"] != "1"
+    assert config.variables["REDIS_PASSWORD"] not in repr(config)
+
+
+def test_by_default_everything_is_in_the_project():
+    config = StackConfig.from_env({})
+    assert (config.env_file, config.state_dir) == (ROOT / ".env", ROOT / ".rqmon")
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert ".env" in ignored
+    assert ".rqmon/" in ignored
+
+
+def test_every_port_has_a_remark_or_a_title(tmp_path):
+    path = tmp_path / ".env"
+    complete_env_file(path)
+    blocks = path.read_text().strip().split("\n\n")
+    assert len(blocks) == 5
+    assert all(re.match(r"# [A-Z].*\.\n?", block) for block in blocks)
