@@ -88,9 +88,14 @@ class ComposeStack:
         return states
 
     def stop(self) -> bool:
-        """Remove the containers and the network; the volumes stay."""
+        """Remove the containers and the network; the volumes stay.
+
+        Raises:
+            StackError: Compose could not; what it said is on the screen.
+        """
         was_running = bool(self._containers())
-        self._compose("down", "--remove-orphans", capture=False)
+        if self._compose("down", "--remove-orphans", capture=False).returncode != 0:
+            raise StackError("docker compose down failed, see above: the containers may still run")
         return was_running
 
     def log(self, service: str, *, lines: int) -> str:

@@ -119,7 +119,7 @@ def complete_env_file(path: Path) -> tuple[str, ...]:
         added += missing
     if added:
         # Never readable by others, not for a moment: it is made with mode 600.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            path.chmod(0o600)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            path.chmod(0o600)  # one that was there may have another
             file.write(text)
     return tuple(added)

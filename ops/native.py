@@ -12,7 +12,7 @@ from ops import health
 from ops.environment import StackConfig
 from ops.native_files import write_files
 from ops.packages import find_grafana, install_missing
-from ops.stack import REDIS, WITH_GRAFANA, WITH_PREVIEW, ServiceError, ServiceState
+from ops.stack import REDIS, WITH_GRAFANA, WITH_PREVIEW, ServiceError, ServiceState, StackError
 from ops.supervisor import Supervisor
 
 # Redis reads its data before it answers; a worker finishes its job before it ends (supervisord.conf
@@ -106,8 +106,14 @@ class NativeStack:
             return "".join(deque(file, maxlen=lines))
 
     def follow(self, services: Sequence[str]) -> None:
-        """Become `tail`, which also follows a file that is rotated."""
+        """Become `tail`, which also follows a file that is rotated.
+
+        Raises:
+            StackError: There is nothing to follow.
+        """
         files = [str(path) for name in services if (path := self._log_file(name)).exists()]
+        if not files:
+            raise StackError(f"There are no logs in {self._config.state_dir} yet: run make start-rq-mon")
         os.execvp("tail", ["tail", "-n", "5", "-F", *files])  # noqa: S606, S607 (tail is where the system has it)
 
     def _log_file(self, service: str) -> Path:

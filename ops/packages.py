@@ -85,6 +85,8 @@ def install_missing() -> None:
         # The packages start services of their own, on the same ports.
         click.echo(f"Stopping the system's own {' and '.join(missing)}: this stack runs its own")
         _run([*as_root, "systemctl", "disable", "--quiet", "--now", *missing])
+    if not (find_prometheus() and find_alertmanager()):
+        raise StackError(f"{' and '.join(missing)} are installed, but not on PATH: add their folder to it")
 
 
 def _find(program: _Program) -> str | None:

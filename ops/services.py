@@ -7,6 +7,7 @@ from datetime import timedelta
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ops import runs
 from ops.compose import ComposeStack, engine_answers
@@ -27,8 +28,10 @@ def start(*, mode: str | None) -> None:
         raise StackError(f"Unknown mode {mode!r}: use {' or '.join(_BACKENDS)}")
     config = StackConfig.from_env()
     with runs.exclusive(config):
+        is_new = not config.env_file.exists()
         if added := complete_env_file(config.env_file):
-            click.echo(f"Wrote {', '.join(added)} to {config.env_file}")
+            what = "the ports and random passwords" if is_new else ", ".join(added)
+            click.echo(f"Wrote {what} to {config.env_file}")
         config = StackConfig.from_env()
         config.check()
         started = time.monotonic()
@@ -167,5 +170,5 @@ def _print_places(states: list[ServiceState], config: StackConfig) -> None:
     )
 
 
-def _colored(state: ServiceState) -> str:
-    return f"[{'green' if state.is_healthy else 'red'}]{state.description}"
+def _colored(state: ServiceState) -> Text:
+    return Text(state.description, style="green" if state.is_healthy else "red")

@@ -150,7 +150,11 @@ class Backend(Protocol):
         """How each service is doing now."""
 
     def stop(self) -> bool:
-        """End everything that was started, workers once their jobs are done; whether anything ran."""
+        """End everything that was started, workers once their jobs are done; whether anything ran.
+
+        Raises:
+            StackError: Something may still run.
+        """
 
     def log(self, service: str, *, lines: int) -> str:
         """The last lines of a service's log."""

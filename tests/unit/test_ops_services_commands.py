@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from ops import runs, services
+from ops import packages, runs, services
 from ops.environment import ROOT, StackConfig, complete_env_file
 from ops.stack import ServiceError, StackError, check_ports_are_free
 from tests.servers import free_port
@@ -139,3 +139,34 @@ def test_two_starts_at_once_do_not_mix(config):
 
 def test_a_service_error_says_which(config):
     assert str(ServiceError("redis", "exited")) == "redis is not healthy: exited"
+
+
+def test_missing_programs_that_cannot_be_installed_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match="prometheus and prometheus-alertmanager must be installed first"):
+        packages.install_missing()
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path, monkeypatch):
+    for name in ("prometheus", "alertmanager"):  # as archives and other distributions call it
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    packages.install_missing()
+    assert packages.find_alertmanager() == str(tmp_path / "alertmanager")
+
+
+def test_grafana_is_used_when_its_program_and_defaults_are_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert packages.find_grafana() is None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "bin/grafana").touch(mode=0o755)
+    (tmp_path / "conf/defaults.ini").touch()
+    grafana = packages.find_grafana()
+    assert grafana == packages.Grafana(command=(str(tmp_path / "bin/grafana"), "server"), home=tmp_path)
+
+
+def test_following_no_logs_is_one_line(config):
+    done = rqmon(config, "logs", "--follow")
+    assert done.returncode == 2
+    assert done.stderr.startswith("rqmon: There are no logs")
