@@ -27,7 +27,7 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
     rq_queue = _existing(queue)
     jobs = count(rq_queue, queue_state)
     if jobs > _ASK_ABOVE and not yes:
-        click.confirm(f"Delete {jobs} {queue_state} jobs of {queue}?", abort=True)
+        click.confirm(f"Delete {jobs} {queue_state} jobs of {queue} (--yes does not ask)?", abort=True)
     removed = purge(rq_queue, queue_state)
     click.echo(f"Deleted {removed} {queue_state} {'job' if removed == 1 else 'jobs'} of {queue}.")
 

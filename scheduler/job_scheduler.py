@@ -11,7 +11,7 @@ from rq.job import Job
 from scheduler.config import Settings
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
 from scheduler.cron.entries import CronEntry
-from scheduler.errors import ScheduleConflictError
+from scheduler.errors import ScheduleConflictError, SchedulerError
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import SHORT_RUNNING_QUEUE, shared_connection
 from scheduler.retry import build_retry
@@ -68,12 +68,17 @@ def job_scheduler(
     Raises:
         ScheduleConflictError: Both `cron` and `time_delta` are given.
         CronError: The cron expression is invalid.
+        SchedulerError: `time_delta` is no timedelta, or `function_args` is a text.
         RetryError: A number of retries or seconds is negative.
         FunctionError: A worker could not import the function.
         redis.RedisError: Redis does not answer.
     """
     if cron is not None and time_delta is not None:
         raise ScheduleConflictError
+    if time_delta is not None and not isinstance(time_delta, timedelta):
+        raise SchedulerError(f"time_delta is {time_delta!r}: use a datetime.timedelta")
+    if isinstance(function_args, str | bytes):
+        raise SchedulerError("function_args is a text, which would be taken apart: use a tuple, (text,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
     scheduler = _scheduler(Settings.from_env().redis_url)
     job: Job | CronEntry

@@ -59,7 +59,7 @@ def test_purge_queue_asks_before_more_than_a_hundred(queue):
         queue.enqueue("mine", pid)
     refused = manage("purge_queue", "mine")
     assert refused.returncode == 1
-    assert "Delete 101 queued jobs of mine?" in refused.stdout
+    assert "Delete 101 queued jobs of mine (--yes does not ask)?" in refused.stdout
     assert queue.queued_count("mine") == 101
     assert manage("purge_queue", "mine", "--yes").stdout == "Deleted 101 queued jobs of mine.\n"
 

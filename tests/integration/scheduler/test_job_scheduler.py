@@ -10,6 +10,7 @@ from scheduler import (
     FunctionError,
     RetryError,
     ScheduleConflictError,
+    SchedulerError,
     job_scheduler,
 )
 from scheduler.cron.constants import EVERY_MINUTE
@@ -102,6 +103,8 @@ def nested_function():
     [
         ({"cron": EVERY_MINUTE, "time_delta": timedelta(1)}, ScheduleConflictError),
         ({"cron": "61 * * * *"}, CronError),
+        ({"time_delta": 5}, SchedulerError),
+        ({"function_args": "Ann"}, SchedulerError),
         ({"max_retries": -1}, RetryError),
         ({"retry_backoff": -1}, RetryError),
         ({"function": lambda: None}, FunctionError),
