@@ -9,6 +9,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+from rq import Worker
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq_dashboard import web
 from werkzeug.exceptions import HTTPException, NotFound
@@ -38,6 +39,16 @@ _REDIS_DOES_NOT_ANSWER = """<!doctype html>
 _log = logging.getLogger(__name__)
 
 
+class _WorkerAsRead(Worker):
+    """A worker as the workers page reads it from Redis.
+
+    RQ's own, even one that is only read, raises the socket timeout of its connection pool to minutes.
+    """
+
+    def _set_connection(self, connection: Redis) -> Redis:
+        return connection
+
+
 def create_app(settings: DashboardSettings) -> Flask:
     """The dashboard as a WSGI application; it connects to Redis at the first request, not here."""
     app = Flask(web.blueprint.import_name.partition(".")[0])  # its root has the static files
@@ -58,6 +69,7 @@ def _connect(app: Flask, redis_url: str) -> None:
     # timeouts, at every request; not in this application.
     app.config["RQ_DASHBOARD_REDIS_URL"] = [f"{address}/{server.get('db', 0)}"]
     app.before_request_funcs[web.blueprint.name].remove(web.push_rq_connection)
+    web.Worker = _WorkerAsRead
     app.redis_conn = connection  # type: ignore[attr-defined]  # where rq-dashboard looks for it
 
     def check_redis() -> None:
