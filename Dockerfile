@@ -1,10 +1,10 @@
 # One image for the workers, the cron scheduler, the exporter and rq-dashboard.
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11.14-slim-bookworm AS build
 RUN python -m venv /opt/venv
 COPY requirements/stack.txt /tmp/
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/stack.txt
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11.14-slim-bookworm
 RUN groupadd --gid 10001 rqmon && useradd --uid 10001 --gid rqmon --no-create-home --shell /usr/sbin/nologin rqmon
 COPY --from=build /opt/venv /opt/venv
 COPY . /app

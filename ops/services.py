@@ -89,6 +89,9 @@ def status() -> None:
             state.service.address(config),
         )
     Console().print(table)
+    if not backend.is_running():
+        click.echo("It was started, and what watches over it is gone: make start-rq-mon brings it back.")
+        raise SystemExit(1)
     if unhealthy := [state.service.name for state in states if not state.is_healthy]:
         click.echo(f"Not healthy: {', '.join(unhealthy)}. See: rqmon logs {unhealthy[0]}")
         raise SystemExit(1)

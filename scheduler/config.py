@@ -34,7 +34,13 @@ class Settings:
         redis_url = environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL
         try:
             parts = urlsplit(redis_url)
-            valid = parts.scheme in ("redis", "rediss", "unix") and bool(parts.netloc or parts.path)
+            database = parts.path.strip("/")
+            valid = parts.scheme == "unix" and bool(parts.path)
+            valid |= (
+                parts.scheme in ("redis", "rediss")
+                and bool(parts.netloc)
+                and (not database or database.isdecimal())
+            )
             _ = parts.port  # raises ValueError when it is no number
         except ValueError:
             valid = False

@@ -80,15 +80,16 @@ def build_retry(
     Raises:
         RetryError: A number is negative, or not a number.
     """
-    for name, number in (("max_retries", max_retries), ("retry_backoff", retry_backoff)):
-        if number is not None and not isinstance(number, int | float):
-            raise RetryError(f"{name} is {number!r}: use a number")
+    if max_retries is not None and not isinstance(max_retries, int):
+        raise RetryError(f"max_retries is {max_retries!r}: use a whole number, or None for no retry")
+    if not isinstance(retry_backoff, int | float) or not math.isfinite(retry_backoff):
+        raise RetryError(f"retry_backoff is {retry_backoff!r}: use True, or the first interval in seconds")
     if max_retries is not None and max_retries < 0:
         raise RetryError(f"max_retries is {max_retries}: use 0 or more, or None for no retry")
     if retry_backoff < 0:
         raise RetryError(f"retry_backoff is {retry_backoff}: use True, or the first interval in seconds")
-    intervals = [retry_intervals] if isinstance(retry_intervals, int | float) else list(retry_intervals)
-    if any(not isinstance(interval, int | float) or interval < 0 for interval in intervals):
+    intervals = list(retry_intervals) if isinstance(retry_intervals, Iterable) else [retry_intervals]
+    if any(not isinstance(interval, int | float) or not 0 <= interval < math.inf for interval in intervals):
         raise RetryError(f"retry_intervals is {retry_intervals!r}: use seconds, 0 or more")
     if not max_retries:
         return None

@@ -108,3 +108,11 @@ def test_the_image_runs_as_a_user_and_installs_by_hash():
     assert "--require-hashes" in dockerfile
     assert not dockerfile.startswith("# syntax=")
     assert ".*" in (ROOT / ".dockerignore").read_text().splitlines(), ".env would be in the image"
+
+
+def test_our_image_is_built_on_a_pinned_one():
+    bases = [
+        line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")
+    ]
+    assert bases
+    assert all(re.search(r":\d+\.\d+\.\d+", base) for base in bases), bases

@@ -19,7 +19,9 @@ def test_redis_urls_are_taken(url):
     assert Settings.from_env({"RQ_REDIS_URL": url}).redis_url == url
 
 
-@pytest.mark.parametrize("url", ["h:6379", "http://h", "redis://", "redis://h:port", "redis://:pw@h:99999"])
+@pytest.mark.parametrize(
+    "url", ["h:6379", "http://h", "redis://", "redis://h:port", "redis://h/notadb", "redis://:pw@h:99999"]
+)
 def test_what_is_no_redis_url_is_refused_without_showing_it(url):
     with pytest.raises(ConfigError, match="RQ_REDIS_URL is not a Redis URL") as error:
         Settings.from_env({"RQ_REDIS_URL": url})
@@ -33,5 +35,5 @@ def test_log_level_names_the_levels():
 
 
 def test_an_errors_docstring_is_its_message():
-    assert str(ScheduleConflictError()).startswith("cron and time_delta can't both be given")
+    assert str(ScheduleConflictError()).startswith("Give one of cron, interval_seconds and time_delta")
     assert str(ScheduleConflictError("other")) == "other"

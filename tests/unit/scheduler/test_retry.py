@@ -64,7 +64,18 @@ def test_retry_arguments_become_an_rq_retry(max_retries, backoff, intervals, exp
 
 @pytest.mark.parametrize(
     ("max_retries", "backoff", "intervals"),
-    [(-1, False, 0), (3, -2, 0), (3, False, -1), (3, False, [1, -1]), ("3", False, 0), (3, False, ["x"])],
+    [
+        (2.5, True, 0),
+        (3, float("nan"), 0),
+        (3, False, None),
+        (3, False, float("inf")),
+        (-1, False, 0),
+        (3, -2, 0),
+        (3, False, -1),
+        (3, False, [1, -1]),
+        ("3", False, 0),
+        (3, False, ["x"]),
+    ],
 )
 def test_negative_or_odd_retry_arguments_are_refused(max_retries, backoff, intervals):
     with pytest.raises(RetryError, match="use"):
