@@ -50,7 +50,7 @@ demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the
 
 ##@ The workshop
 
-.PHONY: dashboards check format test test-rq3 bench
+.PHONY: dashboards check format test test-rq3 bench bench-cron
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
@@ -72,6 +72,9 @@ test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-p
 
 bench: $(VENV)/.dev  ## Measure job_scheduler beside rq itself
 	@$(RUN)/python -m benchmarks.enqueue
+
+bench-cron: $(VENV)/.dev  ## Measure cron beside rq's and rq-scheduler's, for seven minutes
+	@$(RUN)/python -m benchmarks.cron
 
 .PHONY: lock
 lock: $(VENV)/.dev  ## Resolve requirements/*.txt again from pyproject.toml

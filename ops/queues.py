@@ -7,6 +7,7 @@ from rq import Queue, Worker
 
 from scheduler import UnknownQueueError
 from scheduler.queues import QUEUE_STATES, count, purge, shared_connection
+from scheduler.workers import LIVE_SECONDS
 
 _ASK_ABOVE = 100
 
@@ -35,12 +36,15 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
 @click.command("health-check")
 @click.option("--queue", required=True, help="The queue's name.")
 def health_check(*, queue: str) -> None:
-    """Exit with 0 when a live worker listens to a queue, with 1 when none does, with 2 without Redis."""
+    """Exit with 0 when a live worker listens to a queue, with 1 when none does, with 2 without Redis.
+
+    A worker that was killed counts as live for up to a minute.
+    """
     now = datetime.now(UTC)
     workers = [
         worker
         for worker in Worker.all(queue=Queue(queue, connection=shared_connection()))
-        if worker.last_heartbeat and (now - worker.last_heartbeat).total_seconds() < worker.worker_ttl
+        if worker.last_heartbeat and (now - worker.last_heartbeat).total_seconds() < LIVE_SECONDS
     ]
     click.echo(
         f"{len(workers)} live {'worker listens' if len(workers) == 1 else 'workers listen'} to {queue}."

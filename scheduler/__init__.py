@@ -1,7 +1,7 @@
 """Schedule RQ jobs: now, later, or on a cron."""
 
 from scheduler.config import Settings
-from scheduler.cron.entries import CronEntry
+from scheduler.cron.entries import CronEntry, CronOptions
 from scheduler.cron.process import CronProcess
 from scheduler.errors import (
     ConfigError,
@@ -26,6 +26,7 @@ __all__ = [
     "ConfigError",
     "CronEntry",
     "CronError",
+    "CronOptions",
     "CronProcess",
     "DataHubScheduler",
     "FunctionError",

@@ -25,7 +25,7 @@ class CronError(SchedulerError):
 
 
 class ScheduleConflictError(SchedulerError):
-    """cron and time_delta can't both be given: a job repeats on a cron or runs once, later."""
+    """Give one of cron, interval_seconds and time_delta: a job repeats, or runs once, later."""
 
 
 class QueueStateError(SchedulerError):

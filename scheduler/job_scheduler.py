@@ -4,13 +4,13 @@ import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from rq.job import Job
 
 from scheduler.config import Settings
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
-from scheduler.cron.entries import CronEntry
+from scheduler.cron.entries import CronEntry, CronOptions
 from scheduler.errors import ScheduleConflictError, SchedulerError
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import SHORT_RUNNING_QUEUE, shared_connection
@@ -40,7 +40,8 @@ def job_scheduler(
     job_timeout: int = THREE_MINUTES_IN_SECONDS,
     description: str | None = None,
     *,
-    cron_id: str | None = None,
+    interval_seconds: int | None = None,
+    **cron_options: Unpack[CronOptions],
 ) -> Job | CronEntry:
     """Run a function in the background: now, later, or again and again.
 
@@ -56,33 +57,44 @@ def job_scheduler(
         retry_backoff: True waits 1, 2, 4, 8 ... seconds before the retries; a number doubles from that many
             seconds; False uses `retry_intervals`.
         retry_intervals: Seconds before every retry, or a list, one before each.
-        cron: Repeat on this expression (minute hour day month weekday, UTC).
+        cron: Repeat on this expression: minute hour day month weekday.
         time_delta: Run once, this long from now: never earlier, and up to a second or two later.
         job_timeout: Seconds the job may run before it is failed.
         description: What people read in dashboards; by default the function's name.
-        cron_id: The cron entry's id; by default derived from function, arguments, queue and cron.
+        interval_seconds: Repeat every so many seconds, counted from 1970-01-01 00:00 UTC.
+        cron_options: What else repeats take: `timezone`, `catch_up`, `overlap`, `late_after_seconds` and
+            `cron_id`; see `CronOptions`.
 
     Returns:
-        The queued or scheduled `rq.job.Job`; for a cron its `CronEntry`.
+        The queued or scheduled `rq.job.Job`; for what repeats its `CronEntry`.
 
     Raises:
-        ScheduleConflictError: Both `cron` and `time_delta` are given.
-        CronError: The cron expression is invalid.
-        SchedulerError: `time_delta` is no timedelta, or `function_args` is a text.
-        RetryError: A number of retries or seconds is negative.
+        ScheduleConflictError: More than one of `cron`, `interval_seconds` and `time_delta` is given, or cron
+            options without a cron.
+        CronError: The cron expression or one of its options is invalid.
+        SchedulerError: Another argument is of no use: `time_delta` is no timedelta, `function_args` a text,
+            `job_timeout` 0, `queue_name` empty.
+        RetryError: A number of retries or seconds is negative or no number, or a backoff goes beyond a year.
         FunctionError: A worker could not import the function.
         redis.RedisError: Redis does not answer.
     """
-    if cron is not None and time_delta is not None:
+    if sum(given is not None for given in (cron, interval_seconds, time_delta)) > 1:
         raise ScheduleConflictError
+    repeats = cron is not None or interval_seconds is not None
+    if cron_options and not repeats:
+        raise ScheduleConflictError(f"{', '.join(cron_options)} needs cron or interval_seconds")
     if time_delta is not None and not isinstance(time_delta, timedelta):
         raise SchedulerError(f"time_delta is {time_delta!r}: use a datetime.timedelta")
+    if isinstance(job_timeout, int | float) and job_timeout <= 0 and job_timeout != -1:
+        raise SchedulerError(f"job_timeout is {job_timeout}: use seconds above 0, or -1 for no limit")
+    if not queue_name:
+        raise SchedulerError("queue_name is empty: name a queue")
     if isinstance(function_args, str | bytes):
         raise SchedulerError("function_args is a text, which would be taken apart: use a tuple, (text,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
     scheduler = _scheduler(Settings.from_env().redis_url)
     job: Job | CronEntry
-    if cron is not None:
+    if repeats:
         job = scheduler.cron(
             queue_name,
             cron,
@@ -92,7 +104,8 @@ def job_scheduler(
             description=description,
             timeout=job_timeout,
             retry=retry,
-            cron_id=cron_id,
+            interval_seconds=interval_seconds,
+            **cron_options,
         )
     else:
         options = {

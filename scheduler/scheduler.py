@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from redis import Redis
 from rq import Queue, Retry
@@ -12,8 +12,9 @@ from rq.job import Job
 
 from scheduler import queues
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
-from scheduler.cron.entries import CronEntry, arguments_digest, derive_id, next_slot
+from scheduler.cron.entries import CronEntry, CronOptions, arguments_digest, derive_id, job_data
 from scheduler.cron.registry import CronRegistry
+from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError, FunctionError
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.workers import strategy as find_strategy
@@ -26,7 +27,8 @@ def import_path(function: Callable[..., Any] | str) -> str:
         FunctionError: A worker could not: it is a lambda, nested in a function, or of `__main__`.
     """
     if isinstance(function, str):
-        if "." not in function:
+        parts = function.split(".")
+        if len(parts) < 2 or not all(part.isidentifier() for part in parts):
             raise FunctionError(f"{function!r} is no import path: use 'module.function'")
         return function
     if not callable(function):
@@ -110,28 +112,30 @@ class Scheduler:
     def cron(
         self,
         queue_name: str,
-        cron: str,
+        cron: str | None,
         function: Callable[..., Any] | str,
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         *,
+        interval_seconds: int | None = None,
         description: str | None = None,
         timeout: int = THREE_MINUTES_IN_SECONDS,
         retry: Retry | None = None,
-        cron_id: str | None = None,
+        **options: Unpack[CronOptions],
     ) -> CronEntry:
         """Register a job that repeats on a cron; registering it again changes nothing.
 
         Args:
             queue_name: Where each slot's job is queued.
-            cron: Five fields: minute, hour, day, month, weekday; UTC.
+            cron: Five fields: minute, hour, day, month, weekday.
             function: A function a worker can import, or its import path.
             args: Positional arguments.
             kwargs: Keyword arguments.
+            interval_seconds: Instead of a cron: every so many seconds.
             description: What people read; by default the function's name.
             timeout: Seconds a job may run.
             retry: How each slot's job is retried.
-            cron_id: By default derived from function, arguments, queue and cron.
+            options: See `CronOptions`.
 
         Returns:
             The entry: `.id`, `.description`, `.timeout`, `.meta["cron_string"]`.
@@ -145,26 +149,31 @@ class Scheduler:
             raise FunctionError(
                 f"{path} is bound to an object, which a cron entry can't keep: use a function"
             )
-        next_slot(cron, datetime.now(UTC))
-        args, kwargs = tuple(args or ()), dict(kwargs or {})
+        cron_id = options.get("cron_id")
+        schedule = Schedule(
+            cron=cron, interval_seconds=interval_seconds, timezone=options.get("timezone", "UTC")
+        )
         try:
-            digest = arguments_digest(args, kwargs)
+            digest = arguments_digest(args or (), kwargs or {})
         except CronError:
             if cron_id is None:
                 raise
             digest = None
         entry = CronEntry(
-            id=cron_id or derive_id(function=path, queue_name=queue_name, cron=cron, digest=digest or ""),
+            id=cron_id
+            or derive_id(function=path, queue_name=queue_name, schedule=schedule, digest=digest or ""),
             function=path,
-            args=args,
-            kwargs=kwargs,
+            data=job_data(path, args or (), kwargs or {}),
             queue_name=queue_name,
-            cron=cron,
+            schedule=schedule,
             timeout=timeout,
             description=description or path,
             retry_max=retry.max if retry else 0,
             retry_intervals=tuple(retry.intervals) if retry else (),
             digest=digest,
+            catch_up=options.get("catch_up", "latest"),
+            overlap=options.get("overlap", "allow"),
+            late_after_seconds=options.get("late_after_seconds", 30.0),
         )
         self._cron.register(entry)
         return entry

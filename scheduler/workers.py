@@ -1,9 +1,11 @@
 """Workers: how the jobs of some queues are run, and what is bound to their logs."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from redis import Redis
+from redis.client import Pipeline
 from rq import Queue, SimpleWorker, Worker
 from rq.job import Job
 from rq.worker import BaseWorker
@@ -11,6 +13,14 @@ from rq.worker import BaseWorker
 from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
 from scheduler.queues import worker_connection
+
+# An idle worker's heartbeat; a busy one's comes every 30 s.
+_HEARTBEAT_SECONDS = 15
+# RQ sends it that much before `worker_ttl` has passed.
+_RQ_MARGIN_SECONDS = 15
+_SCHEDULER_CHECK_SECONDS = 10.0
+# A worker whose heartbeat is older is not live.
+LIVE_SECONDS = 60.0
 
 
 class _JobLogs(BaseWorker):
@@ -22,7 +32,24 @@ class _JobLogs(BaseWorker):
 
 
 class ForkWorker(_JobLogs, Worker):
-    """Run each job in a process of its own, for ever: a job that dies takes only itself down."""
+    """Run each job in a process of its own, for ever: a job that dies takes only itself down.
+
+    Its scheduler is a child process that ends when Redis goes away, or with a worker that is killed. RQ
+    looks for it every ten minutes, and scheduled jobs wait that long; this worker looks with its heartbeat.
+    """
+
+    max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
+    _scheduler_check_due = 0.0
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that this worker lives, and start its scheduler again if that does not."""
+        super().heartbeat(timeout, pipeline)
+        if self.scheduler is None or self.is_horse or time.monotonic() < self._scheduler_check_due:
+            return
+        self._scheduler_check_due = time.monotonic() + _SCHEDULER_CHECK_SECONDS
+        process = self.scheduler._process
+        if process is None or not process.is_alive():
+            self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
 class InProcessWorker(_JobLogs, SimpleWorker):
@@ -39,7 +66,12 @@ class Strategy(Protocol):
 def fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
     """Wait for jobs and run each in a forked process, until told to stop by SIGTERM or SIGINT."""
     with worker_connection(connection) as own:
-        worker = ForkWorker(queues, connection=own, log_job_description=False)
+        worker = ForkWorker(
+            queues,
+            connection=own,
+            log_job_description=False,
+            worker_ttl=_HEARTBEAT_SECONDS + _RQ_MARGIN_SECONDS,
+        )
         return worker.work(with_scheduler=with_scheduler)
 
 

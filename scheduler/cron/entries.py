@@ -1,43 +1,182 @@
-"""One cron entry: what runs, when, and how it is written down; no Redis, and the time is an argument."""
+"""One cron entry: what runs, when, and what becomes of each slot; no Redis, and the time is an argument."""
 
 import hashlib
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal, TypedDict
 
-from cronsim import CronSim, CronSimError
+from rq.serializers import DefaultSerializer
 
+from scheduler.cron.slots import Due, Schedule
 from scheduler.errors import CronError
 
+CatchUp = Literal["latest", "all", "skip"]
+Overlap = Literal["allow", "skip"]
 
-def next_slot(cron: str, after: datetime) -> datetime:
-    """The first time after `after` that the expression names, in the time zone of `after`.
+
+class Outcome(StrEnum):
+    """What became of a slot; every slot that was due has exactly one."""
+
+    RAN = "ran"  # its job was queued in time
+    LATE = "late"  # its job was queued, later than the entry allows
+    MISSED = "missed"  # no process was there in time, and `catch_up` dropped it
+    SKIPPED = "skipped"  # the entry's job before it was not done, and `overlap` dropped it
+
+
+class CronOptions(TypedDict, total=False):
+    """What else a cron entry takes.
+
+    Attributes:
+        cron_id: The entry's id; by default derived from function, arguments, queue and schedule.
+        timezone: IANA name of the zone the cron is read in; by default UTC.
+        catch_up: Which of the slots that came while no process ran get a job: "latest" (the default), "all"
+            (the last 100), "skip" (none that is late).
+        overlap: "allow" (the default), or "skip" a slot while the entry's job before it is not done.
+        late_after_seconds: How far behind its slot a job is queued in time; by default 30.
+    """
+
+    cron_id: str
+    timezone: str
+    catch_up: CatchUp
+    overlap: Overlap
+    late_after_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronEntry:
+    """A job that repeats; equal to another entry with the same id.
+
+    Attributes:
+        id: Given, or derived from function, arguments, queue and schedule.
+        function: Import path.
+        data: Function and arguments as RQ keeps them in a job: enqueueing never loads what they are made of.
+        digest: Fingerprint of the arguments; None where they have none.
+        queue_name: Where each slot's job is queued.
+        schedule: When.
+        timeout: Seconds a job may run.
+        description: What people read.
+        retry_max: Retries of each slot's job; 0 is none.
+        retry_intervals: Seconds before each retry.
+        catch_up: See `CronOptions`.
+        overlap: See `CronOptions`.
+        late_after_seconds: See `CronOptions`.
+        declared: Whether the cron process's own file gave it; only such an entry goes when the file drops it.
+    """
+
+    id: str
+    function: str = field(compare=False)
+    data: bytes = field(compare=False, repr=False)
+    digest: str | None = field(compare=False)
+    queue_name: str = field(compare=False)
+    schedule: Schedule = field(compare=False)
+    timeout: int = field(compare=False)
+    description: str = field(compare=False)
+    retry_max: int = field(default=0, compare=False)
+    retry_intervals: tuple[int, ...] = field(default=(), compare=False)
+    catch_up: CatchUp = field(default="latest", compare=False)
+    overlap: Overlap = field(default="allow", compare=False)
+    late_after_seconds: float = field(default=30.0, compare=False)
+    declared: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.catch_up not in ("latest", "all", "skip"):
+            raise CronError(f"catch_up is {self.catch_up!r}: use latest, all or skip")
+        if self.overlap not in ("allow", "skip"):
+            raise CronError(f"overlap is {self.overlap!r}: use allow or skip")
+        if self.late_after_seconds <= 0:
+            raise CronError(f"late_after_seconds is {self.late_after_seconds}: use a number above 0")
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """Positional arguments; loading them imports what they are made of."""
+        return tuple(DefaultSerializer.loads(self.data)[2])
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """Keyword arguments; loading them imports what they are made of."""
+        return dict(DefaultSerializer.loads(self.data)[3])
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What rq-scheduler keeps of a cron job: `cron_string` and `use_local_timezone`."""
+        return {"cron_string": self.schedule.cron, "use_local_timezone": False}
+
+    def spec(self) -> dict[str, Any]:
+        """Everything but the arguments, as JSON takes it."""
+        spec = asdict(self)
+        del spec["data"]
+        spec["retry_intervals"] = list(self.retry_intervals)
+        return spec
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any], data: bytes) -> "CronEntry":
+        """The entry that `spec` describes."""
+        return cls(
+            **{
+                **spec,
+                "schedule": Schedule(**spec["schedule"]),
+                "retry_intervals": tuple(spec["retry_intervals"]),
+                "data": data,
+            }
+        )
+
+    def outcomes(
+        self, due: Due, *, now: datetime, busy: bool
+    ) -> tuple[list[datetime], dict[Outcome, list[datetime]]]:
+        """Decide about the slots that are due.
+
+        Args:
+            due: The slots.
+            now: The time.
+            busy: Whether the job of the slot before them is queued, scheduled or running.
+
+        Returns:
+            The slots whose jobs are to be queued, and the rest by outcome; those that are too many to be
+            told apart are missed too, and are `due.total` less all that is returned.
+        """
+        chosen = list(due.slots) if self.catch_up == "all" else [due.slots[-1]]
+        if self.catch_up == "skip" and now - chosen[-1] > timedelta(seconds=self.late_after_seconds):
+            chosen = []
+        dropped: dict[Outcome, list[datetime]] = {
+            Outcome.MISSED: [slot for slot in due.slots if slot not in chosen],
+            Outcome.SKIPPED: [],
+        }
+        if self.overlap == "skip":
+            queued = [] if busy else chosen[:1]
+            dropped[Outcome.SKIPPED] = chosen[len(queued) :]
+            chosen = queued
+        return chosen, dropped
+
+
+def job_data(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
+    """Function and arguments as RQ keeps them in a job.
 
     Raises:
-        CronError: The expression is invalid or names no time within 50 years; the message says which field.
+        CronError: An argument can't be pickled.
     """
-    if len(cron.split()) != 5:
-        raise CronError(f"Invalid cron {cron!r}: it takes five fields, minute hour day month weekday")
     try:
-        return next(CronSim(cron, after))
-    except CronSimError as error:
-        raise CronError(f"Invalid cron {cron!r}: {str(error).lower()}") from None
-    except StopIteration:
-        raise CronError(f"Cron {cron!r} never comes: no date matches it") from None
+        return DefaultSerializer.dumps((function, None, tuple(args), dict(kwargs)))
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        raise CronError(f"The arguments of {function} can't be pickled: {error}") from None
 
 
-def _canonical(value: object) -> object:
+def _canonical(value: object) -> Any:
+    """A value as JSON takes it, with its type, and the same in every process."""
+    name = type(value).__qualname__
+    if isinstance(value, list | tuple):
+        return [name, [_canonical(item) for item in value]]
+    if isinstance(value, Mapping):
+        return [name, sorted((_canonical([key, item]) for key, item in value.items()), key=json.dumps)]
     if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    text = f"{type(value).__qualname__}:{value!r}"
+        return [name, sorted((_canonical(item) for item in value), key=json.dumps)]
+    text = repr(value)
     if " at 0x" in text:
-        raise CronError(
-            f"An argument of type {type(value).__qualname__} has no stable text to derive the id from: "
-            "give cron_id"
-        )
-    return text
+        raise CronError(f"An argument of type {name} has no stable text to derive the id from: give cron_id")
+    return [name, text]
 
 
 def arguments_digest(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
@@ -46,66 +185,11 @@ def arguments_digest(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     Raises:
         CronError: An argument's repr differs from process to process.
     """
-    try:
-        text = json.dumps([list(args), dict(kwargs)], sort_keys=True, default=_canonical)
-    except TypeError as error:
-        raise CronError(
-            f"The entry's id can't be derived from its arguments ({error}): give cron_id"
-        ) from None
+    text = json.dumps(_canonical([*args, dict(kwargs)]))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CronEntry:
-    """A job that repeats on a cron; equal to another entry with the same id.
-
-    Attributes:
-        id: Given, or derived from function, arguments, queue and cron.
-        function: Import path.
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-        queue_name: Where each slot's job is enqueued.
-        cron: Five-field expression, in UTC.
-        timeout: Seconds a job may run.
-        description: What people read.
-        retry_max: Retries of each slot's job; 0 is none.
-        retry_intervals: Seconds before each retry.
-        digest: Fingerprint of the arguments; None where they have none.
-        declared: Whether the cron process's own file gave it; only such an entry goes when the file drops it.
-    """
-
-    id: str
-    function: str = field(compare=False)
-    args: tuple[Any, ...] = field(default=(), compare=False, repr=False)
-    kwargs: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    queue_name: str = field(compare=False)
-    cron: str = field(compare=False)
-    timeout: int = field(compare=False)
-    description: str = field(compare=False)
-    retry_max: int = field(default=0, compare=False)
-    retry_intervals: tuple[int, ...] = field(default=(), compare=False)
-    digest: str | None = field(default=None, compare=False)
-    declared: bool = field(default=False, compare=False)
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """What rq-scheduler keeps of a cron job: `cron_string` and `use_local_timezone`."""
-        return {"cron_string": self.cron, "use_local_timezone": False}
-
-    def spec(self) -> dict[str, Any]:
-        """Everything but the arguments, as JSON takes it."""
-        spec = asdict(self)
-        del spec["args"], spec["kwargs"]
-        spec["retry_intervals"] = list(self.retry_intervals)
-        return spec
-
-    @classmethod
-    def from_spec(cls, spec: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> "CronEntry":
-        """The entry that `spec` describes."""
-        intervals = tuple(spec["retry_intervals"])
-        return cls(**{**spec, "retry_intervals": intervals}, args=tuple(args), kwargs=dict(kwargs))
-
-
-def derive_id(*, function: str, queue_name: str, cron: str, digest: str) -> str:
+def derive_id(*, function: str, queue_name: str, schedule: Schedule, digest: str) -> str:
     """The id of an entry that was given none: registering it again finds it, a changed one is another."""
-    return hashlib.sha256("\0".join((function, queue_name, cron, digest)).encode()).hexdigest()[:16]
+    text = json.dumps([function, queue_name, asdict(schedule), digest])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,25 +1,27 @@
-"""The cron entries in Redis: the only writer and reader of the keys under `rqmon:cron:`."""
+"""The cron entries in Redis: what there is, when each is next due, and changes to them."""
 
 import contextlib
 import contextvars
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from redis import Redis, WatchError
-from redis.client import Pipeline
-from rq import Queue, Retry
-from rq.serializers import DefaultSerializer
 
-from scheduler.cron.entries import CronEntry, next_slot
-from scheduler.logs import CORRELATION_ID, current_correlation_id
+from scheduler import ledger
+from scheduler.cron.entries import CronEntry, Outcome
+from scheduler.cron.slots import Schedule
+from scheduler.errors import CronError
 
-_SPECS = "rqmon:cron:specs"  # hash: id -> JSON
-_ARGUMENTS = "rqmon:cron:arguments"  # hash: id -> serialized (args, kwargs)
-_NEXT = "rqmon:cron:next"  # sorted set: id by its next slot, in seconds since the epoch
-_BATCH = 100
+SPECS = "rqmon:cron:specs"  # hash: id -> JSON
+DATA = "rqmon:cron:data"  # hash: id -> a job's data, as RQ serializes it
+NEXT = "rqmon:cron:next"  # sorted set: id by its next slot in Unix seconds; not those that are paused
+PAUSED = "rqmon:cron:paused"  # set of ids
+LAST_JOB = "rqmon:cron:last-job"  # hash: id -> id of the job of its last slot
+EPOCH = "rqmon:cron:epoch"  # gone after a flush: then every process writes its entries again
 
 _declared: contextvars.ContextVar[list[CronEntry] | None] = contextvars.ContextVar("declared", default=None)
 
@@ -36,8 +38,8 @@ def declaring() -> Iterator[list[CronEntry]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciled:
-    """The ids that a reconciliation added, changed, removed and left as they were."""
+class Difference:
+    """The ids of entries that were added, changed, removed and left as they are."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -46,13 +48,12 @@ class Reconciled:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A slot whose job was enqueued."""
+class EntryState:
+    """An entry and where it stands; a paused one has no next slot."""
 
-    entry_id: str
-    slot: datetime
-    job_id: str
-    lateness_seconds: float
+    entry: CronEntry
+    next_slot: datetime | None
+    paused: bool
 
 
 class CronRegistry:
@@ -60,137 +61,191 @@ class CronRegistry:
 
     def __init__(self, connection: Redis) -> None:
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
-        self._queues: dict[str, Queue] = {}
 
     def register(self, entry: CronEntry) -> None:
-        """Write an entry; one with the same id and cron keeps its next slot."""
+        """Write an entry; one with the same id and schedule keeps its next slot."""
         entries = _declared.get()
-        if entries is not None:
+        if entries is None:
+            self._change(lambda _stored: ([entry], []), now=datetime.now(UTC), only=entry.id)
+        else:
             entries.append(replace(entry, declared=True))
-            return
-        stored = self._connection.hget(_SPECS, entry.id)
-        with self._connection.pipeline() as pipe:
-            self._write(pipe, entry, json.loads(stored) if stored else None, now=datetime.now(UTC))
-            pipe.execute()
 
-    def reconcile(self, entries: Iterable[CronEntry], *, now: datetime) -> Reconciled:
+    def difference(self, entries: Iterable[CronEntry]) -> Difference:
+        """What `reconcile` would do."""
+        return _difference(entries, self._specs())
+
+    def reconcile(self, entries: Iterable[CronEntry], *, now: datetime) -> tuple[Difference, str]:
         """Make the stored declared entries the given ones, in one transaction.
 
         What is the same keeps its next slot; what the file no longer declares is removed; entries
-        registered elsewhere are left alone.
+        registered elsewhere are left alone. A slot that is due when its schedule changes is missed.
+
+        Returns:
+            What was done, and the epoch; another one in Redis later means that it was flushed.
         """
+        entries = list(entries)
         wanted = {entry.id: entry for entry in entries}
-        added: list[str] = []
-        changed: list[str] = []
-        unchanged: list[str] = []
-        stored = self._specs()
-        removed = [id_ for id_, spec in stored.items() if spec["declared"] and id_ not in wanted]
-        with self._connection.pipeline() as pipe:
-            for entry in wanted.values():
-                before = stored.get(entry.id)
-                if before is None:
-                    added.append(entry.id)
-                else:
-                    (unchanged if before == entry.spec() else changed).append(entry.id)
-                self._write(pipe, entry, before, now=now)
-            self._remove(pipe, removed)
-            pipe.execute()
-        return Reconciled(tuple(added), tuple(changed), tuple(removed), tuple(unchanged))
+        if any(wanted[entry.id].spec() != entry.spec() for entry in entries):
+            raise CronError(
+                "Two different entries of this program have the same id: give each its own cron_id"
+            )
+        found = Difference((), (), (), ())
+
+        def changes(stored: Mapping[str, Any]) -> tuple[list[CronEntry], list[str]]:
+            nonlocal found
+            found = _difference(wanted.values(), stored)
+            return [wanted[id_] for id_ in found.added + found.changed], list(found.removed)
+
+        self._change(changes, now=now)
+        self._connection.set(EPOCH, uuid4().hex, nx=True)
+        return found, self._connection.get(EPOCH).decode()
 
     def entries(self) -> list[CronEntry]:
         """Every entry, by id."""
-        specs = self._specs()
+        return [state.entry for state in self.states()]
+
+    def states(self) -> list[EntryState]:
+        """Every entry and where it stands, by id, in one round trip."""
+        with self._connection.pipeline() as pipe:
+            pipe.hgetall(SPECS)
+            pipe.hgetall(DATA)
+            pipe.zrange(NEXT, 0, -1, withscores=True)
+            pipe.smembers(PAUSED)
+            specs, data, slots, paused = pipe.execute()
+        due = {id_: datetime.fromtimestamp(score, UTC) for id_, score in slots}
         return [
-            self._load(specs[id_], arguments) for id_, arguments in self._arguments(sorted(specs)).items()
+            EntryState(CronEntry.from_spec(json.loads(specs[id_]), data[id_]), due.get(id_), id_ in paused)
+            for id_ in sorted(specs.keys() & data.keys())
         ]
 
     def count(self) -> int:
         """How many entries there are."""
-        return int(self._connection.hlen(_SPECS))
+        return int(self._connection.hlen(SPECS))
 
     def cancel_all(self) -> None:
-        """Remove every entry, declared or not."""
-        self._connection.delete(_SPECS, _ARGUMENTS, _NEXT)
+        """Remove every entry, declared or not, and its records."""
+        self._change(lambda stored: ([], list(stored)), now=datetime.now(UTC))
 
-    def next_due(self) -> datetime | None:
-        """When the next slot of any entry is; None when there is no entry."""
-        first = self._connection.zrange(_NEXT, 0, 0, withscores=True)
-        return datetime.fromtimestamp(first[0][1], UTC) if first else None
+    def pause(self, entry_id: str) -> None:
+        """Leave out an entry's slots until it is resumed: they are not due.
 
-    def claim_due(self, *, now: datetime) -> list[Claim]:
-        """Enqueue the job of each entry whose next slot has come: of several missed slots, one job.
+        Raises:
+            CronError: There is no such entry.
+        """
+        self.get(entry_id)
+        with self._connection.pipeline() as pipe:
+            pipe.sadd(PAUSED, entry_id)
+            pipe.zrem(NEXT, entry_id)
+            pipe.execute()
 
-        The job and the next slot are written in one transaction that fails when another process was
-        faster, so a slot gives one job however many processes run and whatever is killed when.
+    def resume(self, entry_id: str, *, now: datetime) -> None:
+        """Let an entry's slots be due again, from the next one on.
 
-        Returns:
-            What was claimed, at most a batch; call again until it is empty.
+        Raises:
+            CronError: There is no such entry.
+        """
+        entry = self.get(entry_id)
+        with self._connection.pipeline() as pipe:
+            pipe.srem(PAUSED, entry_id)
+            pipe.zadd(NEXT, {entry_id: next(entry.schedule.after(now)).timestamp()}, nx=True)
+            pipe.execute()
+
+    def get(self, entry_id: str) -> CronEntry:
+        """The entry of that id.
+
+        Raises:
+            CronError: There is none.
         """
         with self._connection.pipeline() as pipe:
-            try:
-                pipe.watch(_NEXT, _SPECS)
-                due = pipe.zrangebyscore(_NEXT, "-inf", now.timestamp(), start=0, num=_BATCH, withscores=True)
-                if not due:
-                    return []
-                slots = {id_.decode(): datetime.fromtimestamp(score, UTC) for id_, score in due}
-                specs = dict(zip(slots, pipe.hmget(_SPECS, list(slots)), strict=True))
-                arguments = dict(zip(slots, pipe.hmget(_ARGUMENTS, list(slots)), strict=True))
-                pipe.multi()
-                claims = []
-                for id_, slot in slots.items():
-                    if specs[id_] is None or arguments[id_] is None:
-                        pipe.zrem(_NEXT, id_)
-                        continue
-                    entry = self._load(json.loads(specs[id_]), arguments[id_])
-                    job_id = self._enqueue(pipe, entry, slot)
-                    pipe.zadd(_NEXT, {id_: next_slot(entry.cron, now).timestamp()})
-                    claims.append(Claim(id_, slot, job_id, (now - slot).total_seconds()))
-                pipe.execute()
-            except WatchError:
-                return []
-        return claims
+            pipe.hget(SPECS, entry_id)
+            pipe.hget(DATA, entry_id)
+            spec, data = pipe.execute()
+        if spec is None or data is None:
+            raise CronError(f"There is no cron entry {entry_id!r}: rqmon cron list shows those there are")
+        return CronEntry.from_spec(json.loads(spec), data)
 
-    def _enqueue(self, pipe: Pipeline, entry: CronEntry, slot: datetime) -> str:
-        queue = self._queues.get(entry.queue_name)
-        if queue is None:
-            queue = self._queues[entry.queue_name] = Queue(entry.queue_name, connection=self._connection)
-        retry = Retry(max=entry.retry_max, interval=list(entry.retry_intervals)) if entry.retry_max else None
-        job = queue.enqueue_call(
-            entry.function,
-            args=entry.args,
-            kwargs=entry.kwargs,
-            timeout=entry.timeout,
-            description=entry.description,
-            retry=retry,
-            meta={
-                CORRELATION_ID: current_correlation_id(),
-                "cron_id": entry.id,
-                "cron_slot": slot.isoformat(),
-            },
-            pipeline=pipe,
-        )
-        return str(job.id)
+    def _change(
+        self,
+        changes: Callable[[Mapping[str, Any]], tuple[list[CronEntry], list[str]]],
+        *,
+        now: datetime,
+        only: str | None = None,
+    ) -> None:
+        """Write what `changes` makes of the stored specs, all or one: entries to write, ids to remove."""
+        while True:
+            with self._connection.pipeline() as pipe:
+                try:
+                    pipe.watch(SPECS, NEXT)
+                    stored = self._specs(only)
+                    written, removed = changes(stored)
+                    paused = {id_.decode() for id_ in pipe.smembers(PAUSED)}
+                    slots = dict(zip([e.id for e in written], self._slots(pipe, written), strict=True))
+                    pipe.multi()
+                    for entry in written:
+                        self._write(
+                            pipe,
+                            entry,
+                            stored.get(entry.id),
+                            slot=slots[entry.id],
+                            paused=entry.id in paused,
+                            now=now,
+                        )
+                    self._remove(pipe, removed)
+                    pipe.execute()
+                except WatchError:
+                    continue
+                return
 
-    def _write(self, pipe: Any, entry: CronEntry, before: Mapping[str, Any] | None, *, now: datetime) -> None:
-        pipe.hset(_SPECS, entry.id, json.dumps(entry.spec()))
-        pipe.hset(_ARGUMENTS, entry.id, DefaultSerializer.dumps((entry.args, entry.kwargs)))
-        # nx: an entry whose cron is the same keeps its next slot, also one that is due right now.
-        keep = before is not None and before["cron"] == entry.cron
-        pipe.zadd(_NEXT, {entry.id: next_slot(entry.cron, now).timestamp()}, nx=keep)
+    def _write(
+        self,
+        pipe: Any,
+        entry: CronEntry,
+        before: Mapping[str, Any] | None,
+        *,
+        slot: datetime | None,
+        paused: bool,
+        now: datetime,
+    ) -> None:
+        spec = entry.spec()
+        pipe.hset(SPECS, entry.id, json.dumps(spec))
+        pipe.hset(DATA, entry.id, entry.data)
+        same = before is not None and before["schedule"] == spec["schedule"]
+        if before is not None and not same and slot is not None and slot <= now:
+            # Due, not yet claimed, and gone with the schedule that gave it.
+            lost = Schedule(**before["schedule"]).due(slot, now)
+            ledger.count_dropped_slots(
+                pipe, entry.id, Outcome.MISSED, slots=list(lost.slots), total=lost.total
+            )
+        if not paused and not (same and slot is not None):
+            pipe.zadd(NEXT, {entry.id: next(entry.schedule.after(now)).timestamp()})
 
-    def _remove(self, pipe: Pipeline, ids: list[str]) -> None:
-        if ids:
-            pipe.hdel(_SPECS, *ids)
-            pipe.hdel(_ARGUMENTS, *ids)
-            pipe.zrem(_NEXT, *ids)
+    def _remove(self, pipe: Any, ids: list[str]) -> None:
+        if not ids:
+            return
+        for key in (SPECS, DATA, LAST_JOB):
+            pipe.hdel(key, *ids)
+        pipe.zrem(NEXT, *ids)
+        pipe.srem(PAUSED, *ids)
+        ledger.forget_cron(pipe, ids)
 
-    def _specs(self) -> dict[str, dict[str, Any]]:
-        return {id_.decode(): json.loads(spec) for id_, spec in self._connection.hgetall(_SPECS).items()}
+    def _slots(self, pipe: Any, entries: list[CronEntry]) -> list[datetime | None]:
+        if not entries:
+            return []
+        scores = pipe.zmscore(NEXT, [entry.id for entry in entries])
+        return [datetime.fromtimestamp(score, UTC) if score is not None else None for score in scores]
 
-    def _arguments(self, ids: list[str]) -> dict[str, bytes]:
-        values = self._connection.hmget(_ARGUMENTS, ids) if ids else []
-        return {id_: value for id_, value in zip(ids, values, strict=True) if value is not None}
+    def _specs(self, only: str | None = None) -> dict[str, Any]:
+        if only is not None:
+            spec = self._connection.hget(SPECS, only)
+            return {only: json.loads(spec)} if spec else {}
+        return {id_.decode(): json.loads(spec) for id_, spec in self._connection.hgetall(SPECS).items()}
 
-    def _load(self, spec: dict[str, Any], arguments: bytes) -> CronEntry:
-        args, kwargs = DefaultSerializer.loads(arguments)
-        return CronEntry.from_spec(spec, args, kwargs)
+
+def _difference(entries: Iterable[CronEntry], stored: Mapping[str, Any]) -> Difference:
+    wanted = {entry.id: entry.spec() for entry in entries}
+    return Difference(
+        added=tuple(id_ for id_ in wanted if id_ not in stored),
+        changed=tuple(id_ for id_, spec in wanted.items() if stored.get(id_, spec) != spec),
+        removed=tuple(id_ for id_, spec in stored.items() if spec["declared"] and id_ not in wanted),
+        unchanged=tuple(id_ for id_, spec in wanted.items() if stored.get(id_) == spec),
+    )

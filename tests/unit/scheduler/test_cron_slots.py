@@ -1,0 +1,151 @@
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from scheduler import CronError
+from scheduler.cron import constants
+from scheduler.cron.slots import KEPT_SLOTS, Schedule
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
+LONDON, NEW_YORK = "Europe/London", "America/New_York"
+
+
+def first(cron, after=NOON, timezone="UTC"):
+    return next(Schedule(cron=cron, timezone=timezone).after(after))
+
+
+@pytest.mark.parametrize(
+    ("cron", "expected"),
+    [
+        (constants.EVERY_MINUTE, datetime(2026, 11, 24, 12, 1, tzinfo=UTC)),
+        (constants.EVERY_TEN_MINUTES, datetime(2026, 11, 24, 12, 10, tzinfo=UTC)),
+        (constants.EVERY_MIDNIGHT, datetime(2026, 11, 25, tzinfo=UTC)),
+        (constants.EVERY_WEEK, datetime(2026, 11, 29, tzinfo=UTC)),
+        (constants.EVERY_NINE_PM_ON_SATURDAY, datetime(2026, 11, 28, 21, tzinfo=UTC)),
+        (
+            constants.EVERY_NINE_THIRTY_AM_ON_FIRST_SECOND_THIRD_FOURTH_OF_EACH_MONTH,
+            datetime(2026, 12, 1, 9, 30, tzinfo=UTC),
+        ),
+        ("30 8 * * mon-fri", datetime(2026, 11, 25, 8, 30, tzinfo=UTC)),
+        ("0 0 29 2 *", datetime(2028, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_the_first_slot_after_a_time(cron, expected):
+    assert first(cron) == expected
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in vars(constants) if n.isupper() and not n.endswith("_IN_SECONDS")]
+)
+def test_every_constant_is_a_cron(name):
+    assert first(getattr(constants, name)) > NOON
+
+
+@pytest.mark.parametrize(
+    ("cron", "named"),
+    [
+        ("61 * * * *", "minute can't be '61'"),
+        ("* * * *", "has 4 fields, and takes five"),
+        ("0 * * * * *", "has 6 fields"),
+        ("* 25 * * *", "hour can't be '25'"),
+        ("0 0 31 2 *", "day-of-month can't be '31'"),
+        ("* * * * 9", "day-of-week can't be '9'"),
+        ("", "has 0 fields"),
+    ],
+)
+def test_an_invalid_cron_points_at_the_field(cron, named):
+    with pytest.raises(CronError, match=named):
+        Schedule(cron=cron)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "named"),
+    [
+        ({"cron": "* * * * *", "timezone": "Mars/Olympus"}, "Unknown time zone 'Mars/Olympus'"),
+        ({"interval_seconds": 0}, "interval_seconds is 0"),
+        ({"interval_seconds": 5, "cron": "* * * * *"}, "either cron or interval_seconds"),
+        ({}, "either cron or interval_seconds"),
+    ],
+)
+def test_an_invalid_schedule_says_what_is_wrong(kwargs, named):
+    with pytest.raises(CronError, match=named):
+        Schedule(**kwargs)
+
+
+def local_times(cron, timezone, after, count):
+    zone = ZoneInfo(timezone)
+    slots = islice(Schedule(cron=cron, timezone=timezone).after(after), count)
+    return [f"{slot.astimezone(zone):%d %H:%M %Z}" for slot in slots]
+
+
+def test_half_past_one_runs_right_after_the_gap_when_clocks_go_forward():
+    after = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    assert local_times("30 1 * * *", LONDON, after, 2) == ["29 02:00 BST", "30 01:30 BST"]
+
+
+def test_half_past_one_runs_once_when_clocks_go_back():
+    after = datetime(2026, 10, 24, 12, tzinfo=UTC)
+    assert local_times("30 1 * * *", LONDON, after, 2) == ["25 01:30 BST", "26 01:30 GMT"]
+
+
+@pytest.mark.parametrize("minutes", range(0, 180, 5))
+@pytest.mark.parametrize("cron", ["30 1 * * *", "0 2 * * *", "15,45 1 * * *", "*/15 * * * *"])
+def test_asking_from_any_moment_of_a_clock_change_gives_the_same_slots(cron, minutes):
+    for day, timezone in (
+        (datetime(2026, 10, 24, 23, 30, tzinfo=UTC), LONDON),
+        (datetime(2026, 3, 28, 23, 30, tzinfo=UTC), LONDON),
+        (datetime(2026, 11, 1, 4, 30, tzinfo=UTC), NEW_YORK),
+    ):
+        schedule = Schedule(cron=cron, timezone=timezone)
+        whole = list(islice(schedule.after(day), 40))
+        moment = day + timedelta(minutes=minutes)
+        asked = list(islice(schedule.after(moment), 10))
+        assert asked == [slot for slot in whole if slot > moment][: len(asked)]
+        assert asked == sorted(set(asked))
+
+
+def test_an_hourly_cron_follows_real_time_over_a_clock_change():
+    slots = list(
+        islice(Schedule(cron="0 * * * *", timezone=LONDON).after(datetime(2026, 10, 24, 22, tzinfo=UTC)), 6)
+    )
+    assert {b - a for a, b in pairwise(slots)} == {timedelta(hours=1)}
+
+
+def test_an_interval_keeps_its_phase_whenever_it_is_asked():
+    schedule = Schedule(interval_seconds=7)
+    slot = next(schedule.after(NOON))
+    assert slot.timestamp() % 7 == 0
+    assert next(schedule.after(slot - timedelta(microseconds=1))) == slot
+    assert next(schedule.after(slot)) == slot + timedelta(seconds=7)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule(cron="* * * * *"),
+        Schedule(interval_seconds=60),
+        Schedule(cron="*/5 9-17 * * 1-5", timezone=LONDON),
+    ],
+)
+def test_due_slots_are_counted_exactly(schedule):
+    start = next(schedule.after(NOON))
+    walked = [start]
+    until = start + timedelta(hours=30)
+    for slot in schedule.after(start):
+        if slot > until:
+            following = slot
+            break
+        walked.append(slot)
+    due = schedule.due(start, until)
+    assert (due.total, due.following) == (len(walked), following)
+    assert list(due.slots) == walked[-KEPT_SLOTS:]
+
+
+def test_six_years_of_seconds_are_counted_without_walking():
+    due = Schedule(interval_seconds=1).due(
+        datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=5)
+    )
+    assert due.total == (datetime(2026, 1, 1) - datetime(2020, 1, 1)).total_seconds() + 1  # noqa: DTZ001
+    assert due.slots[-1] == datetime(2026, 1, 1, tzinfo=UTC)
