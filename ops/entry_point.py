@@ -1,6 +1,7 @@
 """What every program of the bundle does around its work: read `.env`, and say what is wrong in one line."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,12 @@ from scheduler.logs import configure
 
 @contextlib.contextmanager
 def one_line_errors(program: str) -> Iterator[None]:
-    """Read the current folder's `.env`; turn bad input and a missing Redis into one line and exit code 2.
+    """Turn bad input and a missing Redis into one line and exit code 2.
 
+    The current folder's `.env`, or the file `RQMON_ENV_FILE` names, is read first.
     A variable that is set already wins over the file's.
     """
-    load_dotenv(Path.cwd() / ".env")
+    load_dotenv(os.environ.get("RQMON_ENV_FILE") or Path.cwd() / ".env")
     try:
         yield
     except (SchedulerError, RedisError) as error:
