@@ -73,7 +73,7 @@ test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-p
 bench: $(VENV)/.dev  ## Measure job_scheduler beside rq itself
 	@$(RUN)/python -m benchmarks.enqueue
 
-bench-cron: $(VENV)/.dev  ## Measure cron beside rq's and rq-scheduler's, for seven minutes
+bench-cron: $(VENV)/.dev  ## Measure cron beside rq's and rq-scheduler's, for ten minutes
 	@$(RUN)/python -m benchmarks.cron
 
 .PHONY: lock

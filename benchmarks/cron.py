@@ -20,7 +20,7 @@ from ops.jobs import work_for
 from scheduler import CronProcess, job_scheduler
 
 ENTRIES, FEW = 10_000, 10
-IDLE_SECONDS = 20
+IDLE_SECONDS = 60
 AIMS = {"few_due_seconds": 0.05, "all_due_seconds": 1.5, "idle_cpu_ratio": 0.1}
 
 
@@ -137,7 +137,8 @@ def main() -> int:
         )
     Console().print(table)
     mine, rqs = measured["rqmon"], measured["rq CronScheduler"]
-    ratio = mine.idle_cpu_seconds_a_minute / rqs.idle_cpu_seconds_a_minute
+    # The kernel counts in hundredths of a second: less than one is taken for one.
+    ratio = mine.idle_cpu_seconds_a_minute / max(rqs.idle_cpu_seconds_a_minute, 0.01)
     figures = {name: asdict(m) for name, m in measured.items()}
     print(json.dumps({"benchmark": "cron", "aims": AIMS, "idle_cpu_ratio": round(ratio, 3), **figures}))
     reached = (mine.few_due_seconds, mine.all_due_seconds, ratio)
