@@ -4,13 +4,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+
+from tests.servers import free_port, wait_for
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[2]
@@ -28,24 +28,6 @@ CHROMIUM_ARGS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(holds: Callable[[], bool], *, what: str, timeout_seconds: float = 20) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"after {timeout_seconds:g} s still not: {what}")
 
 
 def need(names: tuple[str, ...], package: str) -> str:
@@ -105,7 +87,7 @@ class PrometheusServer:
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         rates = "rate(demo_ended_total[1m])"
-        wait_until(lambda: len(self.query(rates)) == len(JOBS), what="Prometheus has rates")
+        wait_for(lambda: len(self.query(rates)) == len(JOBS), what="Prometheus has rates")
 
     def stop(self) -> None:
         if self._process:
@@ -162,7 +144,7 @@ def preview(prometheus: PrometheusServer) -> Iterator[str]:
             return bool(json.load(response) == {"status": "ok", "prometheus": "up"})
 
     try:
-        wait_until(answers, what="the preview answers")
+        wait_for(answers, what="the preview answers")
         yield url
     finally:
         process.send_signal(signal.SIGTERM)

