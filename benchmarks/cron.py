@@ -55,7 +55,7 @@ def ours(url: str, first: datetime) -> None:
 
 def rqs_own(url: str, first: datetime) -> None:
     """The CronScheduler of rq; it reads a cron in the machine's zone, which must be UTC."""
-    scheduler = CronScheduler(connection=Redis.from_url(url))
+    scheduler = CronScheduler(connection=Redis.from_url(url), logging_level="WARNING")
     for cron in crons(first):
         scheduler.register(work_for, "bench", args=(0,), cron=cron)
     scheduler.start()

@@ -141,7 +141,7 @@ class Scheduler:
             The entry: `.id`, `.description`, `.timeout`, `.meta["cron_string"]`.
 
         Raises:
-            CronError: The expression is invalid, or no id can be derived.
+            CronError: The expression or `timeout` is invalid, or no id can be derived.
             FunctionError: A worker could not import the function.
         """
         path = import_path(function)

@@ -1,6 +1,6 @@
 """Claiming: each due slot gets its one job, or is counted as dropped, in the transaction that moves it on."""
 
-import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +12,13 @@ from rq.job import Job
 from scheduler import ledger
 from scheduler.cron.entries import CronEntry, Outcome
 from scheduler.cron.registry import DATA, EPOCH, LAST_JOB, NEXT, SPECS
+from scheduler.errors import CronError
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 
 _BATCH = 200
 _NOT_DONE = (b"queued", b"scheduled", b"deferred", b"started")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,13 @@ class Claimer:
                 queued: list[ledger.QueuedSlot] = []
                 following: dict[str, float] = {}
                 for id_, (_, score), spec, job_data in zip(ids, due, specs, data, strict=True):
-                    if spec is None or job_data is None:
-                        pipe.zrem(NEXT, id_)  # half of an entry: nothing can be run for it
+                    try:
+                        entry = CronEntry.from_stored(id_, spec, job_data)
+                    except CronError as error:
+                        # Nothing can be run for it, and it must not hold up the others.
+                        _log.error("cron_entry_unreadable", extra={"cron_id": id_, "error": str(error)})
+                        pipe.zrem(NEXT, id_)
                         continue
-                    entry = CronEntry.from_spec(json.loads(spec), job_data)
                     first = datetime.fromtimestamp(score, UTC)
                     slots, after = self._decide(pipe, entry, first, now=now, busy=id_ in busy)
                     following[id_] = after.timestamp()

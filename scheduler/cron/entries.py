@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, TypedDict
 
+from rq.exceptions import TimeoutFormatError
 from rq.serializers import DefaultSerializer
+from rq.utils import parse_timeout
 
 from scheduler.cron.slots import Due, Schedule
 from scheduler.errors import CronError
@@ -89,6 +91,10 @@ class CronEntry:
             raise CronError(f"overlap is {self.overlap!r}: use allow or skip")
         if self.late_after_seconds <= 0:
             raise CronError(f"late_after_seconds is {self.late_after_seconds}: use a number above 0")
+        try:
+            parse_timeout(self.timeout)
+        except (TimeoutFormatError, TypeError):
+            raise CronError(f"timeout is {self.timeout!r}: use whole seconds, or a text such as 1h") from None
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -113,16 +119,21 @@ class CronEntry:
         return spec
 
     @classmethod
-    def from_spec(cls, spec: Mapping[str, Any], data: bytes) -> "CronEntry":
-        """The entry that `spec` describes."""
-        return cls(
-            **{
-                **spec,
-                "schedule": Schedule(**spec["schedule"]),
-                "retry_intervals": tuple(spec["retry_intervals"]),
-                "data": data,
-            }
-        )
+    def from_stored(cls, id_: str, spec: bytes | None, data: bytes | None) -> "CronEntry":
+        """The entry that is stored as `spec`, JSON, and `data`.
+
+        Raises:
+            CronError: They are none, as when another version of this package or a hand wrote them.
+        """
+        if spec is None or data is None:
+            raise CronError(f"There is no cron entry {id_!r}: rqmon cron list shows those there are")
+        try:
+            fields = json.loads(spec)
+            fields["schedule"] = Schedule(**fields["schedule"])
+            fields["retry_intervals"] = tuple(fields["retry_intervals"])
+            return cls(**fields, data=data)
+        except (TypeError, KeyError, ValueError, CronError) as error:
+            raise CronError(f"Cron entry {id_!r} can't be read: {error}. Register it again") from None
 
     def outcomes(
         self, due: Due, *, now: datetime, busy: bool

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ PAUSED = "rqmon:cron:paused"  # set of ids
 LAST_JOB = "rqmon:cron:last-job"  # hash: id -> id of the job of its last slot
 EPOCH = "rqmon:cron:epoch"  # gone after a flush: then every process writes its entries again
 
+_log = logging.getLogger(__name__)
 _declared: contextvars.ContextVar[list[CronEntry] | None] = contextvars.ContextVar("declared", default=None)
 
 
@@ -105,7 +107,7 @@ class CronRegistry:
         return [state.entry for state in self.states()]
 
     def states(self) -> list[EntryState]:
-        """Every entry and where it stands, by id, in one round trip."""
+        """Every entry that can be read and where it stands, by id, in one round trip."""
         with self._connection.pipeline() as pipe:
             pipe.hgetall(SPECS)
             pipe.hgetall(DATA)
@@ -113,10 +115,15 @@ class CronRegistry:
             pipe.smembers(PAUSED)
             specs, data, slots, paused = pipe.execute()
         due = {id_: datetime.fromtimestamp(score, UTC) for id_, score in slots}
-        return [
-            EntryState(CronEntry.from_spec(json.loads(specs[id_]), data[id_]), due.get(id_), id_ in paused)
-            for id_ in sorted(specs.keys() & data.keys())
-        ]
+        states = []
+        for id_ in sorted(specs):
+            try:
+                entry = CronEntry.from_stored(id_.decode(), specs[id_], data.get(id_))
+            except CronError as error:
+                _log.warning("cron_entry_unreadable", extra={"cron_id": id_.decode(), "error": str(error)})
+            else:
+                states.append(EntryState(entry, due.get(id_), id_ in paused))
+        return states
 
     def count(self) -> int:
         """How many entries there are."""
@@ -160,9 +167,7 @@ class CronRegistry:
             pipe.hget(SPECS, entry_id)
             pipe.hget(DATA, entry_id)
             spec, data = pipe.execute()
-        if spec is None or data is None:
-            raise CronError(f"There is no cron entry {entry_id!r}: rqmon cron list shows those there are")
-        return CronEntry.from_spec(json.loads(spec), data)
+        return CronEntry.from_stored(entry_id, spec, data)
 
     def _change(
         self,
@@ -206,13 +211,13 @@ class CronRegistry:
         paused: bool,
         now: datetime,
     ) -> None:
-        spec = entry.spec()
-        pipe.hset(SPECS, entry.id, json.dumps(spec))
+        pipe.hset(SPECS, entry.id, json.dumps(entry.spec()))
         pipe.hset(DATA, entry.id, entry.data)
-        same = before is not None and before["schedule"] == spec["schedule"]
-        if before is not None and not same and slot is not None and slot <= now:
+        schedule = _schedule(before)
+        same = schedule == entry.schedule
+        if schedule is not None and not same and slot is not None and slot <= now:
             # Due, not yet claimed, and gone with the schedule that gave it.
-            lost = Schedule(**before["schedule"]).due(slot, now)
+            lost = schedule.due(slot, now)
             ledger.count_dropped_slots(
                 pipe, entry.id, Outcome.MISSED, slots=list(lost.slots), total=lost.total
             )
@@ -237,8 +242,24 @@ class CronRegistry:
     def _specs(self, only: str | None = None) -> dict[str, Any]:
         if only is not None:
             spec = self._connection.hget(SPECS, only)
-            return {only: json.loads(spec)} if spec else {}
-        return {id_.decode(): json.loads(spec) for id_, spec in self._connection.hgetall(SPECS).items()}
+            return {only: _loaded(spec)} if spec else {}
+        return {id_.decode(): _loaded(spec) for id_, spec in self._connection.hgetall(SPECS).items()}
+
+
+def _loaded(spec: bytes) -> dict[str, Any]:
+    """A stored spec; nothing where it can't be read, so that it counts as changed."""
+    try:
+        loaded = json.loads(spec)
+    except ValueError:
+        loaded = None
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _schedule(spec: Mapping[str, Any] | None) -> Schedule | None:
+    try:
+        return Schedule(**spec["schedule"]) if spec else None
+    except (TypeError, KeyError, CronError):
+        return None
 
 
 def _difference(entries: Iterable[CronEntry], stored: Mapping[str, Any]) -> Difference:
@@ -246,6 +267,6 @@ def _difference(entries: Iterable[CronEntry], stored: Mapping[str, Any]) -> Diff
     return Difference(
         added=tuple(id_ for id_ in wanted if id_ not in stored),
         changed=tuple(id_ for id_, spec in wanted.items() if stored.get(id_, spec) != spec),
-        removed=tuple(id_ for id_, spec in stored.items() if spec["declared"] and id_ not in wanted),
+        removed=tuple(id_ for id_, spec in stored.items() if spec.get("declared") and id_ not in wanted),
         unchanged=tuple(id_ for id_, spec in wanted.items() if stored.get(id_) == spec),
     )

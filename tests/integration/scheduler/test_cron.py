@@ -7,7 +7,7 @@ from redis import Redis
 from scheduler import CronError, Scheduler, job_scheduler, ledger
 from scheduler.cron.claims import Claimer
 from scheduler.cron.constants import EVERY_HOUR, EVERY_MINUTE
-from scheduler.cron.registry import CronRegistry, declaring
+from scheduler.cron.registry import SPECS, CronRegistry, declaring
 from tests.jobs import Recorder, fail, pid
 
 NOW = datetime.now(UTC)
@@ -167,6 +167,29 @@ def test_a_paused_entry_has_no_slots_due_also_after_reconciling(registry, claime
     assert claimer.look().first > NOW
     with pytest.raises(CronError, match="no cron entry 'y'"):
         registry.pause("y")
+
+
+@pytest.mark.parametrize("spec", ["{", "[]", "{}", '{"id": "x", "schedule": {"cron": "daily"}}'])
+def test_an_entry_that_cannot_be_read_holds_up_no_other_and_the_next_deployment_mends_it(
+    registry, claimer, redis_connection, caplog, spec
+):
+    crons = [(EVERY_MINUTE, {"cron_id": "x"}), (EVERY_MINUTE, {"cron_id": "y"})]
+    declare(registry, *crons, now=NOW - timedelta(minutes=1))
+    redis_connection.hset(SPECS, "x", spec)
+    assert [claim.entry_id for claim in claim_all(claimer, NOW)] == ["y"]
+    assert [entry.id for entry in registry.entries()] == ["y"]
+    assert [(r.message, r.cron_id) for r in caplog.records if r.levelname == "ERROR"] == [
+        ("cron_entry_unreadable", "x")
+    ]
+    assert declare(registry, *crons).changed == ("x",)
+    assert {claim.entry_id for claim in claim_all(claimer, NOW + timedelta(minutes=1))} == {"x", "y"}
+
+
+def test_a_cron_with_a_timeout_that_is_no_duration_is_refused(queue):
+    for timeout in ("soon", [1]):
+        with pytest.raises(CronError, match="timeout is"):
+            queue.cron("short-running", EVERY_MINUTE, pid, timeout=timeout)
+    assert queue.cron_job_count() == 0
 
 
 def test_cancelling_leaves_nothing(queue, claimer, redis_connection):

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -64,7 +65,7 @@ def test_an_argument_without_stable_text_needs_an_id():
 
 def test_an_entry_survives_being_written_down():
     before = entry(retry_max=2, retry_intervals=(1, 2), overlap="skip", catch_up="all", late_after_seconds=3)
-    after = CronEntry.from_spec(before.spec(), before.data)
+    after = CronEntry.from_stored(before.id, json.dumps(before.spec()).encode(), before.data)
     assert after == before
     assert (after.spec(), after.args, after.kwargs) == (before.spec(), (1,), {"a": 2})
     assert "data" not in before.spec()
