@@ -14,11 +14,12 @@ from cron_descriptor import get_description
 from rich.console import Console
 from rich.table import Table
 
-from scheduler import CronError, ledger
+from scheduler import CronError
 from scheduler.cron.claims import Claimer
 from scheduler.cron.process import live_processes
 from scheduler.cron.registry import CronRegistry, EntryState, declaring
 from scheduler.cron.slots import Schedule, zone
+from scheduler.ledger import cron as ledger
 from scheduler.queues import shared_connection
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -3,12 +3,18 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 from scheduler.errors import ConfigError
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 DEFAULT_LOG_LEVEL = "INFO"
+# From jobs of milliseconds to those of hours.
+DEFAULT_JOB_BUCKETS_SECONDS = (
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+    *(120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0),
+)
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -19,10 +25,13 @@ class Settings:
     Attributes:
         redis_url: `RQ_REDIS_URL` (rq-exporter's variable too), a redis://, rediss:// or unix:// URL.
         log_level: `RQ_LOG_LEVEL`, a level of the logging module.
+        job_buckets_seconds: `RQ_JOB_BUCKETS`, upper bounds for the histograms of wait and run times, rising,
+            separated by commas.
     """
 
     redis_url: str = DEFAULT_REDIS_URL
     log_level: str = DEFAULT_LOG_LEVEL
+    job_buckets_seconds: tuple[float, ...] = DEFAULT_JOB_BUCKETS_SECONDS
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -52,4 +61,11 @@ class Settings:
         log_level = (environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper()
         if log_level not in _LOG_LEVELS:
             raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
-        return cls(redis_url=redis_url, log_level=log_level)
+        try:
+            text = environ.get("RQ_JOB_BUCKETS")
+            buckets = tuple(float(part) for part in text.split(",")) if text else DEFAULT_JOB_BUCKETS_SECONDS
+        except ValueError:
+            buckets = ()
+        if not buckets or buckets[0] <= 0 or any(low >= high for low, high in pairwise(buckets)):
+            raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
+        return cls(redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets)

@@ -17,6 +17,7 @@ from scheduler.cron.registry import CronRegistry
 from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError, FunctionError
 from scheduler.logs import CORRELATION_ID, current_correlation_id
+from scheduler.recording import DUE_AT
 from scheduler.workers import strategy as find_strategy
 
 
@@ -106,6 +107,7 @@ class Scheduler:
         # RQ would round it down: 145 of 200 jobs were seen to run up to 755 ms early.
         due = datetime.fromtimestamp(math.ceil((datetime.now(UTC) + time_delta).timestamp()), UTC)
         options = self._options(function, kwargs)
+        options["meta"][DUE_AT] = due.timestamp()
         job: Job = self.get_queue(queue_name).enqueue_at(due, function, *args, **options)
         return job
 

@@ -13,26 +13,30 @@ from rq.worker import BaseWorker
 from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
 from scheduler.queues import worker_connection
+from scheduler.recording import Recording
 
 # An idle worker's heartbeat; a busy one's comes every 30 s.
 _HEARTBEAT_SECONDS = 15
 # RQ sends it that much before `worker_ttl` has passed.
 _RQ_MARGIN_SECONDS = 15
 _SCHEDULER_CHECK_SECONDS = 10.0
+# How often a worker looks for jobs whose worker died; rq's own is ten minutes.
+_MAINTENANCE_SECONDS = 60
 # A worker whose heartbeat is older is not live.
 LIVE_SECONDS = 60.0
 
 
-class _JobLogs(BaseWorker):
+class JobLogs(BaseWorker):
     """Bind the job to every line logged while it runs, and keep its arguments out of RQ's lines."""
 
     def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:  # rq 3 also gives the execution
+        """Run a job, with its lines bound to it."""
         with job_context(job):
             return super().perform_job(job, queue, *execution)
 
 
-class ForkWorker(_JobLogs, Worker):
-    """Run each job in a process of its own, for ever: a job that dies takes only itself down.
+class RecordingWorker(JobLogs, Recording, Worker):
+    """Run each job in a process of its own; `rq worker --worker-class` takes this class too.
 
     Its scheduler is a child process that ends when Redis goes away, or with a worker that is killed. RQ
     looks for it every ten minutes, and scheduled jobs wait that long; this worker looks with its heartbeat.
@@ -52,7 +56,7 @@ class ForkWorker(_JobLogs, Worker):
             self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
-class InProcessWorker(_JobLogs, SimpleWorker):
+class InProcessWorker(JobLogs, Recording, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork."""
 
 
@@ -66,11 +70,12 @@ class Strategy(Protocol):
 def fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
     """Wait for jobs and run each in a forked process, until told to stop by SIGTERM or SIGINT."""
     with worker_connection(connection) as own:
-        worker = ForkWorker(
+        worker = RecordingWorker(
             queues,
             connection=own,
             log_job_description=False,
             worker_ttl=_HEARTBEAT_SECONDS + _RQ_MARGIN_SECONDS,
+            maintenance_interval=_MAINTENANCE_SECONDS,
         )
         return worker.work(with_scheduler=with_scheduler)
 

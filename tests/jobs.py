@@ -2,11 +2,13 @@
 
 import logging
 import os
+import signal
+import time
 from typing import ClassVar
 
-from rq import get_current_job
+from rq import Retry, get_current_job
 
-from scheduler import SHORT_RUNNING_QUEUE, job_scheduler
+from scheduler import SHORT_RUNNING_QUEUE, TooManyRequests, job_scheduler
 
 
 class Recorder:
@@ -58,3 +60,24 @@ def log_line(secret):
 def code_under_test(name):
     """What a team's own code looks like: it schedules a job and returns."""
     return job_scheduler(Recorder.record, (name,))
+
+
+def refuse():
+    raise TooManyRequests
+
+
+def again():
+    return Retry(max=1)
+
+
+def kill_horse():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_worker():
+    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep(seconds):
+    time.sleep(seconds)

@@ -9,10 +9,10 @@ from redis import Redis, WatchError
 from rq import Queue, Retry
 from rq.job import Job
 
-from scheduler import ledger
 from scheduler.cron.entries import CronEntry, Outcome
 from scheduler.cron.registry import DATA, EPOCH, LAST_JOB, NEXT, SPECS
 from scheduler.errors import CronError
+from scheduler.ledger import cron as ledger
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 
 _BATCH = 200

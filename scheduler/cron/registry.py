@@ -12,10 +12,10 @@ from uuid import uuid4
 
 from redis import Redis, WatchError
 
-from scheduler import ledger
 from scheduler.cron.entries import CronEntry, Outcome
 from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError
+from scheduler.ledger import cron as ledger
 
 SPECS = "rqmon:cron:specs"  # hash: id -> JSON
 DATA = "rqmon:cron:data"  # hash: id -> a job's data, as RQ serializes it

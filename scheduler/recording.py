@@ -1,0 +1,168 @@
+"""The recording worker's mixin: it counts each execution in the transaction in which RQ ends it."""
+
+import functools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis.client import Pipeline
+from rq import Queue, Retry
+from rq.exceptions import AbandonedJobError
+from rq.job import Job
+from rq.worker import BaseWorker
+
+from scheduler.config import Settings
+from scheduler.errors import TooManyRequests
+from scheduler.ledger import jobs as ledger
+from scheduler.ledger.jobs import JobOutcome
+
+# In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
+DUE_AT = "due_at"
+_HORSE_KILLED = "WorkHorseKilled"
+
+
+def class_name(type_: type[BaseException]) -> str:
+    """An exception's class as people write it: with its module, unless it is built in."""
+    return (
+        type_.__qualname__ if type_.__module__ == "builtins" else f"{type_.__module__}.{type_.__qualname__}"
+    )
+
+
+class Recording(BaseWorker):
+    """Record every execution in `scheduler.ledger.jobs`, with no round trip of its own.
+
+    RQ's transactions are reached through those of its methods that it hands them to.
+    """
+
+    _addition: Callable[[Pipeline], None] | None = None  # for the next transaction that RQ hands over
+    _outcome = JobOutcome.ABANDONED
+    _exception: type[BaseException] | None = None
+
+    def prepare_execution(self, job: Job) -> Any:
+        """Begin an execution."""
+        _ = self._bounds  # read once here, not in each work horse
+        self._addition = lambda pipe: ledger.note_start(pipe, self._token(job) or "", queue=job.origin)
+        return super().prepare_execution(job)
+
+    def prepare_job_execution(self, job: Job, *args: Any, **kwargs: Any) -> None:
+        """Get the job ready in the process that runs it."""
+        self._exception = None
+        token, waited, function = self._token(job), _wait_seconds(job), _function(job)
+        if token is not None:
+            self._addition = lambda pipe: ledger.note_function(
+                pipe, token, function=function, wait_seconds=waited, bounds=self._bounds
+            )
+        super().prepare_job_execution(job, *args, **kwargs)
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Set the worker's state; in a transaction with what is to be added."""
+        super().set_state(state, pipeline)
+        self._add(pipeline)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that this worker lives; in a transaction with what is to be added."""
+        super().heartbeat(timeout, pipeline)
+        self._add(pipeline)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Deal with what a job raised."""
+        self._exception = exc_info[0]
+        super().handle_exception(job, *exc_info)
+
+    def handle_job_success(self, job: Job, *args: Any, **kwargs: Any) -> None:
+        """End an execution that returned."""
+        self._outcome = JobOutcome.SUCCEEDED
+        super().handle_job_success(job, *args, **kwargs)
+
+    def handle_job_retry(self, job: Job, queue: Queue, retry: Retry, *args: Any, **kwargs: Any) -> None:
+        """End an execution that returned a Retry."""
+        exhausted = job.number_of_retries is not None and job.number_of_retries >= max(1, retry.max)
+        self._outcome = JobOutcome.FAILED if exhausted else JobOutcome.RETRIED
+        super().handle_job_retry(job, queue, retry, *args, **kwargs)
+
+    def handle_job_failure(self, job: Job, *args: Any, **kwargs: Any) -> None:
+        """End an execution that raised, was stopped, or whose process died."""
+        if self._stopped_job_id == job.id:
+            self._outcome = JobOutcome.STOPPED
+        elif self._exception is None:
+            self._outcome = JobOutcome.ABANDONED
+        elif issubclass(self._exception, TooManyRequests):
+            self._outcome = JobOutcome.RATE_LIMITED
+        else:
+            self._outcome = JobOutcome.RETRIED if job.should_retry else JobOutcome.FAILED
+        if job.should_retry and (interval := job.get_retry_interval()):
+            job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
+        super().handle_job_failure(job, *args, **kwargs)
+
+    def handle_work_horse_killed(self, job: Job, *args: Any) -> None:
+        """Deal with a work horse that died."""
+        ledger.count_horse_killed(self.connection, queue=job.origin)
+        super().handle_work_horse_killed(job, *args)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+    def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Any = None) -> None:
+        """Take an execution out of RQ's registries, and count it."""
+        token = self._token(job, execution)
+        if token is None:
+            ledger.count_unstarted(pipeline, queue=job.origin)
+        else:
+            ran = job.ended_at - job.started_at if job.started_at and job.ended_at else None
+            ledger.count_end(
+                pipeline,
+                token,
+                self._outcome,
+                run_seconds=max(0.0, ran.total_seconds()) if ran is not None else None,
+                bounds=self._bounds,
+                exception=self._failure(),
+            )
+        super().cleanup_execution(job, pipeline, *([execution] if execution else []))
+
+    def clean_registries(self) -> None:
+        """RQ's maintenance; afterwards count what it, or another process's, gave up on."""
+        super().clean_registries()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        ledger.reap(self.connection, exception=class_name(AbandonedJobError))
+
+    @functools.cached_property
+    def _bounds(self) -> tuple[float, ...]:
+        return Settings.from_env().job_buckets_seconds
+
+    def _add(self, pipeline: Pipeline | None) -> None:
+        if pipeline is not None and self._addition is not None:
+            addition, self._addition = self._addition, None
+            addition(pipeline)
+
+    def _token(self, job: Job, execution: Any = None) -> str | None:
+        """The execution's member in RQ's registry; None where the job never started."""
+        # rq 3 keeps a dictionary of executions and hands over the one that ends; rq 2 keeps the last one.
+        known = getattr(self, "executions", None)
+        candidates = [execution] if execution else [self.execution] if known is None else list(known.values())
+        return next((e.composite_key for e in candidates if e is not None and e.job_id == job.id), None)
+
+    def _failure(self) -> str | None:
+        if self._outcome is JobOutcome.ABANDONED:
+            return _HORSE_KILLED
+        if (
+            self._outcome in (JobOutcome.FAILED, JobOutcome.RETRIED, JobOutcome.RATE_LIMITED)
+            and self._exception
+        ):
+            return class_name(self._exception)
+        return None
+
+
+def _function(job: Job) -> str:
+    try:
+        return str(job.func_name)
+    except Exception:  # noqa: BLE001  # what it is made of can raise anything; RQ fails the job for it next
+        return ledger.UNKNOWN
+
+
+def _wait_seconds(job: Job) -> float:
+    """How long a job waited since it was queued, or since it was due when it was scheduled.
+
+    A due time from before the job last ran is an old one: the job was queued again since.
+    """
+    now = datetime.now(UTC)
+    since = job.enqueued_at or now
+    due = job.meta.get(DUE_AT)
+    if due is not None and (job.started_at is None or job.started_at.timestamp() < due):
+        since = datetime.fromtimestamp(due, UTC)
+    return max(timedelta(), now - since).total_seconds()

@@ -1,0 +1,204 @@
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from rq import Queue, Retry, SimpleWorker
+from rq.command import send_stop_job_command
+
+from scheduler import job_scheduler
+from scheduler.ledger import jobs as ledger
+from scheduler.workers import InProcessWorker, RecordingWorker
+from tests.jobs import again, fail, kill_horse, kill_worker, pid, refuse, sleep
+from tests.servers import wait_for
+
+
+def outcomes(connection):
+    return {
+        (function.rpartition(".")[2], outcome): n
+        for (_, function, outcome), n in ledger.read(connection).outcomes.items()
+    }
+
+
+def test_each_execution_is_counted_once_by_how_it_ended(queue, redis_connection):
+    job_scheduler(pid)
+    job_scheduler(fail, max_retries=2)
+    job_scheduler(fail, max_retries=None)
+    job_scheduler(refuse, max_retries=1)
+    job_scheduler(again, max_retries=None)
+    queue.work("short-running")
+    assert outcomes(redis_connection) == {
+        ("pid", "succeeded"): 1,
+        ("fail", "retried"): 2,
+        ("fail", "failed"): 2,
+        ("refuse", "rate_limited"): 2,
+        ("again", "retried"): 1,
+        ("again", "failed"): 1,
+    }
+    counts = ledger.read(redis_connection)
+    assert counts.failures == {
+        ("short-running", "ValueError"): 4,
+        ("short-running", "scheduler.errors.TooManyRequests"): 2,
+    }
+    assert sum(sum(h.buckets.values()) for h in counts.run.values()) == 9
+    assert sum(sum(h.buckets.values()) for h in counts.wait.values()) == 9
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+def test_a_time_out_fails_and_its_run_time_is_known(queue, redis_connection):
+    job_scheduler(sleep, (5,), job_timeout=1, max_retries=None)
+    queue.work("short-running")
+    counts = ledger.read(redis_connection)
+    assert counts.failures == {("short-running", "rq.timeouts.JobTimeoutException"): 1}
+    [histogram] = counts.run.values()
+    assert histogram.buckets == {"2.5": 1}
+    assert 1 <= histogram.sum_seconds < 2.5
+
+
+def test_the_wait_of_a_scheduled_job_is_from_its_due_time(queue, redis_connection):
+    job_scheduler(pid, time_delta=timedelta(seconds=1))
+    job = Queue("short-running", connection=redis_connection).scheduled_job_registry.get_job_ids()[0]
+    wait_for(lambda: time.time() > redis_connection.zscore("rq:scheduled:short-running", job) + 0.5)
+    queue.work("short-running", with_scheduler=True)
+    [histogram] = ledger.read(redis_connection).wait.values()
+    assert 0.5 <= histogram.sum_seconds < 5
+
+
+@pytest.mark.parametrize(
+    "worker_class", ["scheduler.workers.RecordingWorker", "scheduler.workers.InProcessWorker"]
+)
+def test_rqs_own_command_line_records(rq_redis_url, redis_connection, worker_class):
+    Queue("plain", connection=redis_connection).enqueue(pid)
+    rq = [
+        sys.executable,
+        "-m",
+        "rq.cli",
+        "worker",
+        "--burst",
+        "--url",
+        rq_redis_url,
+        "--worker-class",
+        worker_class,
+    ]
+    subprocess.run([*rq, "plain"], check=True, capture_output=True, timeout=30)
+    assert outcomes(redis_connection) == {("pid", "succeeded"): 1}
+
+
+def test_a_pool_of_workers_records(rq_redis_url, redis_connection):
+    for _ in range(4):
+        Queue("plain", connection=redis_connection).enqueue(pid)
+    rq = [sys.executable, "-m", "rq.cli", "worker-pool", "--burst", "--url", rq_redis_url]
+    command = [*rq, "--num-workers", "2", "--worker-class", "scheduler.workers.RecordingWorker", "plain"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert outcomes(redis_connection) == {("pid", "succeeded"): 4}
+
+
+def test_a_killed_horse_is_abandoned_and_told_from_a_failure(redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(kill_horse, retry=Retry(max=1))
+    RecordingWorker([queue], connection=redis_connection).work(burst=True)
+    counts = ledger.read(redis_connection)
+    assert counts.outcomes == {("q", "tests.jobs.kill_horse", "abandoned"): 2}
+    assert counts.horses_killed == {"q": 2}
+    assert counts.failures == {("q", "WorkHorseKilled"): 2}
+
+
+def test_a_stopped_job_is_stopped(rq_redis_url, redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(sleep, 30)
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", rq_redis_url]
+    worker = subprocess.Popen([*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"])
+    # It listens to commands before it takes a job; its horse has begun when the job is named.
+    wait_for(lambda: b"function" in (redis_connection.hvals(ledger.RUNNING) or [b""])[0])
+    send_stop_job_command(redis_connection, job.id)
+    worker.wait(30)
+    assert outcomes(redis_connection) == {("sleep", "stopped"): 1}
+
+
+@pytest.mark.parametrize("cleaner", [InProcessWorker, SimpleWorker], ids=["ours", "rq's"])
+def test_what_died_with_its_worker_is_counted_once_whoever_cleans_up(rq_redis_url, redis_connection, cleaner):
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(kill_worker)
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--url", rq_redis_url]
+    subprocess.run(
+        [*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"],
+        check=False,
+        timeout=30,
+        capture_output=True,
+    )
+    assert outcomes(redis_connection) == {}
+    [(token, _)] = redis_connection.zrange("rq:wip:q", 0, -1, withscores=True)
+    redis_connection.zadd("rq:wip:q", {token: 1})  # as if a minute and a half had passed
+    cleaner([queue], connection=redis_connection).work(burst=True)
+    assert len(queue.failed_job_registry) == 1
+    for _ in range(2):
+        InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    assert outcomes(redis_connection) == {("kill_worker", "abandoned"): 1}
+    assert ledger.read(redis_connection).failures == {("q", "rq.exceptions.AbandonedJobError"): 1}
+
+
+def test_an_execution_that_runs_is_not_reaped(redis_connection):
+    with redis_connection.pipeline() as pipe:
+        ledger.note_start(pipe, "job:execution", queue="q")
+        pipe.zadd("rq:wip:q", {"job:execution": time.time() + 60})
+        pipe.execute()
+    assert ledger.reap(redis_connection, exception="x") == 0
+    redis_connection.zrem("rq:wip:q", "job:execution")
+    assert ledger.reap(redis_connection, exception="x") == 1
+    assert ledger.reap(redis_connection, exception="x") == 0
+
+
+def test_counting_again_changes_nothing_as_when_an_answer_was_lost(redis_connection):
+    bounds = (1.0, 10.0)
+    ledger.note_start(redis_connection, "a:1", queue="q|x")
+    ledger.note_function(redis_connection, "a:1", function="f|g", wait_seconds=2, bounds=bounds)
+    for outcome in (ledger.JobOutcome.SUCCEEDED, ledger.JobOutcome.FAILED):
+        ledger.count_end(redis_connection, "a:1", outcome, run_seconds=11, bounds=bounds, exception=None)
+    ledger.note_function(redis_connection, "a:1", function="f", wait_seconds=2, bounds=bounds)
+    counts = ledger.read(redis_connection)
+    assert counts.outcomes == {("q|x", "f_g", "succeeded"): 1}
+    assert counts.wait == {("q|x", "f_g"): ledger.Histogram({"10": 1}, 2.0)}
+    assert counts.run == {("q|x", "f_g"): ledger.Histogram({"+Inf": 1}, 11.0)}
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+def test_functions_are_told_apart_up_to_a_bound(redis_connection):
+    for number in range(ledger.MAX_NAMES + 5):
+        token = f"{number}:1"
+        ledger.note_start(redis_connection, token, queue="q")
+        ledger.note_function(redis_connection, token, function=f"f{number}", wait_seconds=0, bounds=(1.0,))
+        outcome = ledger.JobOutcome.SUCCEEDED
+        ledger.count_end(redis_connection, token, outcome, run_seconds=0, bounds=(1.0,), exception=None)
+    counted = ledger.read(redis_connection).outcomes
+    assert len(counted) == ledger.MAX_NAMES + 1
+    assert counted[("q", ledger.OTHER, "succeeded")] == 5
+
+
+def test_recording_costs_no_round_trip(redis_connection):
+    """RQ's worker and ours send the same number of batches: what is recorded rides along."""
+
+    def batches(worker_class):
+        redis_connection.flushdb()  # what the first one leaves behind would change what the second does
+        queue = Queue("q", connection=redis_connection)
+        for _ in range(5):
+            queue.enqueue(pid)
+        redis_connection.config_resetstat()
+        worker_class([queue], connection=redis_connection).work(burst=True)
+        stats = redis_connection.info("commandstats")
+        inside = {
+            "eval",
+            "hset",
+            "hget",
+            "hdel",
+            "hincrby",
+            "hincrbyfloat",
+            "sismember",
+            "scard",
+            "sadd",
+            "hkeys",
+        }
+        return sum(s["calls"] for name, s in stats.items() if name.removeprefix("cmdstat_") not in inside)
+
+    # One more: the look for what was abandoned, at the start and with RQ's maintenance. It is an HKEYS.
+    assert batches(InProcessWorker) == batches(SimpleWorker)
