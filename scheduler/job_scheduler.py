@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Unpack
 
@@ -10,7 +10,7 @@ from rq.job import Job
 
 from scheduler.config import Settings
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
-from scheduler.cron.entries import CronEntry, CronOptions
+from scheduler.cron.entries import CronEntry, CronOptions, check_options
 from scheduler.errors import ScheduleConflictError, SchedulerError
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import SHORT_RUNNING_QUEUE, shared_connection
@@ -80,6 +80,7 @@ def job_scheduler(
     """
     if sum(given is not None for given in (cron, interval_seconds, time_delta)) > 1:
         raise ScheduleConflictError
+    check_options(cron_options)
     repeats = cron is not None or interval_seconds is not None
     if cron_options and not repeats:
         raise ScheduleConflictError(f"{', '.join(cron_options)} needs cron or interval_seconds")
@@ -89,8 +90,8 @@ def job_scheduler(
         raise SchedulerError(f"job_timeout is {job_timeout}: use seconds above 0, or -1 for no limit")
     if not queue_name:
         raise SchedulerError("queue_name is empty: name a queue")
-    if isinstance(function_args, str | bytes):
-        raise SchedulerError("function_args is a text, which would be taken apart: use a tuple, (text,)")
+    if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):
+        raise SchedulerError(f"function_args is {type(function_args).__name__}: use a tuple, (value,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
     scheduler = _scheduler(Settings.from_env().redis_url)
     job: Job | CronEntry

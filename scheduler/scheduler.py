@@ -12,7 +12,14 @@ from rq.job import Job
 
 from scheduler import queues
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
-from scheduler.cron.entries import CronEntry, CronOptions, arguments_digest, derive_id, job_data
+from scheduler.cron.entries import (
+    CronEntry,
+    CronOptions,
+    arguments_digest,
+    check_options,
+    derive_id,
+    job_data,
+)
 from scheduler.cron.registry import CronRegistry
 from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError, FunctionError
@@ -151,6 +158,7 @@ class Scheduler:
             raise FunctionError(
                 f"{path} is bound to an object, which a cron entry can't keep: use a function"
             )
+        check_options(options)
         cron_id = options.get("cron_id")
         schedule = Schedule(
             cron=cron, interval_seconds=interval_seconds, timezone=options.get("timezone", "UTC")
@@ -163,7 +171,8 @@ class Scheduler:
             digest = None
         entry = CronEntry(
             id=cron_id
-            or derive_id(function=path, queue_name=queue_name, schedule=schedule, digest=digest or ""),
+            if cron_id is not None
+            else derive_id(function=path, queue_name=queue_name, schedule=schedule, digest=digest or ""),
             function=path,
             data=job_data(path, args or (), kwargs or {}),
             queue_name=queue_name,

@@ -60,7 +60,7 @@ class Claimer:
             epoch=epoch.decode() if epoch else None,
         )
 
-    def claim(self, *, now: datetime, clock: datetime | None = None) -> list[Claim] | None:
+    def claim(self, *, now: datetime | None = None, clock: datetime | None = None) -> list[Claim] | None:
         """Deal with a batch of entries that are due.
 
         Their jobs, their next slots and what is counted are written in one transaction, which fails when
@@ -68,7 +68,7 @@ class Claimer:
         run and whatever is killed when.
 
         Args:
-            now: What is due by then.
+            now: What is due by then; by default the server's time.
             clock: The time lateness is measured at; by default the server's when it runs the transaction.
 
         Returns:
@@ -77,6 +77,9 @@ class Claimer:
         with self._connection.pipeline() as pipe:
             try:
                 pipe.watch(NEXT, SPECS)
+                if now is None:
+                    seconds, microseconds = pipe.time()
+                    now = datetime.fromtimestamp(seconds + microseconds / 1e6, UTC)
                 due = pipe.zrangebyscore(NEXT, "-inf", now.timestamp(), start=0, num=_BATCH, withscores=True)
                 if not due:
                     return None
@@ -85,6 +88,7 @@ class Claimer:
                 busy = self._busy(ids)
                 pipe.multi()
                 queued: list[ledger.QueuedSlot] = []
+                skipped: list[tuple[str, list[datetime]]] = []
                 following: dict[str, float] = {}
                 for id_, (_, score), spec, job_data in zip(ids, due, specs, data, strict=True):
                     try:
@@ -95,9 +99,17 @@ class Claimer:
                         pipe.zrem(NEXT, id_)
                         continue
                     first = datetime.fromtimestamp(score, UTC)
-                    slots, after = self._decide(pipe, entry, first, now=now, busy=id_ in busy)
-                    following[id_] = after.timestamp()
-                    for slot in slots:
+                    slots = entry.schedule.due(first, now)
+                    chosen, dropped = entry.outcomes(slots, now=now, busy=id_ in busy)
+                    following[id_] = slots.following.timestamp()
+                    missed = dropped[Outcome.MISSED]
+                    untold = slots.total - len(slots.slots)
+                    ledger.count_dropped_slots(
+                        pipe, id_, Outcome.MISSED, slots=missed, total=len(missed) + untold
+                    )
+                    # After what is queued below, whose slot is before theirs.
+                    skipped.append((id_, dropped[Outcome.SKIPPED]))
+                    for slot in chosen:
                         job = self.enqueue(pipe, entry, slot)
                         queued.append(ledger.QueuedSlot(id_, slot, entry.late_after_seconds, job.id))
                 if following:
@@ -105,10 +117,13 @@ class Claimer:
                 if queued:
                     pipe.hset(LAST_JOB, mapping={slot.entry_id: slot.job_id for slot in queued})
                     ledger.count_queued_slots(pipe, queued, now=clock)
+                position = len(pipe) - 1
+                for id_, lost in skipped:
+                    ledger.count_dropped_slots(pipe, id_, Outcome.SKIPPED, slots=lost, total=len(lost))
                 answers = pipe.execute()
             except WatchError:
                 return []
-        lateness = answers[-1] if queued else []
+        lateness = answers[position] if queued else []
         return [
             Claim(slot.entry_id, slot.slot, slot.job_id, float(behind))
             for slot, behind in zip(queued, lateness, strict=True)
@@ -135,16 +150,6 @@ class Claimer:
         job.data = entry.data
         queue.enqueue_job(job, pipeline=pipe)
         return job
-
-    def _decide(
-        self, pipe: Any, entry: CronEntry, first: datetime, *, now: datetime, busy: bool
-    ) -> tuple[list[datetime], datetime]:
-        due = entry.schedule.due(first, now)
-        slots, dropped = entry.outcomes(due, now=now, busy=busy)
-        for outcome, lost in dropped.items():
-            untold = due.total - len(due.slots) if outcome is Outcome.MISSED else 0
-            ledger.count_dropped_slots(pipe, entry.id, outcome, slots=lost, total=len(lost) + untold)
-        return slots, due.following
 
     def _busy(self, ids: list[str]) -> set[str]:
         """The entries whose last slot's job is not done."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,14 @@ from scheduler.errors import CronError
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip"]
+
+
+# The callers' name of a field, where it is another.
+_GIVEN_AS = {"id": "cron_id"}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class Outcome(StrEnum):
@@ -89,8 +98,14 @@ class CronEntry:
             raise CronError(f"catch_up is {self.catch_up!r}: use latest, all or skip")
         if self.overlap not in ("allow", "skip"):
             raise CronError(f"overlap is {self.overlap!r}: use allow or skip")
-        if self.late_after_seconds <= 0:
-            raise CronError(f"late_after_seconds is {self.late_after_seconds}: use a number above 0")
+        for name in ("id", "function", "queue_name", "description"):
+            if not isinstance(value := getattr(self, name), str) or not value:
+                raise CronError(f"{_GIVEN_AS.get(name, name)} is {value!r}: use a text")
+        if not _is_number(self.late_after_seconds) or not 0 < self.late_after_seconds < math.inf:
+            raise CronError(f"late_after_seconds is {self.late_after_seconds!r}: use a number above 0")
+        for number in (self.retry_max, *self.retry_intervals):
+            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+                raise CronError(f"A number of retries or of seconds is {number!r}: use a whole number from 0")
         try:
             parse_timeout(self.timeout)
         except (TimeoutFormatError, TypeError):
@@ -126,7 +141,7 @@ class CronEntry:
             CronError: They are none, as when another version of this package or a hand wrote them.
         """
         if spec is None or data is None:
-            raise CronError(f"There is no cron entry {id_!r}: rqmon cron list shows those there are")
+            raise CronError(f"There is no cron entry {id_!r}, or not all of it: see rqmon cron list")
         try:
             fields = json.loads(spec)
             fields["schedule"] = Schedule(**fields["schedule"])
@@ -161,6 +176,16 @@ class CronEntry:
             dropped[Outcome.SKIPPED] = chosen[len(queued) :]
             chosen = queued
         return chosen, dropped
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse a misspelt option, which would be left out in silence.
+
+    Raises:
+        CronError: There is no such option.
+    """
+    if unknown := [name for name in options if name not in CronOptions.__annotations__]:
+        raise CronError(f"There is no option {unknown[0]!r}: use {', '.join(CronOptions.__annotations__)}")
 
 
 def job_data(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:

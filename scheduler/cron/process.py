@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from types import FrameType
 from typing import Any
 
@@ -105,18 +104,19 @@ class CronProcess:
         look = self._claimer.look()
         if look.epoch != self._epoch:
             _log.warning("cron_entries_lost")
+            self._heartbeat_due = 0.0
             self._reconcile()
             return 0.0
         self._beat()
         if look.first is None:
             return _POLL_SECONDS
         if look.first <= look.now:
-            self._claim_due(look.now)
+            self._claim_due()
             return 0.0
         return min((look.first - look.now).total_seconds(), _POLL_SECONDS)
 
-    def _claim_due(self, now: datetime | None = None) -> None:
-        while (claims := self._claimer.claim(now=now or self._claimer.look().now)) is not None:
+    def _claim_due(self) -> None:
+        while not self._stopped.is_set() and (claims := self._claimer.claim()) is not None:
             for claim in claims:
                 _log.info(
                     "cron_enqueued",

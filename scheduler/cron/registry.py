@@ -4,13 +4,13 @@ import contextlib
 import contextvars
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from redis import Redis, WatchError
+from redis import Redis
 
 from scheduler.cron.entries import CronEntry, Outcome
 from scheduler.cron.slots import Schedule
@@ -58,6 +58,27 @@ class EntryState:
     paused: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What Redis holds of an entry: its spec, empty if it can't be read, and whether all of it is there."""
+
+    spec: dict[str, Any]
+    slot: datetime | None
+    paused: bool
+    whole: bool
+
+    def same(self, entry: CronEntry) -> bool:
+        """Whether writing the entry would change nothing; arguments without a digest may have changed."""
+        return self.whole and entry.digest is not None and self.spec == entry.spec()
+
+    @property
+    def schedule(self) -> Schedule | None:
+        try:
+            return Schedule(**self.spec["schedule"])
+        except (TypeError, KeyError, CronError):
+            return None
+
+
 class CronRegistry:
     """The durable list of cron entries and of their next slots."""
 
@@ -65,16 +86,29 @@ class CronRegistry:
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
 
     def register(self, entry: CronEntry) -> None:
-        """Write an entry; one with the same id and schedule keeps its next slot."""
+        """Write an entry; the same one stays as it is, one with the same schedule keeps its next slot."""
         entries = _declared.get()
-        if entries is None:
-            self._change(lambda _stored: ([entry], []), now=datetime.now(UTC), only=entry.id)
-        else:
+        if entries is not None:
             entries.append(replace(entry, declared=True))
+            return
+
+        def change(pipe: Any) -> None:
+            stored = self._stored(pipe, [entry.id]).get(entry.id)
+            # Whose entry it is does not change when another program registers it too.
+            wanted = replace(entry, declared=bool(stored and stored.spec.get("declared")))
+            pipe.multi()
+            if stored is None or not stored.same(wanted):
+                self._write(pipe, wanted, stored, now=datetime.now(UTC))
+
+        self._connection.transaction(change, SPECS, NEXT)
 
     def difference(self, entries: Iterable[CronEntry]) -> Difference:
-        """What `reconcile` would do."""
-        return _difference(entries, self._specs())
+        """What `reconcile` would do.
+
+        Raises:
+            CronError: Two different entries have the same id.
+        """
+        return _difference(_by_id(entries), self._stored(self._connection))
 
     def reconcile(self, entries: Iterable[CronEntry], *, now: datetime) -> tuple[Difference, str]:
         """Make the stored declared entries the given ones, in one transaction.
@@ -84,23 +118,26 @@ class CronRegistry:
 
         Returns:
             What was done, and the epoch; another one in Redis later means that it was flushed.
+
+        Raises:
+            CronError: Two different entries have the same id; nothing was changed.
         """
-        entries = list(entries)
-        wanted = {entry.id: entry for entry in entries}
-        if any(wanted[entry.id].spec() != entry.spec() for entry in entries):
-            raise CronError(
-                "Two different entries of this program have the same id: give each its own cron_id"
-            )
+        wanted = _by_id(entries)
         found = Difference((), (), (), ())
 
-        def changes(stored: Mapping[str, Any]) -> tuple[list[CronEntry], list[str]]:
+        def change(pipe: Any) -> None:
             nonlocal found
-            found = _difference(wanted.values(), stored)
-            return [wanted[id_] for id_ in found.added + found.changed], list(found.removed)
+            stored = self._stored(pipe)
+            found = _difference(wanted, stored)
+            pipe.multi()
+            for id_ in found.added + found.changed:
+                self._write(pipe, wanted[id_], stored.get(id_), now=now)
+            self._remove(pipe, list(found.removed))
+            pipe.set(EPOCH, uuid4().hex, nx=True)
+            pipe.get(EPOCH)
 
-        self._change(changes, now=now)
-        self._connection.set(EPOCH, uuid4().hex, nx=True)
-        return found, self._connection.get(EPOCH).decode()
+        epoch = self._connection.transaction(change, SPECS, NEXT)[-1]
+        return found, epoch.decode()
 
     def entries(self) -> list[CronEntry]:
         """Every entry, by id."""
@@ -131,19 +168,46 @@ class CronRegistry:
 
     def cancel_all(self) -> None:
         """Remove every entry, declared or not, and its records."""
-        self._change(lambda stored: ([], list(stored)), now=datetime.now(UTC))
 
-    def pause(self, entry_id: str) -> None:
-        """Leave out an entry's slots until it is resumed: they are not due.
+        def change(pipe: Any) -> None:
+            ids = [id_.decode() for id_ in pipe.hkeys(SPECS)]
+            pipe.multi()
+            self._remove(pipe, ids)
+
+        self._connection.transaction(change, SPECS)
+
+    def remove(self, entry_id: str) -> None:
+        """Remove one entry and its records; the process whose file declares it writes it again at its start.
 
         Raises:
             CronError: There is no such entry.
         """
-        self.get(entry_id)
-        with self._connection.pipeline() as pipe:
+
+        def change(pipe: Any) -> None:
+            if not pipe.hexists(SPECS, entry_id):
+                raise _no_entry(entry_id)
+            pipe.multi()
+            self._remove(pipe, [entry_id])
+
+        self._connection.transaction(change, SPECS)
+
+    def pause(self, entry_id: str) -> None:
+        """Leave out an entry's slots until it is resumed: they are not due. One that is due now is missed.
+
+        Raises:
+            CronError: There is no such entry.
+        """
+
+        def change(pipe: Any) -> None:
+            stored = self._stored(pipe, [entry_id]).get(entry_id)
+            if stored is None:
+                raise _no_entry(entry_id)
+            pipe.multi()
+            self._miss(pipe, entry_id, stored, now=datetime.now(UTC))
             pipe.sadd(PAUSED, entry_id)
             pipe.zrem(NEXT, entry_id)
-            pipe.execute()
+
+        self._connection.transaction(change, SPECS, NEXT)
 
     def resume(self, entry_id: str, *, now: datetime) -> None:
         """Let an entry's slots be due again, from the next one on.
@@ -151,11 +215,14 @@ class CronRegistry:
         Raises:
             CronError: There is no such entry.
         """
-        entry = self.get(entry_id)
-        with self._connection.pipeline() as pipe:
+
+        def change(pipe: Any) -> None:
+            entry = CronEntry.from_stored(entry_id, pipe.hget(SPECS, entry_id), pipe.hget(DATA, entry_id))
+            pipe.multi()
             pipe.srem(PAUSED, entry_id)
             pipe.zadd(NEXT, {entry_id: next(entry.schedule.after(now)).timestamp()}, nx=True)
-            pipe.execute()
+
+        self._connection.transaction(change, SPECS, NEXT)
 
     def get(self, entry_id: str) -> CronEntry:
         """The entry of that id.
@@ -169,60 +236,23 @@ class CronRegistry:
             spec, data = pipe.execute()
         return CronEntry.from_stored(entry_id, spec, data)
 
-    def _change(
-        self,
-        changes: Callable[[Mapping[str, Any]], tuple[list[CronEntry], list[str]]],
-        *,
-        now: datetime,
-        only: str | None = None,
-    ) -> None:
-        """Write what `changes` makes of the stored specs, all or one: entries to write, ids to remove."""
-        while True:
-            with self._connection.pipeline() as pipe:
-                try:
-                    pipe.watch(SPECS, NEXT)
-                    stored = self._specs(only)
-                    written, removed = changes(stored)
-                    paused = {id_.decode() for id_ in pipe.smembers(PAUSED)}
-                    slots = dict(zip([e.id for e in written], self._slots(pipe, written), strict=True))
-                    pipe.multi()
-                    for entry in written:
-                        self._write(
-                            pipe,
-                            entry,
-                            stored.get(entry.id),
-                            slot=slots[entry.id],
-                            paused=entry.id in paused,
-                            now=now,
-                        )
-                    self._remove(pipe, removed)
-                    pipe.execute()
-                except WatchError:
-                    continue
-                return
-
-    def _write(
-        self,
-        pipe: Any,
-        entry: CronEntry,
-        before: Mapping[str, Any] | None,
-        *,
-        slot: datetime | None,
-        paused: bool,
-        now: datetime,
-    ) -> None:
+    def _write(self, pipe: Any, entry: CronEntry, before: _Stored | None, *, now: datetime) -> None:
         pipe.hset(SPECS, entry.id, json.dumps(entry.spec()))
         pipe.hset(DATA, entry.id, entry.data)
-        schedule = _schedule(before)
-        same = schedule == entry.schedule
-        if schedule is not None and not same and slot is not None and slot <= now:
-            # Due, not yet claimed, and gone with the schedule that gave it.
-            lost = schedule.due(slot, now)
-            ledger.count_dropped_slots(
-                pipe, entry.id, Outcome.MISSED, slots=list(lost.slots), total=lost.total
-            )
-        if not paused and not (same and slot is not None):
+        same = before is not None and before.slot is not None and before.schedule == entry.schedule
+        if before is not None and not same:
+            self._miss(pipe, entry.id, before, now=now)
+        if not same and not (before and before.paused):
             pipe.zadd(NEXT, {entry.id: next(entry.schedule.after(now)).timestamp()})
+
+    def _miss(self, pipe: Any, entry_id: str, stored: _Stored, *, now: datetime) -> None:
+        """Count the slots that are due, not yet claimed, and gone."""
+        schedule = stored.schedule
+        if schedule is not None and stored.slot is not None and stored.slot <= now:
+            lost = schedule.due(stored.slot, now)
+            ledger.count_dropped_slots(
+                pipe, entry_id, Outcome.MISSED, slots=list(lost.slots), total=lost.total
+            )
 
     def _remove(self, pipe: Any, ids: list[str]) -> None:
         if not ids:
@@ -233,17 +263,29 @@ class CronRegistry:
         pipe.srem(PAUSED, *ids)
         ledger.forget_cron(pipe, ids)
 
-    def _slots(self, pipe: Any, entries: list[CronEntry]) -> list[datetime | None]:
-        if not entries:
-            return []
-        scores = pipe.zmscore(NEXT, [entry.id for entry in entries])
-        return [datetime.fromtimestamp(score, UTC) if score is not None else None for score in scores]
+    def _stored(self, connection: Any, ids: list[str] | None = None) -> dict[str, _Stored]:
+        """What is stored of some entries, by default of all."""
+        if ids is None:
+            ids = [id_.decode() for id_ in connection.hkeys(SPECS)]
+        if not ids:
+            return {}
+        specs, scores = connection.hmget(SPECS, ids), connection.zmscore(NEXT, ids)
+        data = {id_.decode() for id_ in connection.hkeys(DATA)}
+        paused = {id_.decode() for id_ in connection.smembers(PAUSED)}
+        return {
+            id_: _Stored(
+                spec=_loaded(spec),
+                slot=None if score is None else datetime.fromtimestamp(score, UTC),
+                paused=id_ in paused,
+                whole=id_ in data and (score is not None or id_ in paused),
+            )
+            for id_, spec, score in zip(ids, specs, scores, strict=True)
+            if spec is not None
+        }
 
-    def _specs(self, only: str | None = None) -> dict[str, Any]:
-        if only is not None:
-            spec = self._connection.hget(SPECS, only)
-            return {only: _loaded(spec)} if spec else {}
-        return {id_.decode(): _loaded(spec) for id_, spec in self._connection.hgetall(SPECS).items()}
+
+def _no_entry(entry_id: str) -> CronError:
+    return CronError(f"There is no cron entry {entry_id!r}: rqmon cron list shows those there are")
 
 
 def _loaded(spec: bytes) -> dict[str, Any]:
@@ -255,18 +297,22 @@ def _loaded(spec: bytes) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
-def _schedule(spec: Mapping[str, Any] | None) -> Schedule | None:
-    try:
-        return Schedule(**spec["schedule"]) if spec else None
-    except (TypeError, KeyError, CronError):
-        return None
+def _by_id(entries: Iterable[CronEntry]) -> dict[str, CronEntry]:
+    wanted: dict[str, CronEntry] = {}
+    for entry in entries:
+        if wanted.setdefault(entry.id, entry).spec() != entry.spec():
+            raise CronError(
+                f"Two different entries of this program have the same id {entry.id!r}: "
+                "give each its own cron_id"
+            )
+    return wanted
 
 
-def _difference(entries: Iterable[CronEntry], stored: Mapping[str, Any]) -> Difference:
-    wanted = {entry.id: entry.spec() for entry in entries}
+def _difference(wanted: Mapping[str, CronEntry], stored: Mapping[str, _Stored]) -> Difference:
+    changed = {id_: id_ in stored and not stored[id_].same(entry) for id_, entry in wanted.items()}
     return Difference(
         added=tuple(id_ for id_ in wanted if id_ not in stored),
-        changed=tuple(id_ for id_, spec in wanted.items() if stored.get(id_, spec) != spec),
-        removed=tuple(id_ for id_, spec in stored.items() if spec.get("declared") and id_ not in wanted),
-        unchanged=tuple(id_ for id_, spec in wanted.items() if stored.get(id_) == spec),
+        changed=tuple(id_ for id_ in wanted if changed[id_]),
+        removed=tuple(id_ for id_, s in stored.items() if s.spec.get("declared") and id_ not in wanted),
+        unchanged=tuple(id_ for id_ in wanted if id_ in stored and not changed[id_]),
     )

@@ -28,7 +28,8 @@ from scheduler.logs import configure
 from tests.jobs import pid
 
 def schedule_jobs():
-    job_scheduler(pid, queue_name="q", interval_seconds=1, cron_id="tick", catch_up="all"{options})
+    tick = dict(queue_name="q", interval_seconds=1, cron_id="tick", catch_up="all", late_after_seconds=1)
+    job_scheduler(pid, **tick{options})
 
 if __name__ == "__main__":
     configure()
@@ -55,8 +56,10 @@ class Fleet:
         )
         self.valkey.start()
 
-    def restart_valkey(self) -> None:
+    def restart_valkey(self, *, down_seconds: float) -> None:
         self.valkey.terminate()  # SIGKILL
+        killed = time.monotonic()
+        wait_for(lambda: time.monotonic() - killed > down_seconds)
         self.start_valkey()
 
     @property
@@ -122,7 +125,7 @@ def test_three_processes_killed_and_frozen_while_valkey_restarts(fleet, record_p
     while time.monotonic() < end:
         if restarts and time.monotonic() > restarts[0]:
             restarts.pop(0)
-            fleet.restart_valkey()
+            fleet.restart_valkey(down_seconds=3)
             faults["valkey restarted"] += 1
         victim = rng.randrange(3)
         if rng.random() < 0.5:
@@ -143,6 +146,7 @@ def test_three_processes_killed_and_frozen_while_valkey_restarts(fleet, record_p
     assert [process.wait(timeout=20) for process in running] == [0, 0, 0]
     outcomes = assert_each_slot_has_one_job(fleet)
     assert sum(outcomes.values()) >= 60
+    assert outcomes["late"] >= 2  # each restart's own gap is reported
     assert faults["killed"] >= 5
     assert faults["frozen"] >= 5
     assert faults["valkey restarted"] == 2

@@ -1,17 +1,20 @@
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
+from rq.job import Job
 
 from scheduler import CronError, Scheduler, job_scheduler
 from scheduler.cron.claims import Claimer
 from scheduler.cron.constants import EVERY_HOUR, EVERY_MINUTE
-from scheduler.cron.registry import SPECS, CronRegistry, declaring
+from scheduler.cron.registry import DATA, NEXT, SPECS, CronRegistry, declaring
 from scheduler.ledger import cron as ledger
 from tests.jobs import Recorder, fail, pid
 
 NOW = datetime.now(UTC)
+EARLIER = NOW - timedelta(minutes=3)
 
 
 @pytest.fixture
@@ -170,7 +173,10 @@ def test_a_paused_entry_has_no_slots_due_also_after_reconciling(registry, claime
         registry.pause("y")
 
 
-@pytest.mark.parametrize("spec", ["{", "[]", "{}", '{"id": "x", "schedule": {"cron": "daily"}}'])
+UNREADABLE = ["{", "[]", "{}", '{"id": "x", "schedule": {"cron": "daily"}}']
+
+
+@pytest.mark.parametrize("spec", UNREADABLE)
 def test_an_entry_that_cannot_be_read_holds_up_no_other_and_the_next_deployment_mends_it(
     registry, claimer, redis_connection, caplog, spec
 ):
@@ -204,3 +210,154 @@ def test_cancelling_leaves_nothing(queue, claimer, redis_connection):
 def test_a_cron_of_a_bound_method_is_refused(queue):
     with pytest.raises(Exception, match="bound to an object"):
         Scheduler().cron("q", EVERY_MINUTE, Recorder().method)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("retry_max", -1), ("retry_max", "a"), ("retry_intervals", ["a"]), ("function", None), ("function", 5)],
+)
+def test_an_entry_with_a_field_that_cannot_be_queued_holds_up_no_other(
+    registry, claimer, redis_connection, field, value
+):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), (EVERY_MINUTE, {"cron_id": "y"}), now=EARLIER)
+    spec = json.loads(redis_connection.hget(SPECS, "x"))
+    redis_connection.hset(SPECS, "x", json.dumps({**spec, field: value}))
+    assert {claim.entry_id for claim in claim_all(claimer, NOW)} == {"y"}
+
+
+@pytest.mark.parametrize("lost", [DATA, NEXT])
+def test_an_entry_of_which_a_part_is_lost_is_whole_after_the_next_deployment(
+    registry, claimer, redis_connection, lost
+):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}))
+    redis_connection.delete(lost)
+    claim_all(claimer, NOW)
+    assert declare(registry, (EVERY_MINUTE, {"cron_id": "x"})).changed == ("x",)
+    assert [claim.entry_id for claim in claim_all(claimer, NOW + timedelta(minutes=1))] == ["x"]
+
+
+def test_a_change_between_a_claims_look_and_its_transaction_is_not_overwritten(
+    registry, claimer, redis_connection, monkeypatch
+):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
+    busy = claimer._busy
+
+    def changed_meanwhile(ids):
+        declare(registry, (EVERY_HOUR, {"cron_id": "x", "catch_up": "skip"}))
+        return busy(ids)
+
+    monkeypatch.setattr(claimer, "_busy", changed_meanwhile)
+    assert claimer.claim(now=NOW, clock=NOW) == []
+    assert redis_connection.llen("rq:queue:short-running") == 0
+    assert ledger.cron_outcomes(redis_connection)["x"] == {"missed": 3}
+
+
+def test_only_the_description_changes_between_a_claims_look_and_its_transaction(
+    registry, claimer, redis_connection, monkeypatch
+):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
+    busy = claimer._busy
+
+    def changed_meanwhile(ids):
+        declare(registry, (EVERY_MINUTE, {"cron_id": "x", "description": "new"}))
+        return busy(ids)
+
+    monkeypatch.setattr(claimer, "_busy", changed_meanwhile)
+    assert claimer.claim(now=NOW, clock=NOW) == []  # the next claim sees the new one
+
+
+def test_a_change_tries_again_when_a_slot_was_claimed_meanwhile(
+    registry, claimer, redis_connection, monkeypatch
+):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x", "late_after_seconds": 120}), now=EARLIER)
+    stored, interrupted = registry._stored, []
+
+    def claimed_meanwhile(*args):
+        found = stored(*args)
+        if not interrupted:
+            interrupted.append(claim_all(claimer, NOW))
+        return found
+
+    monkeypatch.setattr(registry, "_stored", claimed_meanwhile)
+    declare(registry, (EVERY_HOUR, {"cron_id": "x"}))
+    # Claimed with the old schedule, so nothing was left to be missed by the change.
+    assert ledger.cron_outcomes(redis_connection)["x"] == {"missed": 2, "ran": 1}
+
+
+@pytest.mark.parametrize("status", ["queued", "scheduled", "deferred", "started"])
+def test_a_job_that_is_not_done_is_in_the_way_of_the_next_slot(claimer, queue, redis_connection, status):
+    entry = job_scheduler(pid, interval_seconds=60, overlap="skip")
+    [claim] = claim_all(claimer, NOW + timedelta(minutes=1))
+    redis_connection.hset(Job.key_for(claim.job_id), "status", status)
+    assert claim_all(claimer, NOW + timedelta(minutes=2)) == []
+    redis_connection.hset(Job.key_for(claim.job_id), "status", "finished")
+    assert len(claim_all(claimer, NOW + timedelta(minutes=3))) == 1
+    assert ledger.cron_outcomes(redis_connection)[entry.id]["skipped"] == 1
+
+
+def test_lateness_is_measured_by_the_server_when_the_job_is_queued(registry, claimer, redis_connection):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
+    slot = claimer.look().first
+    [claim] = claimer.claim(now=slot)  # a process that looked at the time, and was frozen until now
+    assert claim.lateness_seconds > 100
+    assert ledger.cron_outcomes(redis_connection)["x"] == {"late": 1}
+
+
+def test_the_last_slots_are_in_order_also_when_later_ones_were_skipped(registry, claimer, redis_connection):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x", "catch_up": "all", "overlap": "skip"}), now=EARLIER)
+    claim_all(claimer, NOW)
+    records = ledger.cron_history(redis_connection, ["x"], last=10)["x"]
+    assert [record.outcome for record in records] == ["skipped", "skipped", "late"]
+    assert records == sorted(records, key=lambda record: record.slot, reverse=True)
+
+
+def test_a_slot_that_is_due_when_its_entry_is_paused_is_missed(registry, redis_connection):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
+    registry.pause("x")
+    registry.resume("x", now=datetime.now(UTC))
+    assert ledger.cron_outcomes(redis_connection)["x"] == {"missed": 3}
+
+
+def test_a_declared_entry_stays_declared_when_another_program_registers_it(registry):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}))
+    job_scheduler(Recorder.record, cron=EVERY_HOUR, cron_id="x")
+    assert registry.get("x").schedule.cron == EVERY_HOUR
+    assert declare(registry).removed == ("x",)
+
+
+def test_arguments_without_a_stable_text_are_written_again_at_each_deployment(registry):
+    first, second = (EVERY_MINUTE, {"cron_id": "x", "function_args": (object(),)}), (EVERY_MINUTE, {})
+    declare(registry, first, second)
+    assert declare(registry, first, second).changed == ("x",)
+
+
+def test_a_flush_during_a_reconciliation_is_seen_after_it(registry, redis_connection, claimer):
+    _, epoch = registry.reconcile([], now=NOW)
+    assert claimer.look().epoch == epoch
+    redis_connection.flushdb()
+    assert claimer.look().epoch is None
+
+
+def test_removing_one_entry_leaves_the_others(registry, redis_connection):
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), (EVERY_MINUTE, {"cron_id": "y"}))
+    registry.remove("x")
+    assert [entry.id for entry in registry.entries()] == ["y"]
+    with pytest.raises(CronError, match="no cron entry 'x'"):
+        registry.remove("x")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"catchup": "skip"}, "no option 'catchup'"),
+        ({"tz": "UTC"}, "no option 'tz'"),
+        ({"cron_id": 5}, "cron_id is 5"),
+        ({"cron_id": ""}, "cron_id is ''"),
+        ({"late_after_seconds": "30"}, "late_after_seconds is '30'"),
+        ({"late_after_seconds": None}, "late_after_seconds is None"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_is_written(queue, options, message):
+    with pytest.raises(CronError, match=message):
+        job_scheduler(pid, cron=EVERY_MINUTE, **options)
+    assert queue.cron_job_count() == 0

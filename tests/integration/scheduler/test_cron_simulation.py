@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 import redis
@@ -35,12 +36,15 @@ class MortalConnection(redis.Connection):
     commands_left = None
     dies_before = True
     is_dead = False
+    deaths_at_the_transaction: ClassVar[Counter] = Counter()
 
     def send_packed_command(self, command, check_health=True):
         if self.is_dead:
             raise redis.ConnectionError("what a dead process's objects try when they are collected")
         cls = MortalConnection
         dies = False
+        if cls.commands_left == 0 and b"EXEC" in b"".join(command):
+            cls.deaths_at_the_transaction["before" if cls.dies_before else "after"] += 1
         if cls.commands_left is not None:
             cls.commands_left -= 1
             dies = cls.commands_left < 0
@@ -84,6 +88,7 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
     CronRegistry(redis_connection).reconcile(entries, now=START)
 
     jobs, deaths, now = Counter(), 0, START
+    MortalConnection.deaths_at_the_transaction = Counter(before=0, after=0)
 
     def drain():
         """Run the jobs: note their slots, and let them be done."""
@@ -95,7 +100,9 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
 
     while now < END:
         now = max(now, Claimer(redis_connection).look().first) + lag(rng)
-        MortalConnection.commands_left = rng.randrange(12) if rng.random() < 0.5 else None
+        # Anywhere in a claim's commands, and half the time about its transaction, the last of them.
+        anywhere, near = rng.randrange(24), rng.randrange(10, 15)
+        MortalConnection.commands_left = rng.choice((anywhere, near)) if rng.random() < 0.7 else None
         MortalConnection.dies_before = rng.random() < 0.5
         pool = redis.ConnectionPool.from_url(rq_redis_url, connection_class=MortalConnection)
         claimer = Claimer(redis.Redis(connection_pool=pool))
@@ -114,7 +121,8 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
         pass
     drain()
 
-    assert deaths > 500
+    assert deaths > 300
+    assert min(MortalConnection.deaths_at_the_transaction.values()) > 20
     counted = ledger.cron_outcomes(redis_connection)
     seen = Counter()
     for entry in entries:
