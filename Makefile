@@ -50,7 +50,7 @@ demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the
 
 ##@ The workshop
 
-.PHONY: dashboards check format test test-rq3 bench bench-cron bench-worker
+.PHONY: dashboards check format test test-rq3 bench bench-cron bench-exporter bench-worker
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
@@ -75,6 +75,9 @@ bench: $(VENV)/.dev  ## Measure job_scheduler beside rq itself
 
 bench-cron: $(VENV)/.dev  ## Measure cron beside rq's and rq-scheduler's, for ten minutes
 	@$(RUN)/python -m benchmarks.cron
+
+bench-exporter: $(VENV)/.dev  ## Measure a scrape beside rq-exporter's
+	@$(RUN)/python -m benchmarks.exporter
 
 bench-worker: $(VENV)/.dev  ## Measure what recording costs a job
 	@$(RUN)/python -m benchmarks.worker

@@ -6,13 +6,14 @@ Knows names only: it imports neither grafanalib nor prometheus_client, so the ex
 from dataclasses import dataclass
 from typing import Literal
 
-MetricType = Literal["counter", "gauge", "summary"]
+MetricType = Literal["counter", "gauge", "summary", "histogram"]
 
 # What Prometheus stores for each type, as suffixes of the metric's name.
 SAMPLE_SUFFIXES: dict[MetricType, tuple[str, ...]] = {
     "counter": ("",),
     "gauge": ("",),
     "summary": ("_sum", "_count"),
+    "histogram": ("_bucket", "_sum", "_count"),
 }
 
 # The statuses that rq_jobs counts, and what they mean.
@@ -23,6 +24,7 @@ JOB_STATUSES = {
     "deferred": "Waiting for other jobs to finish.",
     "finished": "Succeeded, and the result is still kept: 500 seconds by default.",
     "failed": "Failed, and still kept: a year by default.",
+    "canceled": "Canceled by a person or a program before it ran.",
 }
 # The `job` label that Prometheus gives to what it scrapes from the exporter.
 EXPORTER_JOB = "rq-exporter"
@@ -106,6 +108,345 @@ RQ_REQUEST_PROCESSING_SECONDS = Metric(
     source="rq-exporter",
 )
 
+RQ_REDIS_UP = Metric(
+    name="rq_redis_up",
+    type="gauge",
+    unit="boolean",
+    labels=(),
+    help="1 if Redis answered this scrape, else 0.",
+    source="exporter",
+)
+RQ_SCRAPE_DURATION_SECONDS = Metric(
+    name="rq_scrape_duration_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=(),
+    help="Time this scrape took to read Redis.",
+    source="exporter",
+)
+RQ_SCRAPE_ERRORS_TOTAL = Metric(
+    name="rq_scrape_errors_total",
+    type="counter",
+    unit="errors",
+    labels=("reason",),
+    help=(
+        "What could not be read since the exporter started: a server (connection, timeout, "
+        "authentication) or one key."
+    ),
+    source="exporter",
+)
+RQ_EXPORTER_BUILD_INFO = Metric(
+    name="rq_exporter_build_info",
+    type="gauge",
+    unit="info",
+    labels=(
+        "version",
+        "rq_version",
+        "python_version",
+    ),
+    help="1; the labels say what the exporter is made of.",
+    source="exporter",
+)
+RQ_SUSPENDED = Metric(
+    name="rq_suspended",
+    type="gauge",
+    unit="boolean",
+    labels=(),
+    help="1 while RQ's workers are suspended and take no jobs.",
+    source="RQ",
+)
+RQ_QUEUE_OLDEST_JOB_AGE_SECONDS = Metric(
+    name="rq_queue_oldest_job_age_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=("queue",),
+    help="How long the first job of the queue has waited; 0 when the queue is empty.",
+    source="RQ",
+)
+RQ_QUEUE_SCHEDULED_OVERDUE_JOBS = Metric(
+    name="rq_queue_scheduled_overdue_jobs",
+    type="gauge",
+    unit="jobs",
+    labels=("queue",),
+    help="Scheduled jobs whose time has come and that no worker's scheduler has queued.",
+    source="RQ",
+)
+RQ_QUEUE_SCHEDULED_DELAY_SECONDS = Metric(
+    name="rq_queue_scheduled_delay_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=("queue",),
+    help="How far behind its time the most overdue scheduled job is.",
+    source="RQ",
+)
+RQ_QUEUE_INTERMEDIATE_JOBS = Metric(
+    name="rq_queue_intermediate_jobs",
+    type="gauge",
+    unit="jobs",
+    labels=("queue",),
+    help="Jobs between the queue and their start; some that stay there were lost by a worker that died.",
+    source="RQ",
+)
+RQ_QUEUE_WORKERS = Metric(
+    name="rq_queue_workers",
+    type="gauge",
+    unit="workers",
+    labels=("queue",),
+    help="Registered workers that listen to the queue.",
+    source="RQ",
+)
+RQ_JOB_WAIT_SECONDS = Metric(
+    name="rq_job_wait_seconds",
+    type="histogram",
+    unit="seconds",
+    labels=(
+        "queue",
+        "function",
+    ),
+    help="From when a job was queued, or was due, to its start.",
+    source="ledger",
+)
+RQ_JOB_RUN_SECONDS = Metric(
+    name="rq_job_run_seconds",
+    type="histogram",
+    unit="seconds",
+    labels=(
+        "queue",
+        "function",
+    ),
+    help="From a job's start to its end.",
+    source="ledger",
+)
+RQ_JOBS_PROCESSED_TOTAL = Metric(
+    name="rq_jobs_processed_total",
+    type="counter",
+    unit="jobs",
+    labels=(
+        "queue",
+        "function",
+        "outcome",
+    ),
+    help=("Executions that ended, by outcome: succeeded, failed, retried, stopped, abandoned, rate_limited."),
+    source="ledger",
+)
+RQ_JOB_FAILURES_TOTAL = Metric(
+    name="rq_job_failures_total",
+    type="counter",
+    unit="jobs",
+    labels=(
+        "queue",
+        "exception",
+    ),
+    help="Executions that ended with an exception, by its class; also those that are retried.",
+    source="ledger",
+)
+RQ_JOB_RETRIES_TOTAL = Metric(
+    name="rq_job_retries_total",
+    type="counter",
+    unit="jobs",
+    labels=("queue",),
+    help="Executions after which the job was to run again.",
+    source="ledger",
+)
+RQ_WORK_HORSES_KILLED_TOTAL = Metric(
+    name="rq_work_horses_killed_total",
+    type="counter",
+    unit="processes",
+    labels=("queue",),
+    help="Processes that died while they ran a job.",
+    source="ledger",
+)
+RQ_WORKERS_BY_STATE = Metric(
+    name="rq_workers_by_state",
+    type="gauge",
+    unit="workers",
+    labels=("state",),
+    help="Registered workers in a state.",
+    source="RQ",
+)
+RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS = Metric(
+    name="rq_worker_heartbeat_age_max_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=(),
+    help="Age of the oldest heartbeat of a registered worker.",
+    source="RQ",
+)
+RQ_JOBS_SAMPLED = Metric(
+    name="rq_jobs_sampled",
+    type="gauge",
+    unit="jobs",
+    labels=(),
+    help="Jobs that this scrape looked for, at random.",
+    source="RQ",
+)
+RQ_JOBS_UNACCOUNTED = Metric(
+    name="rq_jobs_unaccounted",
+    type="gauge",
+    unit="jobs",
+    labels=(),
+    help="Sampled jobs that are in no queue, registry or worker, though their status says so.",
+    source="RQ",
+)
+RQ_CRON_ENTRIES = Metric(
+    name="rq_cron_entries",
+    type="gauge",
+    unit="entries",
+    labels=(),
+    help="Cron entries.",
+    source="cron",
+)
+RQ_CRON_ENTRY_INFO = Metric(
+    name="rq_cron_entry_info",
+    type="gauge",
+    unit="info",
+    labels=(
+        "entry",
+        "function",
+        "queue",
+        "schedule",
+        "timezone",
+    ),
+    help="1; the labels say what the entry is.",
+    source="cron",
+)
+RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS = Metric(
+    name="rq_cron_next_run_timestamp_seconds",
+    type="gauge",
+    unit="timestamp",
+    labels=("entry",),
+    help="The entry's next slot; none while it is paused.",
+    source="cron",
+)
+RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS = Metric(
+    name="rq_cron_last_run_timestamp_seconds",
+    type="gauge",
+    unit="timestamp",
+    labels=("entry",),
+    help="The entry's last slot that got a job.",
+    source="ledger",
+)
+RQ_CRON_LATENESS_SECONDS = Metric(
+    name="rq_cron_lateness_seconds",
+    type="histogram",
+    unit="seconds",
+    labels=(),
+    help="How far behind their slots cron jobs were queued, over all entries.",
+    source="ledger",
+)
+RQ_CRON_SLOTS_TOTAL = Metric(
+    name="rq_cron_slots_total",
+    type="counter",
+    unit="slots",
+    labels=(
+        "entry",
+        "outcome",
+    ),
+    help="Slots by outcome: ran, late, missed, skipped. They add up to the slots due.",
+    source="ledger",
+)
+RQ_CRON_PROCESSES = Metric(
+    name="rq_cron_processes",
+    type="gauge",
+    unit="processes",
+    labels=(),
+    help="Cron processes whose heartbeat is fresh.",
+    source="cron",
+)
+RQ_RATE_LIMIT_REQUESTS_TOTAL = Metric(
+    name="rq_rate_limit_requests_total",
+    type="counter",
+    unit="requests",
+    labels=(
+        "resource",
+        "outcome",
+    ),
+    help="Requests that a rate limit admitted or refused.",
+    source="ledger",
+)
+RQ_REDIS_MEMORY_USED_BYTES = Metric(
+    name="rq_redis_memory_used_bytes",
+    type="gauge",
+    unit="bytes",
+    labels=(),
+    help="Memory that Redis uses.",
+    source="Redis INFO",
+)
+RQ_REDIS_MEMORY_MAX_BYTES = Metric(
+    name="rq_redis_memory_max_bytes",
+    type="gauge",
+    unit="bytes",
+    labels=(),
+    help="Memory that Redis may use; 0 is no limit.",
+    source="Redis INFO",
+)
+RQ_REDIS_EVICTED_KEYS_TOTAL = Metric(
+    name="rq_redis_evicted_keys_total",
+    type="counter",
+    unit="keys",
+    labels=(),
+    help="Keys Redis dropped for lack of memory: jobs may be among them.",
+    source="Redis INFO",
+)
+RQ_REDIS_CONNECTED_CLIENTS = Metric(
+    name="rq_redis_connected_clients",
+    type="gauge",
+    unit="clients",
+    labels=(),
+    help="Connected clients.",
+    source="Redis INFO",
+)
+RQ_REDIS_COMMANDS_PROCESSED_TOTAL = Metric(
+    name="rq_redis_commands_processed_total",
+    type="counter",
+    unit="commands",
+    labels=(),
+    help="Commands Redis ran.",
+    source="Redis INFO",
+)
+RQ_REDIS_UPTIME_SECONDS = Metric(
+    name="rq_redis_uptime_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=(),
+    help="Time since Redis started.",
+    source="Redis INFO",
+)
+RQ_REDIS_AOF_ENABLED = Metric(
+    name="rq_redis_aof_enabled",
+    type="gauge",
+    unit="boolean",
+    labels=(),
+    help="1 if Redis keeps an append-only file.",
+    source="Redis INFO",
+)
+RQ_REDIS_LAST_WRITE_OK = Metric(
+    name="rq_redis_last_write_ok",
+    type="gauge",
+    unit="boolean",
+    labels=("kind",),
+    help=(
+        "1 if Redis's last write to disk went well, of the append-only file (aof) and of the snapshot (rdb)."
+    ),
+    source="Redis INFO",
+)
+RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS = Metric(
+    name="rq_redis_last_save_timestamp_seconds",
+    type="gauge",
+    unit="timestamp",
+    labels=(),
+    help="When Redis last saved a snapshot.",
+    source="Redis INFO",
+)
+RQ_REDIS_KEYS = Metric(
+    name="rq_redis_keys",
+    type="gauge",
+    unit="keys",
+    labels=("db",),
+    help="Keys in a database.",
+    source="Redis INFO",
+)
+
 METRICS = (
     UP,
     RQ_WORKERS,
@@ -114,4 +455,42 @@ METRICS = (
     RQ_WORKERS_WORKING_TIME_TOTAL,
     RQ_JOBS,
     RQ_REQUEST_PROCESSING_SECONDS,
+    RQ_REDIS_UP,
+    RQ_SCRAPE_DURATION_SECONDS,
+    RQ_SCRAPE_ERRORS_TOTAL,
+    RQ_EXPORTER_BUILD_INFO,
+    RQ_SUSPENDED,
+    RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
+    RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
+    RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
+    RQ_QUEUE_INTERMEDIATE_JOBS,
+    RQ_QUEUE_WORKERS,
+    RQ_JOB_WAIT_SECONDS,
+    RQ_JOB_RUN_SECONDS,
+    RQ_JOBS_PROCESSED_TOTAL,
+    RQ_JOB_FAILURES_TOTAL,
+    RQ_JOB_RETRIES_TOTAL,
+    RQ_WORK_HORSES_KILLED_TOTAL,
+    RQ_WORKERS_BY_STATE,
+    RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS,
+    RQ_JOBS_SAMPLED,
+    RQ_JOBS_UNACCOUNTED,
+    RQ_CRON_ENTRIES,
+    RQ_CRON_ENTRY_INFO,
+    RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS,
+    RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS,
+    RQ_CRON_LATENESS_SECONDS,
+    RQ_CRON_SLOTS_TOTAL,
+    RQ_CRON_PROCESSES,
+    RQ_RATE_LIMIT_REQUESTS_TOTAL,
+    RQ_REDIS_MEMORY_USED_BYTES,
+    RQ_REDIS_MEMORY_MAX_BYTES,
+    RQ_REDIS_EVICTED_KEYS_TOTAL,
+    RQ_REDIS_CONNECTED_CLIENTS,
+    RQ_REDIS_COMMANDS_PROCESSED_TOTAL,
+    RQ_REDIS_UPTIME_SECONDS,
+    RQ_REDIS_AOF_ENABLED,
+    RQ_REDIS_LAST_WRITE_OK,
+    RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS,
+    RQ_REDIS_KEYS,
 )

@@ -62,7 +62,7 @@ _ALWAYS = (
         name="rq_exporter",
         purpose="metrics of queues and workers",
         port_variable="RQ_EXPORTER_PORT",
-        health_path="/metrics",
+        health_path="/healthz",
     ),
     Service(
         name="rq_dashboard",

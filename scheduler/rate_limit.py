@@ -9,6 +9,7 @@ from limits.strategies import MovingWindowRateLimiter
 from redis import ConnectionPool, Redis
 
 from scheduler.errors import SchedulerError, TooManyRequests
+from scheduler.ledger import rate_limits as ledger
 from scheduler.queues import shared_connection
 
 
@@ -24,7 +25,7 @@ class RateLimit:
     """Take one request from a limit, or raise; as a context manager it takes it on entry.
 
     The window moves: no span of `expire` seconds ever admits more than `max_requests`. A request
-    costs one round trip.
+    costs two round trips: one to take it, one to count it.
 
     Args:
         resource: What is limited, for example the third party's name.
@@ -50,7 +51,8 @@ class RateLimit:
             raise SchedulerError(f"max_requests is {max_requests}, expire {expire}: use whole numbers from 1")
         self._identifiers = (resource, client)
         self._item = RateLimitItemPerSecond(max_requests, expire)
-        self._limiter = _limiter((connection or shared_connection()).connection_pool)
+        self._connection = connection or shared_connection()
+        self._limiter = _limiter(self._connection.connection_pool)
 
     def __enter__(self) -> "RateLimit":
         """Take one request.
@@ -59,8 +61,10 @@ class RateLimit:
             TooManyRequests: The limit is reached.
             redis.RedisError: Redis does not answer; nothing is admitted unseen.
         """
-        if not self._limiter.hit(self._item, *self._identifiers):
-            resource, client = self._identifiers
+        resource, client = self._identifiers
+        admitted = self._limiter.hit(self._item, resource, client)
+        ledger.count(self._connection, resource, admitted=admitted)
+        if not admitted:
             raise TooManyRequests(
                 f"{resource} allows {client} {self._item.amount} requests in {self._item.get_expiry()} s: "
                 "try again later"

@@ -9,6 +9,7 @@ from redis import Redis, WatchError
 from rq import Queue, Retry
 from rq.job import Job
 
+from scheduler.config import Settings
 from scheduler.cron.entries import CronEntry, Outcome
 from scheduler.cron.registry import DATA, EPOCH, LAST_JOB, NEXT, SPECS
 from scheduler.errors import CronError
@@ -46,6 +47,7 @@ class Claimer:
     def __init__(self, connection: Redis) -> None:
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
         self._queues: dict[str, Queue] = {}
+        self._bounds = Settings.from_env().job_buckets_seconds
 
     def look(self) -> Look:
         """Whether anything is due; the one thing an idle process asks."""
@@ -116,7 +118,7 @@ class Claimer:
                     pipe.zadd(NEXT, following)
                 if queued:
                     pipe.hset(LAST_JOB, mapping={slot.entry_id: slot.job_id for slot in queued})
-                    ledger.count_queued_slots(pipe, queued, now=clock)
+                    ledger.count_queued_slots(pipe, queued, now=clock, bounds=self._bounds)
                 position = len(pipe) - 1
                 for id_, lost in skipped:
                     ledger.count_dropped_slots(pipe, id_, Outcome.SKIPPED, slots=lost, total=len(lost))

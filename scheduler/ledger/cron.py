@@ -8,7 +8,9 @@ from typing import Any
 
 from redis import Redis
 
-_CRON_OUTCOMES = "rqmon:ledger:cron:outcomes"  # hash: "<entry id>|<outcome>" -> slots
+OUTCOMES = "rqmon:ledger:cron:outcomes"  # hash: "<entry id>|<outcome>" -> slots
+LAST = "rqmon:ledger:cron:last"  # hash: entry id -> its last slot that got a job, in Unix seconds
+LATENESS = "rqmon:ledger:cron:lateness"  # hash: upper bound of a bucket -> slots, and "sum" -> seconds
 _CRON_HISTORY = "rqmon:ledger:cron:history:"  # list an entry: JSON a slot, the newest first
 _CRON_HISTORY_KEPT = 100
 
@@ -20,12 +22,20 @@ if now == 0 then
   local time = redis.call('TIME')
   now = time[1] + time[2] / 1000000
 end
+local bounds = cjson.decode(ARGV[2])
 local lateness = {}
-for i = 2, #ARGV, 4 do
+for i = 3, #ARGV, 4 do
   local id, slot, late_after, job = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
   local behind = now - slot
   local outcome = behind > late_after and 'late' or 'ran'
   redis.call('HINCRBY', KEYS[1], id .. '|' .. outcome, 1)
+  redis.call('HSET', KEYS[4], id, slot)
+  local le = '+Inf'
+  for _, bound in ipairs(bounds) do
+    if behind <= bound then le = string.format('%g', bound) break end
+  end
+  redis.call('HINCRBY', KEYS[5], le, 1)
+  redis.call('HINCRBYFLOAT', KEYS[5], 'sum', behind)
   local history = KEYS[2] .. id
   redis.call('LPUSH', history, cjson.encode({slot = slot, outcome = outcome, lateness = behind, job = job}))
   redis.call('LTRIM', history, 0, KEYS[3] - 1)
@@ -55,20 +65,29 @@ class SlotRecord:
     job_id: str | None
 
 
-def count_queued_slots(pipe: Any, slots: Iterable[QueuedSlot], *, now: datetime | None) -> None:
-    """Count each slot as ran or late, by the server's clock unless `now` is given."""
-    arguments: list[str | float] = [now.timestamp() if now else 0]
+def count_queued_slots(
+    pipe: Any, slots: Iterable[QueuedSlot], *, now: datetime | None, bounds: tuple[float, ...]
+) -> None:
+    """Count each slot as ran or late, by the server's clock unless `now` is given.
+
+    Args:
+        pipe: The transaction that queues their jobs.
+        slots: The slots.
+        now: The time lateness is measured at; None is the server's.
+        bounds: Upper bounds of the lateness histogram's buckets, in seconds.
+    """
+    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds)]
     for slot in slots:
         arguments += [slot.entry_id, slot.slot.timestamp(), slot.late_after_seconds, slot.job_id]
     script = pipe.register_script(_COUNT_QUEUED)
-    script(keys=[_CRON_OUTCOMES, _CRON_HISTORY, _CRON_HISTORY_KEPT], args=arguments, client=pipe)
+    script(keys=[OUTCOMES, _CRON_HISTORY, _CRON_HISTORY_KEPT, LAST, LATENESS], args=arguments, client=pipe)
 
 
 def count_dropped_slots(pipe: Any, entry_id: str, outcome: str, *, slots: list[datetime], total: int) -> None:
     """Count `total` slots that got no job, of which `slots` are the last."""
     if not total:
         return
-    pipe.hincrby(_CRON_OUTCOMES, f"{entry_id}|{outcome}", total)
+    pipe.hincrby(OUTCOMES, f"{entry_id}|{outcome}", total)
     if slots:
         records = [json.dumps({"slot": slot.timestamp(), "outcome": outcome}) for slot in slots]
         pipe.lpush(_CRON_HISTORY + entry_id, *records)
@@ -77,8 +96,13 @@ def count_dropped_slots(pipe: Any, entry_id: str, outcome: str, *, slots: list[d
 
 def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:
     """How many slots of each entry ended how: `{entry id: {outcome: slots}}`, in one round trip."""
+    answer: Any = connection.hgetall(OUTCOMES)
+    return parse_outcomes(answer)
+
+
+def parse_outcomes(answer: Mapping[bytes, bytes]) -> Mapping[str, Mapping[str, int]]:
+    """The same from the hash OUTCOMES."""
     counted: dict[str, dict[str, int]] = {}
-    answer: Any = connection.hgetall(_CRON_OUTCOMES)
     for name, slots in answer.items():
         entry_id, _, outcome = name.decode().rpartition("|")
         counted.setdefault(entry_id, {})[outcome] = int(slots)
@@ -101,8 +125,9 @@ def forget_cron(pipe: Any, entry_ids: Iterable[str]) -> None:
     """Delete the records of entries that are no more."""
     for entry_id in entry_ids:
         pipe.hdel(
-            _CRON_OUTCOMES, *(f"{entry_id}|{outcome}" for outcome in ("ran", "late", "missed", "skipped"))
+            OUTCOMES, *(f"{entry_id}|{outcome}" for outcome in ("ran", "late", "missed", "skipped"))
         )
+        pipe.hdel(LAST, entry_id)
         pipe.delete(_CRON_HISTORY + entry_id)
 
 

@@ -1,0 +1,131 @@
+"""`python -m monitoring.exporter`: serve until SIGTERM, with rq-exporter's options and variables."""
+
+import argparse
+import logging
+import os
+import platform
+import signal
+import sys
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlsplit
+
+import waitress
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    Summary,
+)
+from redis import Redis
+from rq.utils import import_attribute
+from rq_exporter.utils import get_redis_connection
+
+from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
+from monitoring.exporter.app import create_app
+from monitoring.exporter.scrapes import REASONS, Scrapes, Server
+from ops.entry_point import logged_process
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+
+_THREADS = 8
+
+_log = logging.getLogger(__name__)
+
+
+def servers(options: argparse.Namespace) -> list[Server]:
+    """The servers that the command line and the environment name.
+
+    Raises:
+        ConfigError: One of the options can't be.
+    """
+    try:
+        classes: dict[str, Any] = {
+            "queue_class": import_attribute(options.queue_class),
+            "worker_class": import_attribute(options.worker_class),
+        }
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"RQ_QUEUE_CLASS or RQ_WORKER_CLASS can't be imported: {error}") from None
+    try:
+        if urls := os.environ.get("RQ_REDIS_URLS"):
+            given = [url.strip() for url in urls.split(",") if url.strip()]
+            found = [Server(Redis.from_url(url), {"redis": _name(url)}, **classes) for url in given]
+            if len({server.labels["redis"] for server in found}) < len(found):
+                raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
+            return found
+        client = get_redis_connection(
+            url=options.redis_url,
+            host=options.redis_host,
+            port=options.redis_port,
+            db=options.redis_db,
+            sentinel=options.sentinel_host,
+            sentinel_port=options.sentinel_port,
+            sentinel_master=options.sentinel_master,
+            password=options.redis_pass,
+            password_file=options.redis_pass_file,
+        )
+    except OSError as error:
+        raise ConfigError(f"RQ_REDIS_PASS_FILE can't be read: {error}") from None
+    except ValueError:
+        raise ConfigError(
+            "RQ_REDIS_URL or RQ_REDIS_URLS is not a Redis URL: use redis://[:password@]host[:port][/db]"
+        ) from None
+    return [Server(client, {}, **classes)]
+
+
+def _name(url: str) -> str:
+    """host:port/db: without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or parts.path}:{parts.port or 6379}/{parts.path.strip('/') or 0}"
+
+
+def own_metrics() -> tuple[CollectorRegistry, Counter, Summary]:
+    """What the exporter tells of itself, as rq-exporter does, and what it is made of."""
+    own = CollectorRegistry()
+    for collector in (GCCollector, PlatformCollector, ProcessCollector):
+        collector(registry=own)
+    errors = Counter(RQ_SCRAPE_ERRORS_TOTAL.name, RQ_SCRAPE_ERRORS_TOTAL.help, ["reason"], registry=own)
+    for reason in REASONS:
+        errors.labels(reason)
+    processing = Summary(RQ_REQUEST_PROCESSING_SECONDS.name, RQ_REQUEST_PROCESSING_SECONDS.help, registry=own)
+    build = Gauge(
+        RQ_EXPORTER_BUILD_INFO.name, RQ_EXPORTER_BUILD_INFO.help, RQ_EXPORTER_BUILD_INFO.labels, registry=own
+    )
+    build.labels(version("rqmon"), version("rq"), platform.python_version()).set(1)
+    return own, errors, processing
+
+
+def main() -> None:
+    """Read the options and serve; bad input is one line and exit code 2, an absent Redis is waited for."""
+    with logged_process("rq-exporter"):
+        # Imported here because it reads the environment then, which .env is part of by now.
+        from rq_exporter.__main__ import parse_args
+
+        options = parse_args()
+        own, errors, processing = own_metrics()
+        scrapes = Scrapes(
+            servers(options),
+            bounds=Settings.from_env().job_buckets_seconds,
+            errors=errors,
+            processing=processing,
+        )
+        try:
+            server = waitress.create_server(
+                create_app(scrapes, own), host=options.host, port=int(options.port), threads=_THREADS
+            )
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"Can't listen on {options.host}:{options.port} ({error}): "
+                "set RQ_EXPORTER_HOST or RQ_EXPORTER_PORT to an address that is free"
+            ) from error
+        # waitress stops when SystemExit is raised in its loop, after its threads are done.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        _log.info("rq_exporter_started", extra={"host": options.host, "port": options.port})
+        server.run()
+
+
+if __name__ == "__main__":
+    main()

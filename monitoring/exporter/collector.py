@@ -1,0 +1,176 @@
+"""Turns snapshots into metric families; nothing is kept between scrapes."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from dashboards import catalog
+from dashboards.catalog import Metric
+from monitoring.exporter.exposition import Family, Sample, labels
+from monitoring.exporter.snapshot import Snapshot
+from scheduler.ledger.jobs import Histogram, JobOutcome
+
+_INFO_GAUGES: dict[Metric, str] = {
+    catalog.RQ_REDIS_MEMORY_USED_BYTES: "used_memory",
+    catalog.RQ_REDIS_MEMORY_MAX_BYTES: "maxmemory",
+    catalog.RQ_REDIS_EVICTED_KEYS_TOTAL: "evicted_keys",
+    catalog.RQ_REDIS_CONNECTED_CLIENTS: "connected_clients",
+    catalog.RQ_REDIS_COMMANDS_PROCESSED_TOTAL: "total_commands_processed",
+    catalog.RQ_REDIS_UPTIME_SECONDS: "uptime_in_seconds",
+    catalog.RQ_REDIS_AOF_ENABLED: "aof_enabled",
+    catalog.RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS: "rdb_last_save_time",
+}
+
+
+class Families:
+    """The families of one scrape, in the catalog's order, from any number of servers."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = tuple(f"{bound:g}" for bound in bounds)
+        self._families: dict[Metric, Family] = {}
+
+    def __iter__(self) -> Iterator[Family]:
+        """Every family."""
+        return iter(self._families[metric] for metric in catalog.METRICS if metric in self._families)
+
+    def server(self, base: Mapping[str, str], snapshot: Snapshot | None, *, seconds: float) -> None:
+        """Add a server's samples under its `base` labels; without a snapshot, that it is down."""
+        text = labels(base)
+        self._add(catalog.RQ_REDIS_UP, "", text, int(snapshot is not None))
+        self._add(catalog.RQ_SCRAPE_DURATION_SECONDS, "", text, round(seconds, 6))
+        if snapshot is not None:
+            before = f"{text}," if text else ""
+            self._queues(before, snapshot)
+            self._workers(before, text, snapshot)
+            self._jobs(before, text, snapshot)
+            self._cron(before, text, snapshot)
+            self._redis(before, text, snapshot)
+
+    def _add(self, metric: Metric, suffix: str, text: str, value: float) -> None:
+        self._of(metric).append((suffix, text, value))
+
+    def _of(self, metric: Metric) -> list[Sample]:
+        family = self._families.get(metric)
+        if family is None:
+            family = self._families[metric] = Family(metric)
+        return family.samples
+
+    def _queues(self, before: str, snapshot: Snapshot) -> None:
+        listening = Counter(name for worker in snapshot.workers for name in set(worker.queues.split(",")))
+        jobs, oldest = self._of(catalog.RQ_JOBS), self._of(catalog.RQ_QUEUE_OLDEST_JOB_AGE_SECONDS)
+        workers, between = self._of(catalog.RQ_QUEUE_WORKERS), self._of(catalog.RQ_QUEUE_INTERMEDIATE_JOBS)
+        overdue, delay = (
+            self._of(catalog.RQ_QUEUE_SCHEDULED_OVERDUE_JOBS),
+            self._of(catalog.RQ_QUEUE_SCHEDULED_DELAY_SECONDS),
+        )
+        for queue in snapshot.queues:
+            text = before + labels({"queue": queue.name})
+            jobs += [("", f'{text},status="{status}"', number) for status, number in queue.jobs.items()]
+            if queue.intermediate is not None:
+                between.append(("", text, queue.intermediate))
+            if queue.oldest_enqueued_at is not None:
+                oldest.append(("", text, round(max(0.0, snapshot.taken_at - queue.oldest_enqueued_at), 3)))
+            elif queue.jobs.get("queued") == 0:
+                oldest.append(("", text, 0))
+            workers.append(("", text, listening[queue.name]))
+            if "scheduled" in queue.jobs:
+                overdue.append(("", text, queue.overdue))
+                delay.append(("", text, round(queue.worst_delay_seconds, 3)))
+        self._add(catalog.RQ_SUSPENDED, "", before.removesuffix(","), int(snapshot.suspended))
+
+    def _workers(self, before: str, text: str, snapshot: Snapshot) -> None:
+        for worker in snapshot.workers:
+            named = {"name": worker.name, "queues": worker.queues}
+            # rq-exporter's order of labels.
+            stated = {"name": worker.name, "state": worker.state, "queues": worker.queues}
+            where = before + labels(named)
+            self._add(catalog.RQ_WORKERS, "", before + labels(stated), 1)
+            self._add(catalog.RQ_WORKERS_SUCCESS_TOTAL, "", where, worker.succeeded)
+            self._add(catalog.RQ_WORKERS_FAILED_TOTAL, "", where, worker.failed)
+            self._add(catalog.RQ_WORKERS_WORKING_TIME_TOTAL, "", where, worker.working_seconds)
+        states = Counter({"busy": 0, "idle": 0, "started": 0, "suspended": 0})
+        states.update(worker.state for worker in snapshot.workers)
+        for state, number in states.items():
+            self._add(catalog.RQ_WORKERS_BY_STATE, "", before + labels({"state": state}), number)
+        beats = [worker.heartbeat for worker in snapshot.workers if worker.heartbeat is not None]
+        if beats:
+            age = max(0.0, snapshot.taken_at - min(beats))
+            self._add(catalog.RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS, "", text, round(age, 3))
+
+    def _jobs(self, before: str, text: str, snapshot: Snapshot) -> None:
+        counts = snapshot.jobs
+        retries: Counter[str] = Counter({queue: 0 for queue, _, _ in counts.outcomes})
+        for (queue, function, outcome), number in counts.outcomes.items():
+            where = before + labels({"queue": queue, "function": function, "outcome": outcome})
+            self._add(catalog.RQ_JOBS_PROCESSED_TOTAL, "", where, number)
+            if outcome == JobOutcome.RETRIED:
+                retries[queue] += number
+        for queue, number in retries.items():
+            self._add(catalog.RQ_JOB_RETRIES_TOTAL, "", before + labels({"queue": queue}), number)
+        for (queue, exception), number in counts.failures.items():
+            where = before + labels({"queue": queue, "exception": exception})
+            self._add(catalog.RQ_JOB_FAILURES_TOTAL, "", where, number)
+        for queue, number in counts.horses_killed.items():
+            self._add(catalog.RQ_WORK_HORSES_KILLED_TOTAL, "", before + labels({"queue": queue}), number)
+        for metric, histograms in (
+            (catalog.RQ_JOB_WAIT_SECONDS, counts.wait),
+            (catalog.RQ_JOB_RUN_SECONDS, counts.run),
+        ):
+            for (queue, function), histogram in histograms.items():
+                self._histogram(metric, before + labels({"queue": queue, "function": function}), histogram)
+        for (resource, outcome), number in snapshot.rate_limits.items():
+            where = before + labels({"resource": resource, "outcome": outcome})
+            self._add(catalog.RQ_RATE_LIMIT_REQUESTS_TOTAL, "", where, number)
+        self._add(catalog.RQ_JOBS_SAMPLED, "", text, snapshot.sampled)
+        self._add(catalog.RQ_JOBS_UNACCOUNTED, "", text, snapshot.unaccounted)
+
+    def _histogram(self, metric: Metric, where: str, histogram: Histogram) -> None:
+        # Counted in other buckets before the settings were changed: those are shown too.
+        bounds = sorted({*self._bounds, *histogram.buckets} - {"+Inf"}, key=float)
+        samples, total, before = self._of(metric), 0, f"{where}," if where else ""
+        for bound in (*bounds, "+Inf"):
+            total += histogram.buckets.get(bound, 0)
+            le = bound if bound == "+Inf" else repr(float(bound))
+            samples.append(("_bucket", f'{before}le="{le}"', total))
+        samples.append(("_count", where, total))
+        samples.append(("_sum", where, histogram.sum_seconds))
+
+    def _cron(self, before: str, text: str, snapshot: Snapshot) -> None:
+        cron = snapshot.cron
+        self._add(catalog.RQ_CRON_ENTRIES, "", text, len(cron.specs))
+        self._add(catalog.RQ_CRON_PROCESSES, "", text, cron.processes)
+        for id_, spec in cron.specs.items():
+            schedule = spec.get("schedule") or {}
+            every = schedule.get("interval_seconds")
+            about = {
+                "entry": id_,
+                "function": str(spec.get("function")),
+                "queue": str(spec.get("queue_name")),
+                "schedule": str(schedule.get("cron") or f"every {every} s"),
+                "timezone": str(schedule.get("timezone")),
+            }
+            self._add(catalog.RQ_CRON_ENTRY_INFO, "", before + labels(about), 1)
+        for metric, times in (
+            (catalog.RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS, cron.next),
+            (catalog.RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS, cron.last),
+        ):
+            for id_, when in times.items():
+                self._add(metric, "", before + labels({"entry": id_}), when)
+        for id_, outcomes in cron.outcomes.items():
+            for outcome, number in outcomes.items():
+                where = before + labels({"entry": id_, "outcome": outcome})
+                self._add(catalog.RQ_CRON_SLOTS_TOTAL, "", where, number)
+        self._histogram(catalog.RQ_CRON_LATENESS_SECONDS, text, cron.lateness)
+
+    def _redis(self, before: str, text: str, snapshot: Snapshot) -> None:
+        info = snapshot.info
+        for metric, name in _INFO_GAUGES.items():
+            if name in info:
+                self._add(metric, "", text, float(info[name]))
+        for kind, name in (("rdb", "rdb_last_bgsave_status"), ("aof", "aof_last_write_status")):
+            if name in info:
+                where = before + labels({"kind": kind})
+                self._add(catalog.RQ_REDIS_LAST_WRITE_OK, "", where, int(info[name] == "ok"))
+        for name, value in info.items():
+            if name.startswith("db") and value.startswith("keys="):
+                keys = int(value.partition("=")[2].partition(",")[0])
+                self._add(catalog.RQ_REDIS_KEYS, "", before + labels({"db": name[2:]}), keys)
