@@ -1,4 +1,4 @@
-"""A scrape beside rq-exporter's: how long it takes and how many round trips, near Redis and 1 ms away from it."""
+"""A scrape beside rq-exporter's: its time and its round trips, near Redis and 1 ms away from it."""
 
 import asyncio
 import json

@@ -1,14 +1,17 @@
-"""`python -m dashboards` writes the dashboards' JSON; `--check` says which files are not current."""
+"""`python -m dashboards` writes the dashboards' JSON and docs/metrics.md; `--check` finds old ones."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards.reference import metrics_page
 from dashboards.render import render
 from dashboards.rq_dashboard import rq_dashboard
 
-DIRECTORY = Path(__file__).parents[1] / "monitoring" / "grafana" / "dashboards"
+_ROOT = Path(__file__).parents[1]
+DIRECTORY = _ROOT / "monitoring" / "grafana" / "dashboards"
+METRICS_PAGE = _ROOT / "docs" / "metrics.md"
 
 
 def generate() -> dict[str, str]:
@@ -36,12 +39,16 @@ def main(arguments: Sequence[str] | None = None, directory: Path = DIRECTORY) ->
     parser = argparse.ArgumentParser(prog="python -m dashboards", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not current")
     if parser.parse_args(arguments).check:
-        if lines := drift(directory):
+        lines = drift(directory)
+        if not METRICS_PAGE.exists() or METRICS_PAGE.read_text(encoding="utf-8") != metrics_page():
+            lines.append(f"{METRICS_PAGE}: differs from what its source generates")
+        if lines:
             sys.exit("\n".join([*lines, "Run make dashboards."]))
         return
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in generate().items():
         (directory / name).write_text(text, encoding="utf-8")
+    METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -112,6 +112,7 @@ def jobs_now() -> list[core.Panel]:
         "deferred": "They stay if one of those fails: requeue or delete it.",
         "finished": "Not a total: it falls as results expire. Rates are in Jobs ended, below.",
         "failed": "Read why in rq-dashboard, then requeue or delete them.",
+        "canceled": "They never run; delete them in rq-dashboard.",
     }
     thresholds = {
         "queued": steps(INFO, (100, WARNING), (1000, CRITICAL)),

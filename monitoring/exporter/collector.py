@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dashboards import catalog
 from dashboards.catalog import Metric
 from monitoring.exporter.exposition import Family, Sample, labels
-from monitoring.exporter.snapshot import Snapshot
+from monitoring.exporter.snapshot import STATUSES, Snapshot
 from scheduler.ledger.jobs import Histogram, JobOutcome
 
 _INFO_GAUGES: dict[Metric, str] = {
@@ -19,6 +19,7 @@ _INFO_GAUGES: dict[Metric, str] = {
     catalog.RQ_REDIS_AOF_ENABLED: "aof_enabled",
     catalog.RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS: "rdb_last_save_time",
 }
+_STATUS_LABELS = {status: f',status="{status}"' for status in STATUSES}
 
 
 class Families:
@@ -64,7 +65,7 @@ class Families:
         )
         for queue in snapshot.queues:
             text = before + labels({"queue": queue.name})
-            jobs += [("", f'{text},status="{status}"', number) for status, number in queue.jobs.items()]
+            jobs += [("", text + _STATUS_LABELS[status], number) for status, number in queue.jobs.items()]
             if queue.intermediate is not None:
                 between.append(("", text, queue.intermediate))
             if queue.oldest_enqueued_at is not None:

@@ -4,7 +4,7 @@ prometheus_client writes 7,000 samples in 45 ms; this in a tenth of that, and th
 prometheus_client's parser and writer make of the same samples.
 """
 
-import re
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,15 +23,16 @@ class Family:
 
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
-_PLAIN = re.compile(r'[^\\\n"]*')
 
 
 def labels(pairs: Mapping[str, str]) -> str:
     """Labels as they stand between braces."""
-    return ",".join(
-        f'{name}="{value if _PLAIN.fullmatch(value) else value.translate(_ESCAPES)}"'
-        for name, value in pairs.items()
-    )
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in pairs.items()])
+
+
+@functools.lru_cache(maxsize=16384)
+def _escaped(value: str) -> str:
+    return value.translate(_ESCAPES)
 
 
 def write(families: Iterable[Family], *, openmetrics: bool) -> bytes:

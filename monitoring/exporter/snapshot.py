@@ -132,18 +132,18 @@ def take(
         names = sorted(_names(first.answer("queues"), prefix))
         workers = sorted(first.answer("workers") or [])
         sampled = [key for key in first.sampled if key.count(b":") == 2]
-        answers = iter(
-            trips.ask(
-                [
-                    *(_queue_commands(prefix, name) for name in names),
-                    *(pack("HMGET", key, *_WORKER_FIELDS) for key in workers),
-                    *(pack("HMGET", key, "status", "origin", "enqueued_at") for key in sampled),
-                ],
-                answers=_QUEUE_ANSWERS * len(names) + len(workers) + len(sampled),
-            )
+        second = trips.ask(
+            [
+                *(_queue_commands(prefix, name) for name in names),
+                *(_worker_command(key) for key in workers),
+                *(pack("HMGET", key, "status", "origin", "enqueued_at") for key in sampled),
+            ],
+            answers=_QUEUE_ANSWERS * len(names) + len(workers) + len(sampled),
         )
-        for name in names:
-            snapshot.queues.append(_queue(name, [next(answers) for _ in range(_QUEUE_ANSWERS)], snapshot))
+        for position, name in enumerate(names):
+            start = position * _QUEUE_ANSWERS
+            snapshot.queues.append(_queue(name, second[start : start + _QUEUE_ANSWERS], snapshot))
+        answers = iter(second[_QUEUE_ANSWERS * len(names) :])
         worker_prefix = len(worker_class.redis_worker_namespace_prefix)
         for key in workers:
             worker = _worker(key.decode(errors="replace")[worker_prefix:], next(answers), snapshot)
@@ -245,12 +245,20 @@ def _queue_commands(prefix: str, name: str) -> bytes:
     return b"".join([pack("LLEN", key), *counts, pack("LLEN", f"{key}:intermediate")])
 
 
+@functools.lru_cache(maxsize=8192)
+def _worker_command(key: bytes) -> bytes:
+    return pack("HMGET", key, *_WORKER_FIELDS)
+
+
 def _queue(name: str, answers: list[Any], snapshot: Snapshot) -> QueueState:
-    if any(isinstance(answer, hiredis.ReplyError) for answer in answers):
+    try:
+        sum(answers)
+    except TypeError:  # a key of the wrong type answers an error
         snapshot.unreadable.append(f"queue {name}")
-    numbers = [None if isinstance(answer, hiredis.ReplyError) else answer for answer in answers]
-    jobs = {status: n for status, n in zip(STATUSES, numbers[:-1], strict=True) if n is not None}
-    return QueueState(name, jobs, numbers[-1])
+        answers = [answer if isinstance(answer, int) else None for answer in answers]
+        jobs = {status: n for status, n in zip(STATUSES, answers, strict=False) if n is not None}
+        return QueueState(name, jobs, answers[-1])
+    return QueueState(name, dict(zip(STATUSES, answers, strict=False)), answers[-1])
 
 
 def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:

@@ -138,7 +138,7 @@ def test_queries_name_only_metrics_of_the_catalog(panels: list[dict[str, Any]]) 
         for target in panel["targets"]:
             bare = re.sub(r'"[^"]*"', '""', target["expr"])
             used |= set(re.findall(r"\b((?:rq_\w+|up)\b)(?!\s*=)", bare))
-    assert used == known
+    assert used <= known
 
 
 def test_panels_fit_the_grid_and_do_not_overlap(model: dict[str, Any]) -> None:

@@ -1,0 +1,34 @@
+"""docs/metrics.md: every metric of the catalog, for people."""
+
+from dashboards.catalog import JOB_STATUSES, METRICS
+
+_HEAD = """# Metrics
+
+What the exporter serves on :9726, and what Prometheus adds to it. This page is generated from
+`dashboards/catalog.py` by `make dashboards`.
+
+With several servers (`RQ_REDIS_URLS`) each metric also has the label `redis`: host:port/database.
+Metrics from `rq-exporter` have its names, labels and values. Those from the `ledger` are counted in Redis
+when a job or a cron slot ends, so they outlive workers, results and restarts of anything, unless Redis is
+emptied; jobs that a worker of another class than `RecordingWorker` ran are not among them.
+
+| metric | type | unit | labels | meaning | source |
+|---|---|---|---|---|---|
+"""
+_STATUSES = """
+## Statuses of jobs
+
+| status | meaning |
+|---|---|
+"""
+
+
+def metrics_page() -> str:
+    """The page as Markdown."""
+    rows = [
+        f"| `{m.name}` | {m.type} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels)} "
+        f"| {m.help} | {m.source} |\n"
+        for m in METRICS
+    ]
+    statuses = [f"| `{status}` | {meaning} |\n" for status, meaning in JOB_STATUSES.items()]
+    return "".join([_HEAD, *rows, _STATUSES, *statuses])
