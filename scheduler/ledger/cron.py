@@ -124,9 +124,7 @@ def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> d
 def forget_cron(pipe: Any, entry_ids: Iterable[str]) -> None:
     """Delete the records of entries that are no more."""
     for entry_id in entry_ids:
-        pipe.hdel(
-            OUTCOMES, *(f"{entry_id}|{outcome}" for outcome in ("ran", "late", "missed", "skipped"))
-        )
+        pipe.hdel(OUTCOMES, *(f"{entry_id}|{outcome}" for outcome in ("ran", "late", "missed", "skipped")))
         pipe.hdel(LAST, entry_id)
         pipe.delete(_CRON_HISTORY + entry_id)
 
