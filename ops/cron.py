@@ -148,15 +148,6 @@ def remove(*, entry_id: str, as_json: bool) -> None:
 
 
 @cron.command()
-@click.argument("entry_id")
-@_json
-def remove(*, entry_id: str, as_json: bool) -> None:
-    """Remove an entry and its counts; one that cron-scheduler.py declares is back at its next start."""
-    CronRegistry(shared_connection()).remove(entry_id)
-    click.echo(json.dumps({"removed": entry_id}) if as_json else f"Removed {entry_id}.")
-
-
-@cron.command()
 @click.argument(
     "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default="cron-scheduler.py"
 )
