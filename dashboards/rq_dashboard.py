@@ -112,7 +112,6 @@ def jobs_now() -> list[core.Panel]:
         "deferred": "They stay if one of those fails: requeue or delete it.",
         "finished": "Not a total: it falls as results expire. Rates are in Jobs ended, below.",
         "failed": "Read why in rq-dashboard, then requeue or delete them.",
-        "canceled": "They never run; delete them in rq-dashboard.",
     }
     thresholds = {
         "queued": steps(INFO, (100, WARNING), (1000, CRITICAL)),
@@ -124,12 +123,12 @@ def jobs_now() -> list[core.Panel]:
         *(
             panels.stat(
                 status.capitalize(),
-                f"{meaning} {advice[status]}",
+                f"{JOB_STATUSES[status]} {words}",
                 {status.capitalize(): or_zero(jobs(status=status))},
                 unit=theme.COUNT,
                 thresholds=thresholds.get(status, steps(INFO)),
             )
-            for status, meaning in JOB_STATUSES.items()
+            for status, words in advice.items()  # one line of them; canceled jobs are in the table
         ),
         panels.table(
             "Jobs in each queue",

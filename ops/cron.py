@@ -243,8 +243,9 @@ def _clock_changes(schedule: Schedule, now: datetime) -> list[str]:
             for r in islice(schedule.after(before - timedelta(hours=3)), 500)
             if r <= after + timedelta(hours=3)
         ]
-        times = ", ".join(f"{run.astimezone(local):%H:%M %Z}" for run in runs[:6]) or "not at all"
         if runs:
+            near = [run for run in runs if run < after][-3:] + [run for run in runs if run >= after][:3]
+            times = ", ".join(f"{run.astimezone(local):%H:%M %Z}" for run in near)
             moved = "forward" if shift > timedelta() else "back"
             warnings.append(f"Clocks go {moved} on {day}: around the change it runs at {times}.")
     return warnings

@@ -49,6 +49,8 @@ def test_explain_shows_words_runs_and_clock_changes():
     assert "Clocks go forward" in shown
     assert "runs at 02:00 BST" in shown
     assert "Clocks go back" in shown
+    often = rqmon_cron("explain", "*/10 * * * *", "--timezone", "Europe/London")
+    assert "at 00:30 GMT, 00:40 GMT, 00:50 GMT, 02:00 BST, 02:10 BST, 02:20 BST." in often
     assert len(json.loads(rqmon_cron("explain", "*/10 * * * *", "--json"))["next"]) == 10
 
 

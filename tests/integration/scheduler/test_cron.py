@@ -287,12 +287,12 @@ def test_a_change_tries_again_when_a_slot_was_claimed_meanwhile(
 
 @pytest.mark.parametrize("status", ["queued", "scheduled", "deferred", "started"])
 def test_a_job_that_is_not_done_is_in_the_way_of_the_next_slot(claimer, queue, redis_connection, status):
-    entry = job_scheduler(pid, interval_seconds=60, overlap="skip")
-    [claim] = claim_all(claimer, NOW + timedelta(minutes=1))
+    entry, now = job_scheduler(pid, interval_seconds=60, overlap="skip"), datetime.now(UTC)
+    [claim] = claim_all(claimer, now + timedelta(minutes=1))
     redis_connection.hset(Job.key_for(claim.job_id), "status", status)
-    assert claim_all(claimer, NOW + timedelta(minutes=2)) == []
+    assert claim_all(claimer, now + timedelta(minutes=2)) == []
     redis_connection.hset(Job.key_for(claim.job_id), "status", "finished")
-    assert len(claim_all(claimer, NOW + timedelta(minutes=3))) == 1
+    assert len(claim_all(claimer, now + timedelta(minutes=3))) == 1
     assert ledger.cron_outcomes(redis_connection)[entry.id]["skipped"] == 1
 
 
@@ -313,7 +313,8 @@ def test_the_last_slots_are_in_order_also_when_later_ones_were_skipped(registry,
 
 
 def test_a_slot_that_is_due_when_its_entry_is_paused_is_missed(registry, redis_connection):
-    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
+    earlier = datetime.now(UTC) - timedelta(minutes=3)
+    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=earlier)
     registry.pause("x")
     registry.resume("x", now=datetime.now(UTC))
     assert ledger.cron_outcomes(redis_connection)["x"] == {"missed": 3}
