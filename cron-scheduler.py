@@ -1,8 +1,6 @@
 """Register this file's cron entries, then queue each one's job when its time comes, until told to stop."""
 
-from importlib.metadata import version
-
-from ops.entry_point import logged_process
+from ops.entry_point import installed_version, logged_process
 from ops.jobs import queue_health_check
 from scheduler import CronProcess, job_scheduler
 from scheduler.cron.constants import EVERY_TEN_MINUTES
@@ -21,4 +19,4 @@ def schedule_jobs() -> None:
 
 if __name__ == "__main__":
     with logged_process("cron-scheduler"):
-        CronProcess(schedule_jobs, version=version("rqmon")).run()
+        CronProcess(schedule_jobs, version=installed_version()).run()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -34,6 +35,14 @@ def logged_process(program: str) -> Iterator[None]:
     with one_line_errors(program):
         configure(Settings.from_env().log_level)
         yield
+
+
+def installed_version() -> str:
+    """This package's version; empty where its files are only copied, as in the image."""
+    try:
+        return version("rqmon")
+    except PackageNotFoundError:
+        return ""
 
 
 def _message(error: Exception) -> str:

@@ -27,7 +27,7 @@ from rq_exporter.utils import get_redis_connection
 from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
 from monitoring.exporter.app import create_app
 from monitoring.exporter.scrapes import REASONS, Scrapes, Server
-from ops.entry_point import logged_process
+from ops.entry_point import installed_version, logged_process
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
@@ -96,7 +96,7 @@ def own_metrics() -> tuple[CollectorRegistry, Counter, Summary]:
     build = Gauge(
         RQ_EXPORTER_BUILD_INFO.name, RQ_EXPORTER_BUILD_INFO.help, RQ_EXPORTER_BUILD_INFO.labels, registry=own
     )
-    build.labels(version("rqmon"), version("rq"), platform.python_version()).set(1)
+    build.labels(installed_version(), version("rq"), platform.python_version()).set(1)
     return own, errors, processing
 
 

@@ -1,13 +1,20 @@
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 
 from scheduler import job_scheduler
 from scheduler.cron.claims import Claimer
-from scheduler.cron.registry import CronRegistry
+from scheduler.cron.registry import DATA, NEXT, SPECS, CronRegistry
 from tests.integration.ops.test_commands import ROOT, manage
 from tests.jobs import pid
+from tests.servers import wait_for
+
+DAY = timedelta(days=1)
 
 
 def rqmon_cron(*args, code=0):
@@ -41,6 +48,50 @@ def test_list_shows_when_and_how_it_went(entry, redis_connection):
     assert row["last"]["lateness_seconds"] == pytest.approx(45, abs=0.01)
     assert datetime.fromisoformat(row["last"]["slot"]) == slot
     assert datetime.fromisoformat(row["next"]) > slot
+    assert (row["catch_up"], row["overlap"], row["late_after_seconds"]) == ("latest", "allow", 30)
+
+
+@pytest.mark.parametrize("text", ["closes [/x] nothing", "is [red] and [bold]", "says :warning: :smile:"])
+def test_list_shows_a_description_as_it_is(queue, text):
+    job_scheduler(pid, cron="0 0 * * *", cron_id=f"id {text}", description=text)
+    shown = rqmon_cron("list").splitlines()
+    assert text in [line.strip() for line in shown]
+    assert shown[1].startswith(f"id {text}")
+
+
+def test_list_fits_into_80_columns(entry, redis_connection):
+    path = "an_application.companies.tasks.archive_what_nobody_has_touched"
+    derived = job_scheduler(path, cron="0 23 * * SAT", timezone="Asia/Kolkata")
+    late = Claimer(redis_connection).look().first + 14 * DAY
+    while Claimer(redis_connection).claim(now=late, clock=late) is not None:
+        pass
+    lines = [line.rstrip() for line in manage("cron", "list", COLUMNS="80").stdout.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith(derived.id) for line in lines)
+    whole = "".join(line[: lines[0].index("next")].strip() for line in lines)
+    assert path in whole
+    words = {word for line in lines for word in line.split()}
+    assert {"Morning", "report", "Monday", "through", "Friday", "Saturday", "IST", "UTC", "late"} <= words
+    assert lines.count("") == 1  # between the two entries
+    assert len(lines) < 15
+
+
+def test_list_shows_both_zones_without_seconds_that_are_none(queue, redis_connection):
+    job_scheduler(pid, cron="30 1 * * *", timezone="Asia/Kolkata", cron_id="a")  # 20:00 UTC of the day before
+    slot = Claimer(redis_connection).look().first
+    Claimer(redis_connection).claim(now=slot, clock=slot + timedelta(seconds=1))
+    shown = " ".join(rqmon_cron("list").split())
+    assert shown.count(" 01:30 IST") == shown.count(" 20:00 UTC") == 2
+    assert f"{slot:%d %b} 20:00 UTC" in " ".join(shown.split())
+    assert "ran" in shown
+    assert "1.0 s" not in shown  # it was in time
+
+
+def test_list_marks_a_next_run_in_the_past(entry, redis_connection):
+    assert "overdue" not in rqmon_cron("list")
+    redis_connection.zadd(NEXT, {entry.id: (datetime.now(UTC) - DAY).timestamp()})
+    assert "overdue" in rqmon_cron("list")
+    assert json.loads(rqmon_cron("list", "--json"))["entries"][0]["overdue"] is True
 
 
 def test_explain_shows_words_runs_and_clock_changes():
@@ -51,7 +102,23 @@ def test_explain_shows_words_runs_and_clock_changes():
     assert "Clocks go back" in shown
     often = rqmon_cron("explain", "*/10 * * * *", "--timezone", "Europe/London")
     assert "at 00:30 GMT, 00:40 GMT, 00:50 GMT, 02:00 BST, 02:10 BST, 02:20 BST." in often
-    assert len(json.loads(rqmon_cron("explain", "*/10 * * * *", "--json"))["next"]) == 10
+    explained = json.loads(rqmon_cron("explain", "*/10 * * * *", "--json"))
+    assert len(explained["next"]) == 10
+    assert (explained["expression"], explained["timezone"]) == ("*/10 * * * *", "UTC")
+
+
+def test_explain_finds_a_clock_change_to_the_minute():
+    # At 15:30 UTC Lord Howe goes from 02:00 +1030 to 02:30 +11, which is half past an hour of UTC.
+    shown = rqmon_cron("explain", "*/10 * * * *", "--timezone", "Australia/Lord_Howe")
+    [forward] = [line for line in shown.splitlines() if "Clocks go forward" in line]
+    assert "01:30 +1030, 01:40 +1030, 01:50 +1030, 02:30 +11" in forward
+
+
+@pytest.mark.parametrize(("timezone", "columns"), [("UTC", 1), ("Etc/UTC", 1), ("Europe/London", 2)])
+def test_explain_shows_utc_once(timezone, columns):
+    table = rqmon_cron("explain", "30 8 * * *", "--timezone", timezone).splitlines()[2:13]
+    assert table[0].split() == [timezone, "UTC"][:columns]
+    assert {line.count(":30") for line in table[1:]} == {columns}
 
 
 def test_explain_points_at_what_is_wrong():
@@ -68,6 +135,8 @@ def test_history_lists_slots_the_newest_first(entry, redis_connection):
     assert [record["outcome"] for record in records].count("missed") == len(records) - 1 >= 4
     assert records[0]["job_id"] in rqmon_cron("history", "morning")
     assert rqmon_cron("history", "evening", code=2) == ""
+    assert records[0]["slot"] == datetime.fromisoformat(records[0]["slot"]).isoformat()
+    assert "the last 100 are kept" in rqmon_cron("history", "--help")
 
 
 def test_run_now_queues_a_job_beside_the_slots(entry, queue, redis_connection):
@@ -98,10 +167,137 @@ def test_diff_shows_what_a_start_would_do_and_does_nothing(queue, tmp_path):
     assert shown.startswith("added")
     assert "Queue health check" in shown
     assert queue.cron_job_count() == 0
-    empty = tmp_path / "empty.py"
-    empty.write_text("")
-    assert "no function schedule_jobs" in manage("cron", "diff", str(empty)).stderr
+
+
+@pytest.fixture
+def diff(queue, tmp_path):
+    """What `rqmon cron diff` ends like for a file of that text."""
+
+    def run(text, *args):
+        (tmp_path / "crons.py").write_text(text)
+        return manage("cron", "diff", str(tmp_path / "crons.py"), *args)
+
+    return run
+
+
+DECLARING = """
+from scheduler import job_scheduler
+
+def schedule_jobs():
+    it = {{"cron_id": "changed-entry", "description": "It"}}
+    job_scheduler("tests.jobs.pid", {0}, cron="{1}", queue_name="{2}", **it)
+    job_scheduler("tests.jobs.pid", cron_id="new", cron="0 0 * * *", description="New")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("def schedule_jobs(:", "SyntaxError: invalid syntax"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise ValueError('two\\nlines')", "ValueError: two lines"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("", "it has no function schedule_jobs"),
+        ("schedule_jobs = 5", "it has no function schedule_jobs"),
+        ("def schedule_jobs():\n    1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_diff_says_in_one_line_why_a_file_cant_be_loaded(diff, tmp_path, text, why):
+    done = diff(text)
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f"manage.py: {tmp_path / 'crons.py'} can't be loaded: {why}")
+
+
+def test_diff_imports_what_is_beside_the_file_as_its_start_does(diff, tmp_path):
+    (tmp_path / "beside_it.py").write_text("")
+    done = diff("import beside_it\ndef schedule_jobs(): pass")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_diff_says_what_changed_field_by_field(diff, redis_connection, tmp_path):
+    def start(*values):
+        (tmp_path / "crons.py").write_text(DECLARING.format(*values))
+        return rqmon_cron("diff", str(tmp_path / "crons.py"))
+
+    assert [line.split() for line in start("(1,)", "0 8 * * *", "q").splitlines()] == [
+        ["added", "changed-entry", "It"],
+        ["added", "new", "New"],
+    ]
+    job_scheduler("tests.jobs.pid", (1,), cron_id="changed-entry", cron="0 8 * * *", queue_name="q")
+    assert start("(2,)", "0 9 * * *", "other").splitlines() == [
+        "added      new            New",
+        "changed    changed-entry  It",
+        "             queue_name: q -> other",
+        "             schedule: 0 8 * * * (UTC) -> 0 9 * * * (UTC)",
+        "             description: tests.jobs.pid -> It",
+        "             declared: no -> yes",
+        "             arguments",
+    ]
+    changes = json.loads(rqmon_cron("diff", str(tmp_path / "crons.py"), "--json"))["changes"]
+    assert changes["changed-entry"]["queue_name"] == ["q", "other"]
+    assert changes["changed-entry"]["arguments"] is None
+
+
+def test_diff_shows_an_entry_that_cant_be_read_by_its_id(diff, redis_connection):
+    redis_connection.hset(SPECS, "gone", json.dumps({"declared": True}))
+    redis_connection.hset(DATA, "gone", b"")
+    redis_connection.hset(SPECS, "changed-entry", "{")
+    done = diff(DECLARING.format("(1,)", "0 8 * * *", "q"))
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "added      new            New",
+        "changed    changed-entry  It",
+        "             stored: incomplete or unreadable -> whole",
+        "removed    gone",
+    ]
 
 
 def test_health_is_1_without_a_process(queue):
     assert "none" in rqmon_cron("health", code=1)
+
+
+@pytest.fixture
+def cron_process(queue, rq_redis_url, tmp_path):
+    """Start cron-scheduler.py, by Python's own arguments, and wait until it is live; it is stopped after."""
+    started = []
+
+    def start(*args):
+        env = {**os.environ, "RQ_REDIS_URL": rq_redis_url, "PYTHONPATH": str(ROOT)}
+        with (tmp_path / "log").open("wb") as log:
+            started.append(subprocess.Popen([sys.executable, *args], env=env, cwd=tmp_path, stderr=log))
+        wait_for(lambda: manage("cron", "health").returncode == 0, what="a live process")
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def test_health_shows_the_version_that_runs(cron_process):
+    cron_process(str(ROOT / "cron-scheduler.py"))
+    [process] = json.loads(rqmon_cron("health", "--json"))
+    name = f"{process['host']}:{process['pid']}"
+    assert rqmon_cron("health") == f"Live cron processes: {name} ({version('rqmon')})\n"
+    for at in ("started_at", "heartbeat"):
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(process[at])) < DAY
+    assert json.loads(rqmon_cron("list", "--json"))["processes"][0]["started_at"] == process["started_at"]
+
+
+NOT_INSTALLED = """
+import importlib.metadata, runpy, sys
+found = importlib.metadata.version
+def version(name):
+    if name == "rqmon":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return found(name)
+importlib.metadata.version = version
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def test_a_cron_process_runs_from_files_that_are_only_copied(cron_process):
+    cron_process("-c", NOT_INSTALLED, str(ROOT / "cron-scheduler.py"))
+    [process] = json.loads(rqmon_cron("health", "--json"))
+    assert process["version"] == ""
+    assert rqmon_cron("health") == f"Live cron processes: {process['host']}:{process['pid']}\n"
