@@ -1,10 +1,11 @@
 """When an entry is due: its slots after, up to and between times; pure, and every time is an argument."""
 
 import functools
+import itertools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -15,6 +16,12 @@ from scheduler.errors import CronError
 KEPT_SLOTS = 100
 
 FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
+
+TEN_YEARS_IN_SECONDS = 3650 * 24 * 3600
+MINUTE = timedelta(minutes=1)
+
+# The calendar repeats within 40 years: a cron without a slot for longer has none.
+YEARS_TO_LOOK = 50
 
 
 @functools.lru_cache(maxsize=256)
@@ -53,8 +60,9 @@ class Schedule:
     move when a process restarts.
 
     A cron that names a time of day runs once a day also when the clocks change: a time that is skipped
-    runs right after the gap, one that comes twice runs the first time. One with `*` as its hour or
-    minute follows real time. This is what Debian's cron does.
+    runs right after the gap, one that comes twice runs the first time. One with `*` in its hour or
+    minute, `*/6` too, follows real time: it runs in both passes of an hour that comes twice, and has no
+    slot in a skipped one. This is what Debian's cron does.
 
     Raises:
         CronError: The expression, the interval or the zone is invalid, or no date ever matches.
@@ -69,10 +77,16 @@ class Schedule:
             raise CronError(f"cron is {self.cron!r}: use a text of five fields")
         if (self.cron is None) == (self.interval_seconds is None):
             raise CronError("Give either cron or interval_seconds")
-        if self.interval_seconds is not None and self.interval_seconds < 1:
-            raise CronError(f"interval_seconds is {self.interval_seconds}: use a whole number from 1")
+        seconds = self.interval_seconds
+        if seconds is not None and (type(seconds) is not int or not 1 <= seconds <= TEN_YEARS_IN_SECONDS):
+            raise CronError(
+                f"interval_seconds is {seconds!r}: use a whole number from 1 to {TEN_YEARS_IN_SECONDS}"
+            )
+        if not isinstance(self.timezone, str):
+            raise CronError(f"timezone is {self.timezone!r}: use an IANA name such as Europe/London")
         zone(self.timezone)
-        next(self.after(datetime(2026, 1, 1, tzinfo=UTC)))
+        if next(self.after(datetime(2026, 1, 1, tzinfo=UTC)), None) is None:
+            raise CronError(f"Cron {self.cron!r} has no slot in {YEARS_TO_LOOK} years: use a date that comes")
 
     def after(self, time: datetime) -> Iterator[datetime]:
         """Every slot later than `time`, in UTC and in order."""
@@ -81,12 +95,14 @@ class Schedule:
             while True:
                 number += 1
                 yield datetime.fromtimestamp(number * self.interval_seconds, UTC)
-        last = time
-        for slot in _cronsim(self.cron or "", time.astimezone(zone(self.timezone))):
-            # cronsim forgets which side of a clock change it starts on, and can repeat a time there.
-            if slot > last:
-                last = slot.astimezone(UTC)
-                yield last
+        fields = _parsed(self.cron or "")
+        follows_real_time = "*" in fields.parts[1] + fields.parts[2]
+        slots = _in_real_time if follows_real_time else _at_times_of_day
+        slot: datetime | None = time
+        while slot is not None:  # until there is none in all the years looked at
+            time, slot = slot, None
+            for slot in slots(fields, zone(self.timezone), time):
+                yield slot
 
     def due(self, first: datetime, until: datetime) -> Due:
         """The slots from `first`, which is one, to `until`."""
@@ -107,15 +123,75 @@ class Schedule:
         raise CronError(f"Cron {self.cron!r} has no slot after {until}")
 
 
-def _cronsim(cron: str, after: datetime) -> CronSim:
+@functools.lru_cache(maxsize=1024)
+def _parsed(cron: str) -> CronSim:
+    """Cronsim's reading of an expression; the walk is ours, for its own loses slots at clock changes."""
     parts = cron.split()
     if len(parts) != len(FIELDS):
         raise CronError(
             f"Invalid cron {cron!r}: it has {len(parts)} fields, and takes five: {', '.join(FIELDS)}"
         )
     try:
-        return CronSim(cron, after)
+        return CronSim(cron, datetime(1970, 1, 1, tzinfo=UTC))
     except CronSimError as error:
         named = str(error).removeprefix("Bad ")
         part = parts[FIELDS.index(named)] if named in FIELDS else cron
         raise CronError(f"Invalid cron {cron!r}: {named} can't be {part!r}") from None
+
+
+def _days(fields: CronSim, day: date) -> Iterator[date]:
+    """The dates that match, from `day`."""
+    last_year = day.year + YEARS_TO_LOOK
+    while day.year <= last_year:
+        if day.month not in fields.months:
+            day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+            continue
+        if fields.match_day(day):
+            yield day
+        day += timedelta(days=1)
+
+
+def _at_times_of_day(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[datetime]:
+    """When the clock first shows each time that matches, or jumps over it."""
+    shown = after.astimezone(tz).replace(tzinfo=None)
+    hours, minutes = sorted(fields.hours), sorted(fields.minutes)
+    for day in _days(fields, shown.date()):
+        for hour, minute in itertools.product(hours, minutes):
+            wall = datetime.combine(day, time(hour, minute))
+            if wall <= shown:
+                continue
+            while _shown_at(slot := _moment(wall, tz), tz) != wall:
+                wall += MINUTE
+            shown = wall
+            if slot > after:  # not if `after` is in the second pass, and this in the first
+                yield slot
+
+
+def _in_real_time(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[datetime]:
+    """The minutes of UTC at which the clock shows a time that matches."""
+    moment = after.astimezone(UTC).replace(second=0, microsecond=0) + MINUTE
+    minutes = sorted(fields.minutes)
+    # A clock can go back across midnight, so the day before may not be over.
+    for day in _days(fields, after.astimezone(tz).date() - timedelta(days=1)):
+        start, end = datetime.combine(day, time()), datetime.combine(day + timedelta(days=1), time())
+        moment = max(moment, min(_moment(start, tz, fold=fold) for fold in (0, 1)))
+        end_of_day = max(_moment(end, tz, fold=fold) for fold in (0, 1))
+        while moment < end_of_day:
+            # An hour of the clock at a time, or a minute where the clock changes within it.
+            shown = _shown_at(moment, tz)
+            length = 60 - shown.minute
+            if _shown_at(moment + (length - 1) * MINUTE, tz) - shown != (length - 1) * MINUTE:
+                length = 1
+            if shown.hour in fields.hours and shown.month in fields.months and fields.match_day(shown.date()):
+                for minute in minutes:
+                    if 0 <= minute - shown.minute < length:
+                        yield moment + (minute - shown.minute) * MINUTE
+            moment += length * MINUTE
+
+
+def _moment(wall: datetime, tz: tzinfo, *, fold: int = 0) -> datetime:
+    return wall.replace(tzinfo=tz, fold=fold).astimezone(UTC)
+
+
+def _shown_at(moment: datetime, tz: tzinfo) -> datetime:
+    return moment.astimezone(tz).replace(tzinfo=None, fold=0)
