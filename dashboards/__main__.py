@@ -9,46 +9,40 @@ from dashboards.reference import metrics_page
 from dashboards.render import render
 from dashboards.rq_dashboard import rq_dashboard
 
-_ROOT = Path(__file__).parents[1]
-DIRECTORY = _ROOT / "monitoring" / "grafana" / "dashboards"
-METRICS_PAGE = _ROOT / "docs" / "metrics.md"
+ROOT = Path(__file__).parents[1]
+DASHBOARDS = Path("monitoring", "grafana", "dashboards")
+METRICS_PAGE = Path("docs", "metrics.md")
 
 
-def generate() -> dict[str, str]:
-    """{file name: JSON text} of every dashboard; the file is named after the uid."""
-    return {f"{dashboard.uid}.json": render(dashboard) for dashboard in (rq_dashboard(),)}
+def generate() -> dict[Path, str]:
+    """{path under the project's root: text} of every generated file; a dashboard's is named after its uid."""
+    dashboards = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in (rq_dashboard(),)}
+    return {**dashboards, METRICS_PAGE: metrics_page()}
 
 
-def drift(directory: Path) -> list[str]:
+def drift(root: Path) -> list[str]:
     """One line for each file that differs from what would be generated, is missing, or has no source."""
-    expected = generate()
-    found = {path.name: path.read_text(encoding="utf-8") for path in directory.glob("*.json")}
     lines = []
-    for name in sorted(expected | found):
-        if name not in found:
-            lines.append(f"{directory / name}: missing")
-        elif name not in expected:
-            lines.append(f"{directory / name}: nothing generates it; delete it")
-        elif found[name] != expected[name]:
-            lines.append(f"{directory / name}: differs from what its source generates")
-    return lines
+    for path, text in generate().items():
+        if not (root / path).exists():
+            lines.append(f"{root / path}: missing")
+        elif (root / path).read_text(encoding="utf-8") != text:
+            lines.append(f"{root / path}: differs from what its source generates")
+    unknown = {path.relative_to(root) for path in (root / DASHBOARDS).glob("*.json")} - generate().keys()
+    return lines + [f"{root / path}: nothing generates it; delete it" for path in sorted(unknown)]
 
 
-def main(arguments: Sequence[str] | None = None, directory: Path = DIRECTORY) -> None:
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> None:
     """Write the files, or with `--check` exit 1 and name those that drifted."""
     parser = argparse.ArgumentParser(prog="python -m dashboards", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not current")
     if parser.parse_args(arguments).check:
-        lines = drift(directory)
-        if not METRICS_PAGE.exists() or METRICS_PAGE.read_text(encoding="utf-8") != metrics_page():
-            lines.append(f"{METRICS_PAGE}: differs from what its source generates")
-        if lines:
+        if lines := drift(root):
             sys.exit("\n".join([*lines, "Run make dashboards."]))
         return
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in generate().items():
-        (directory / name).write_text(text, encoding="utf-8")
-    METRICS_PAGE.write_text(metrics_page(), encoding="utf-8")
+    for path, text in generate().items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

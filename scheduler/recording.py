@@ -41,7 +41,12 @@ class Recording(BaseWorker):
     def prepare_execution(self, job: Job) -> Any:
         """Begin an execution."""
         _ = self._bounds  # read once here, not in each work horse
-        self._addition = lambda pipe: ledger.note_start(pipe, self._token(job) or "", queue=job.origin)
+
+        def note(pipe: Pipeline) -> None:
+            if token := self._token(job):  # RQ makes the execution just before it hands the pipeline over
+                ledger.note_start(pipe, token, queue=job.origin)
+
+        self._addition = note
         return super().prepare_execution(job)
 
     def prepare_job_execution(self, job: Job, *args: Any, **kwargs: Any) -> None:
@@ -90,7 +95,8 @@ class Recording(BaseWorker):
             self._outcome = JobOutcome.RATE_LIMITED
         else:
             self._outcome = JobOutcome.RETRIED if job.should_retry else JobOutcome.FAILED
-        if job.should_retry and (interval := job.get_retry_interval()):
+        runs_again = job.should_retry and self._outcome is not JobOutcome.STOPPED
+        if runs_again and (interval := job.get_retry_interval()):
             job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
         super().handle_job_failure(job, *args, **kwargs)
 
@@ -140,12 +146,8 @@ class Recording(BaseWorker):
     def _failure(self) -> str | None:
         if self._outcome is JobOutcome.ABANDONED:
             return _HORSE_KILLED
-        if (
-            self._outcome in (JobOutcome.FAILED, JobOutcome.RETRIED, JobOutcome.RATE_LIMITED)
-            and self._exception
-        ):
-            return class_name(self._exception)
-        return None
+        raised = self._outcome in (JobOutcome.FAILED, JobOutcome.RETRIED, JobOutcome.RATE_LIMITED)
+        return class_name(self._exception) if raised and self._exception else None
 
 
 def _function(job: Job) -> str:

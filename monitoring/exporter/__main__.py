@@ -1,16 +1,12 @@
 """`python -m monitoring.exporter`: serve until SIGTERM, with rq-exporter's options and variables."""
 
 import argparse
-import logging
 import os
 import platform
-import signal
-import sys
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
-import waitress
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -27,15 +23,12 @@ from rq_exporter.utils import get_redis_connection
 from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
 from monitoring.exporter.app import create_app
 from monitoring.exporter.scrapes import REASONS, Scrapes, Server
+from monitoring.web import serve
 from ops.entry_point import installed_version, logged_process
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 _THREADS = 8
-# A scrape of 2,000 queues is 1.2 MB: one write of it each time the socket has room.
-_SEND_BYTES = 1 << 20
-
-_log = logging.getLogger(__name__)
 
 
 def servers(options: argparse.Namespace) -> list[Server]:
@@ -114,23 +107,8 @@ def main() -> None:
             errors=errors,
             processing=processing,
         )
-        try:
-            server = waitress.create_server(
-                create_app(scrapes, own),
-                host=options.host,
-                port=int(options.port),
-                threads=_THREADS,
-                send_bytes=_SEND_BYTES,
-            )
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"Can't listen on {options.host}:{options.port} ({error}): "
-                "set RQ_EXPORTER_HOST or RQ_EXPORTER_PORT to an address that is free"
-            ) from error
-        # waitress stops when SystemExit is raised in its loop, after its threads are done.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        _log.info("rq_exporter_started", extra={"host": options.host, "port": options.port})
-        server.run()
+        app = create_app(scrapes, own)
+        serve(app, name="rq_exporter", host=options.host, port=options.port, threads=_THREADS)
 
 
 if __name__ == "__main__":

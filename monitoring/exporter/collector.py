@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dashboards import catalog
 from dashboards.catalog import Metric
 from monitoring.exporter.exposition import Family, Sample, labels
-from monitoring.exporter.snapshot import STATUSES, Snapshot
+from monitoring.exporter.registries import STATUSES
+from monitoring.exporter.state import Snapshot
 from scheduler.ledger.jobs import Histogram, JobOutcome
 
-_INFO_GAUGES: dict[Metric, str] = {
+_FROM_INFO: dict[Metric, str] = {
     catalog.RQ_REDIS_MEMORY_USED_BYTES: "used_memory",
     catalog.RQ_REDIS_MEMORY_MAX_BYTES: "maxmemory",
     catalog.RQ_REDIS_EVICTED_KEYS_TOTAL: "evicted_keys",
@@ -40,7 +41,7 @@ class Families:
         self._add(catalog.RQ_SCRAPE_DURATION_SECONDS, "", text, round(seconds, 6))
         if snapshot is not None:
             before = f"{text}," if text else ""
-            self._queues(before, snapshot)
+            self._queues(before, text, snapshot)
             self._workers(before, text, snapshot)
             self._jobs(before, text, snapshot)
             self._cron(before, text, snapshot)
@@ -55,7 +56,7 @@ class Families:
             family = self._families[metric] = Family(metric)
         return family.samples
 
-    def _queues(self, before: str, snapshot: Snapshot) -> None:
+    def _queues(self, before: str, text: str, snapshot: Snapshot) -> None:
         listening = Counter(name for worker in snapshot.workers for name in set(worker.queues.split(",")))
         jobs, oldest = self._of(catalog.RQ_JOBS), self._of(catalog.RQ_QUEUE_OLDEST_JOB_AGE_SECONDS)
         workers, between = self._of(catalog.RQ_QUEUE_WORKERS), self._of(catalog.RQ_QUEUE_INTERMEDIATE_JOBS)
@@ -64,19 +65,19 @@ class Families:
             self._of(catalog.RQ_QUEUE_SCHEDULED_DELAY_SECONDS),
         )
         for queue in snapshot.queues:
-            text = before + labels({"queue": queue.name})
-            jobs += [("", text + _STATUS_LABELS[status], number) for status, number in queue.jobs.items()]
+            where = before + labels({"queue": queue.name})
+            jobs += [("", where + _STATUS_LABELS[status], number) for status, number in queue.jobs.items()]
             if queue.intermediate is not None:
-                between.append(("", text, queue.intermediate))
+                between.append(("", where, queue.intermediate))
             if queue.oldest_enqueued_at is not None:
-                oldest.append(("", text, round(max(0.0, snapshot.taken_at - queue.oldest_enqueued_at), 3)))
+                oldest.append(("", where, round(max(0.0, snapshot.taken_at - queue.oldest_enqueued_at), 3)))
             elif queue.jobs.get("queued") == 0:
-                oldest.append(("", text, 0))
-            workers.append(("", text, listening[queue.name]))
+                oldest.append(("", where, 0))
+            workers.append(("", where, listening[queue.name]))
             if "scheduled" in queue.jobs:
-                overdue.append(("", text, queue.overdue))
-                delay.append(("", text, round(queue.worst_delay_seconds, 3)))
-        self._add(catalog.RQ_SUSPENDED, "", before.removesuffix(","), int(snapshot.suspended))
+                overdue.append(("", where, queue.overdue))
+                delay.append(("", where, round(queue.worst_delay_seconds, 3)))
+        self._add(catalog.RQ_SUSPENDED, "", text, int(snapshot.suspended))
 
     def _workers(self, before: str, text: str, snapshot: Snapshot) -> None:
         for worker in snapshot.workers:
@@ -164,7 +165,7 @@ class Families:
 
     def _redis(self, before: str, text: str, snapshot: Snapshot) -> None:
         info = snapshot.info
-        for metric, name in _INFO_GAUGES.items():
+        for metric, name in _FROM_INFO.items():
             if name in info:
                 self._add(metric, "", text, float(info[name]))
         for kind, name in (("rdb", "rdb_last_bgsave_status"), ("aof", "aof_last_write_status")):

@@ -20,7 +20,7 @@ from rq.worker import BaseWorker
 
 from monitoring.exporter import snapshot as snapshots
 from monitoring.exporter.collector import Families
-from monitoring.exporter.snapshot import Snapshot
+from monitoring.exporter.state import Snapshot
 
 # Redis has this long to connect, and for each answer; Prometheus waits ten seconds by default.
 _SOCKET_TIMEOUT_SECONDS = 1.0

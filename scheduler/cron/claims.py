@@ -55,9 +55,9 @@ class Claimer:
             pipe.time()
             pipe.zrange(NEXT, 0, 0, withscores=True)
             pipe.get(EPOCH)
-            (seconds, microseconds), first, epoch = pipe.execute()
+            time, first, epoch = pipe.execute()
         return Look(
-            now=datetime.fromtimestamp(seconds + microseconds / 1e6, UTC),
+            now=_moment(time),
             first=datetime.fromtimestamp(first[0][1], UTC) if first else None,
             epoch=epoch.decode() if epoch else None,
         )
@@ -80,8 +80,7 @@ class Claimer:
             try:
                 pipe.watch(NEXT, SPECS)
                 if now is None:
-                    seconds, microseconds = pipe.time()
-                    now = datetime.fromtimestamp(seconds + microseconds / 1e6, UTC)
+                    now = _moment(pipe.time())
                 due = pipe.zrangebyscore(NEXT, "-inf", now.timestamp(), start=0, num=_BATCH, withscores=True)
                 if not due:
                     return None
@@ -160,3 +159,8 @@ class Claimer:
             for job in jobs.values():
                 pipe.hget(Job.key_for(job.decode()), "status")
             return {id_ for id_, status in zip(jobs, pipe.execute(), strict=True) if status in _NOT_DONE}
+
+
+def _moment(time: tuple[int, int]) -> datetime:
+    """The server's answer to TIME: seconds and microseconds."""
+    return datetime.fromtimestamp(time[0] + time[1] / 1e6, UTC)

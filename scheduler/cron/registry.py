@@ -4,7 +4,7 @@ import contextlib
 import contextvars
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import uuid4
 from redis import Redis
 
 from scheduler.cron.entries import CronEntry, Outcome
-from scheduler.cron.slots import Schedule
+from scheduler.cron.stored import Difference, Stored, by_id, difference, loaded
 from scheduler.errors import CronError
 from scheduler.ledger import cron as ledger
 
@@ -40,43 +40,12 @@ def declaring() -> Iterator[list[CronEntry]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """The ids of entries that were added, changed, removed and left as they are."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class EntryState:
     """An entry and where it stands; a paused one has no next slot."""
 
     entry: CronEntry
     next_slot: datetime | None
     paused: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """What Redis holds of an entry: its spec, empty if it can't be read, and whether all of it is there."""
-
-    spec: dict[str, Any]
-    slot: datetime | None
-    paused: bool
-    whole: bool
-
-    def same(self, entry: CronEntry) -> bool:
-        """Whether writing the entry would change nothing; arguments without a digest may have changed."""
-        return self.whole and entry.digest is not None and self.spec == entry.spec()
-
-    @property
-    def schedule(self) -> Schedule | None:
-        try:
-            return Schedule(**self.spec["schedule"])
-        except (TypeError, KeyError, CronError):
-            return None
 
 
 class CronRegistry:
@@ -108,7 +77,7 @@ class CronRegistry:
         Raises:
             CronError: Two different entries have the same id.
         """
-        return _difference(_by_id(entries), self._stored(self._connection))
+        return difference(by_id(entries), self._stored(self._connection))
 
     def reconcile(self, entries: Iterable[CronEntry], *, now: datetime) -> tuple[Difference, str]:
         """Make the stored declared entries the given ones, in one transaction.
@@ -122,13 +91,13 @@ class CronRegistry:
         Raises:
             CronError: Two different entries have the same id; nothing was changed.
         """
-        wanted = _by_id(entries)
+        wanted = by_id(entries)
         found = Difference((), (), (), ())
 
         def change(pipe: Any) -> None:
             nonlocal found
             stored = self._stored(pipe)
-            found = _difference(wanted, stored)
+            found = difference(wanted, stored)
             pipe.multi()
             for id_ in found.added + found.changed:
                 self._write(pipe, wanted[id_], stored.get(id_), now=now)
@@ -236,7 +205,7 @@ class CronRegistry:
             spec, data = pipe.execute()
         return CronEntry.from_stored(entry_id, spec, data)
 
-    def _write(self, pipe: Any, entry: CronEntry, before: _Stored | None, *, now: datetime) -> None:
+    def _write(self, pipe: Any, entry: CronEntry, before: Stored | None, *, now: datetime) -> None:
         pipe.hset(SPECS, entry.id, json.dumps(entry.spec()))
         pipe.hset(DATA, entry.id, entry.data)
         same = before is not None and before.slot is not None and before.schedule == entry.schedule
@@ -245,7 +214,7 @@ class CronRegistry:
         if not same and not (before and before.paused):
             pipe.zadd(NEXT, {entry.id: next(entry.schedule.after(now)).timestamp()})
 
-    def _miss(self, pipe: Any, entry_id: str, stored: _Stored, *, now: datetime) -> None:
+    def _miss(self, pipe: Any, entry_id: str, stored: Stored, *, now: datetime) -> None:
         """Count the slots that are due, not yet claimed, and gone."""
         schedule = stored.schedule
         if schedule is not None and stored.slot is not None and stored.slot <= now:
@@ -263,7 +232,7 @@ class CronRegistry:
         pipe.srem(PAUSED, *ids)
         ledger.forget_cron(pipe, ids)
 
-    def _stored(self, connection: Any, ids: list[str] | None = None) -> dict[str, _Stored]:
+    def _stored(self, connection: Any, ids: list[str] | None = None) -> dict[str, Stored]:
         """What is stored of some entries, by default of all."""
         if ids is None:
             ids = [id_.decode() for id_ in connection.hkeys(SPECS)]
@@ -273,8 +242,8 @@ class CronRegistry:
         data = {id_.decode() for id_ in connection.hkeys(DATA)}
         paused = {id_.decode() for id_ in connection.smembers(PAUSED)}
         return {
-            id_: _Stored(
-                spec=_loaded(spec),
+            id_: Stored(
+                spec=loaded(spec),
                 slot=None if score is None else datetime.fromtimestamp(score, UTC),
                 paused=id_ in paused,
                 whole=id_ in data and (score is not None or id_ in paused),
@@ -286,33 +255,3 @@ class CronRegistry:
 
 def _no_entry(entry_id: str) -> CronError:
     return CronError(f"There is no cron entry {entry_id!r}: rqmon cron list shows those there are")
-
-
-def _loaded(spec: bytes) -> dict[str, Any]:
-    """A stored spec; nothing where it can't be read, so that it counts as changed."""
-    try:
-        loaded = json.loads(spec)
-    except ValueError:
-        loaded = None
-    return loaded if isinstance(loaded, dict) else {}
-
-
-def _by_id(entries: Iterable[CronEntry]) -> dict[str, CronEntry]:
-    wanted: dict[str, CronEntry] = {}
-    for entry in entries:
-        if wanted.setdefault(entry.id, entry).spec() != entry.spec():
-            raise CronError(
-                f"Two different entries of this program have the same id {entry.id!r}: "
-                "give each its own cron_id"
-            )
-    return wanted
-
-
-def _difference(wanted: Mapping[str, CronEntry], stored: Mapping[str, _Stored]) -> Difference:
-    changed = {id_: id_ in stored and not stored[id_].same(entry) for id_, entry in wanted.items()}
-    return Difference(
-        added=tuple(id_ for id_ in wanted if id_ not in stored),
-        changed=tuple(id_ for id_ in wanted if changed[id_]),
-        removed=tuple(id_ for id_, s in stored.items() if s.spec.get("declared") and id_ not in wanted),
-        unchanged=tuple(id_ for id_ in wanted if id_ in stored and not changed[id_]),
-    )

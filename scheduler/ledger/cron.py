@@ -105,7 +105,7 @@ def parse_outcomes(answer: Mapping[bytes, bytes]) -> Mapping[str, Mapping[str, i
     counted: dict[str, dict[str, int]] = {}
     for name, slots in answer.items():
         entry_id, _, outcome = name.decode().rpartition("|")
-        counted.setdefault(entry_id, {})[outcome] = int(slots)
+        counted.setdefault(entry_id, {})[outcome] = int(float(slots))
     return counted
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from redis import Redis
 
-RUNNING = (
-    "rqmon:ledger:jobs:running"  # hash: "<job id>:<execution id>" -> JSON: queue, function, wait, wait_le
-)
+# Hash: "<job id>:<execution id>" -> JSON: queue, and once it is known function, wait and wait_le.
+RUNNING = "rqmon:ledger:jobs:running"
 COUNTS = "rqmon:ledger:jobs:counts"  # hash: "<kind>|<detail>|<function>|<queue>" -> number
 # Sets: the names that are told apart; further ones are counted as OTHER.
 _FUNCTIONS = "rqmon:ledger:jobs:functions"

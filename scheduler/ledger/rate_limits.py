@@ -17,5 +17,5 @@ def parse(answer: Mapping[bytes, bytes]) -> dict[tuple[str, str], int]:
     counted = {}
     for name, requests in answer.items():
         outcome, _, resource = name.decode(errors="replace").partition("|")
-        counted[(resource, outcome)] = int(requests)
+        counted[(resource, outcome)] = int(float(requests))
     return counted

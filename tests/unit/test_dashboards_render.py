@@ -8,7 +8,7 @@ import pytest
 from grafanalib import core
 
 from dashboards import panels, theme
-from dashboards.__main__ import generate, main
+from dashboards.__main__ import DASHBOARDS, METRICS_PAGE, generate, main
 from dashboards.render import render
 
 
@@ -78,41 +78,51 @@ def test_a_tables_columns_are_named_after_its_queries() -> None:
     assert [(t["format"], t["instant"], t["range"]) for t in panel["targets"]] == [("table", True, False)] * 2
 
 
+def written(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
 def test_writing_twice_gives_the_same_bytes_and_no_drift(tmp_path: Path) -> None:
-    main([], directory=tmp_path)
-    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    main([], directory=tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+    main([], root=tmp_path)
+    first = written(tmp_path)
+    main([], root=tmp_path)
+    assert written(tmp_path) == first
+    assert first.keys() == {"rq-dashboard.json", "metrics.md"}
     assert first["rq-dashboard.json"].endswith(b"}\n")
-    main(["--check"], directory=tmp_path)
+    main(["--check"], root=tmp_path)
 
 
 def _edit(path: Path) -> None:
-    path.write_text(path.read_text(encoding="utf-8").replace("Is everything fine?", "Fine"), encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8").replace("e", "E", 1), encoding="utf-8")
 
 
 def _add(path: Path) -> None:
     path.with_name("other.json").write_text("{}", encoding="utf-8")
 
 
+DASHBOARD = DASHBOARDS / "rq-dashboard.json"
+
+
 @pytest.mark.parametrize(
-    ("change", "name", "reason"),
+    ("change", "changed", "named", "reason"),
     [
-        (_edit, "rq-dashboard.json", "differs from what its source generates"),
-        (Path.unlink, "rq-dashboard.json", "missing"),
-        (_add, "other.json", "nothing generates it"),
+        (_edit, DASHBOARD, DASHBOARD, "differs from what its source generates"),
+        (_edit, METRICS_PAGE, METRICS_PAGE, "differs from what its source generates"),
+        (Path.unlink, DASHBOARD, DASHBOARD, "missing"),
+        (Path.unlink, METRICS_PAGE, METRICS_PAGE, "missing"),
+        (_add, DASHBOARD, DASHBOARDS / "other.json", "nothing generates it; delete it"),
     ],
 )
-def test_the_check_names_each_drifted_file(tmp_path: Path, change: Any, name: str, reason: str) -> None:
-    main([], directory=tmp_path)
-    change(tmp_path / "rq-dashboard.json")
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+def test_the_check_names_each_drifted_file(
+    tmp_path: Path, change: Any, changed: Path, named: Path, reason: str
+) -> None:
+    main([], root=tmp_path)
+    change(tmp_path / changed)
+    before = written(tmp_path)
     with pytest.raises(SystemExit) as stopped:
-        main(["--check"], directory=tmp_path)
-    assert stopped.value.code == f"{tmp_path / name}: " + str(stopped.value.code).split(": ", 1)[1]
-    assert reason in str(stopped.value.code)
-    assert str(stopped.value.code).endswith("Run make dashboards.")
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before, "--check wrote something"
+        main(["--check"], root=tmp_path)
+    assert stopped.value.code == f"{tmp_path / named}: {reason}\nRun make dashboards."
+    assert written(tmp_path) == before, "--check wrote something"
 
 
 def test_generating_is_a_function_of_the_source_alone() -> None:

@@ -237,34 +237,28 @@ def test_an_entry_of_which_a_part_is_lost_is_whole_after_the_next_deployment(
     assert [claim.entry_id for claim in claim_all(claimer, NOW + timedelta(minutes=1))] == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("change", "counted"),
+    [
+        ((EVERY_HOUR, {"cron_id": "x", "catch_up": "skip"}), {"x": {"missed": 3}}),
+        ((EVERY_MINUTE, {"cron_id": "x", "description": "new"}), {}),  # the next claim sees the new one
+    ],
+    ids=["schedule", "description"],
+)
 def test_a_change_between_a_claims_look_and_its_transaction_is_not_overwritten(
-    registry, claimer, redis_connection, monkeypatch
+    registry, claimer, redis_connection, monkeypatch, change, counted
 ):
     declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
     busy = claimer._busy
 
     def changed_meanwhile(ids):
-        declare(registry, (EVERY_HOUR, {"cron_id": "x", "catch_up": "skip"}))
+        declare(registry, change)
         return busy(ids)
 
     monkeypatch.setattr(claimer, "_busy", changed_meanwhile)
     assert claimer.claim(now=NOW, clock=NOW) == []
     assert redis_connection.llen("rq:queue:short-running") == 0
-    assert ledger.cron_outcomes(redis_connection)["x"] == {"missed": 3}
-
-
-def test_only_the_description_changes_between_a_claims_look_and_its_transaction(
-    registry, claimer, redis_connection, monkeypatch
-):
-    declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
-    busy = claimer._busy
-
-    def changed_meanwhile(ids):
-        declare(registry, (EVERY_MINUTE, {"cron_id": "x", "description": "new"}))
-        return busy(ids)
-
-    monkeypatch.setattr(claimer, "_busy", changed_meanwhile)
-    assert claimer.claim(now=NOW, clock=NOW) == []  # the next claim sees the new one
+    assert ledger.cron_outcomes(redis_connection) == counted
 
 
 def test_a_change_tries_again_when_a_slot_was_claimed_meanwhile(

@@ -1,0 +1,72 @@
+"""Where a job must be by its status, and whether it is: bounded work for a sample of jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+from rq.executions import ExecutionRegistry
+from rq.job import Job
+from rq.registry import StartedJobRegistry
+
+from monitoring.exporter.pipeline import pack
+from monitoring.exporter.registries import REGISTRIES, timestamp
+
+# A job that moved while it was looked for is not lost; one is looked for once it has been queued that long.
+_SETTLED_SECONDS = 60.0
+# A list is only searched up to this length: a scrape must not cost more where more jobs wait.
+_SEARCHED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """A job that is to be looked for; `commands` answer something where it is, and then its status."""
+
+    status: bytes
+    commands: tuple[bytes, ...]
+
+    def lost(self, answers: list[Any]) -> bool:
+        """Whether the job is nowhere, and its status says still that it is somewhere."""
+        *places, status = answers
+        return status == self.status and all(place in (None, [], [b"0", []]) for place in places)
+
+
+def sampled(
+    key: bytes, answer: Any, *, now: float, prefix: str, lengths: Mapping[str, int]
+) -> Sampled | None:
+    """The search for a sampled job; None where there is nothing to search, or too much.
+
+    Args:
+        key: The job's.
+        answer: Its status, queue and time of queueing, as Redis answered.
+        now: The server's clock, Unix seconds.
+        prefix: Of the keys of queues.
+        lengths: Of the queues, by name.
+    """
+    if isinstance(answer, hiredis.ReplyError) or not answer[0] or not answer[1]:
+        return None
+    try:
+        status, origin = answer[0].decode(), answer[1].decode()
+        enqueued_at = timestamp(answer[2])
+    except ValueError:
+        return None
+    if enqueued_at is not None and now - enqueued_at < _SETTLED_SECONDS:
+        return None
+    job = key.decode(errors="replace").removeprefix(Job.redis_job_namespace_prefix)
+    places = _places(prefix, job, status, origin, lengths)
+    return Sampled(answer[0], (*places, pack("HGET", key, "status"))) if places else None
+
+
+def _places(prefix: str, job: str, status: str, origin: str, lengths: Mapping[str, int]) -> list[bytes]:
+    """Commands that answer something where the job is, in the order in which a job moves on."""
+    between = pack("LPOS", f"{prefix}{origin}:intermediate", job, "MAXLEN", _SEARCHED)
+    execution = pack("ZRANGE", ExecutionRegistry.key_template.format(job), 0, 0)
+    if status == "queued":
+        if lengths.get(origin, 0) > _SEARCHED:
+            return []
+        return [pack("LPOS", f"{prefix}{origin}", job, "MAXLEN", _SEARCHED), between, execution]
+    if status == "started":
+        running = StartedJobRegistry.key_template.format(origin)
+        return [between, execution, pack("ZSCAN", running, 0, "MATCH", f"{job}:*", "COUNT", _SEARCHED)]
+    kind = REGISTRIES.get("failed" if status == "stopped" else status)
+    return [pack("ZSCORE", kind.key_template.format(origin), job)] if kind else []

