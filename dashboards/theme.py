@@ -9,6 +9,7 @@ STATUS_COLORS = {
     "started": "light-blue",
     "scheduled": "purple",
     "deferred": "yellow",
+    "canceled": NEUTRAL,
     "finished": "green",
     "failed": "red",
 }
