@@ -50,7 +50,7 @@ demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the
 
 ##@ The workshop
 
-.PHONY: dashboards check format test test-rq3 bench bench-cron bench-exporter bench-worker
+.PHONY: dashboards check format test test-rq3 bench bench-cron bench-exporter bench-volume bench-worker
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
@@ -78,6 +78,9 @@ bench-cron: $(VENV)/.dev  ## Measure cron beside rq's and rq-scheduler's, for te
 
 bench-exporter: $(VENV)/.dev  ## Measure a scrape beside rq-exporter's
 	@$(RUN)/python -m benchmarks.exporter
+
+bench-volume: $(VENV)/.dev  ## Measure memory for each job, and a scrape with a million of them
+	@$(RUN)/python -m benchmarks.volume
 
 bench-worker: $(VENV)/.dev  ## Measure what recording costs a job
 	@$(RUN)/python -m benchmarks.worker

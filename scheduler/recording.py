@@ -37,14 +37,17 @@ class Recording(BaseWorker):
     _addition: Callable[[Pipeline], None] | None = None  # for the next transaction that RQ hands over
     _outcome = JobOutcome.ABANDONED
     _exception: type[BaseException] | None = None
+    _forks = True
 
     def prepare_execution(self, job: Job) -> Any:
         """Begin an execution."""
         _ = self._bounds  # read once here, not in each work horse
+        # What a job is made of is loaded only in the process that runs it: it may do anything to that.
+        details = {} if self._forks else self._details(job)
 
         def note(pipe: Pipeline) -> None:
             if token := self._token(job):  # RQ makes the execution just before it hands the pipeline over
-                ledger.note_start(pipe, token, queue=job.origin)
+                ledger.note_start(pipe, token, queue=job.origin, details=details)
 
         self._addition = note
         return super().prepare_execution(job)
@@ -52,11 +55,9 @@ class Recording(BaseWorker):
     def prepare_job_execution(self, job: Job, *args: Any, **kwargs: Any) -> None:
         """Get the job ready in the process that runs it."""
         self._exception = None
-        token, waited, function = self._token(job), _wait_seconds(job), _function(job)
-        if token is not None:
-            self._addition = lambda pipe: ledger.note_function(
-                pipe, token, function=function, wait_seconds=waited, bounds=self._bounds
-            )
+        if self._forks and (token := self._token(job)):
+            details = self._details(job)
+            self._addition = lambda pipe: ledger.note_details(pipe, token, details)
         super().prepare_job_execution(job, *args, **kwargs)
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
@@ -130,6 +131,9 @@ class Recording(BaseWorker):
     @functools.cached_property
     def _bounds(self) -> tuple[float, ...]:
         return Settings.from_env().job_buckets_seconds
+
+    def _details(self, job: Job) -> dict[str, str]:
+        return ledger.details(function=_function(job), wait_seconds=_wait_seconds(job), bounds=self._bounds)
 
     def _add(self, pipeline: Pipeline | None) -> None:
         if pipeline is not None and self._addition is not None:

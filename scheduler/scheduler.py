@@ -58,8 +58,9 @@ class Scheduler:
     """Enqueue, schedule, run, count and purge jobs; as a context manager it closes its connections.
 
     Args:
-        strategy: How `work` runs jobs: "fork" (each in a process of its own, until stopped) or
-            "burst-no-fork" (in this process, until the queues are empty).
+        strategy: How `work` runs jobs: "fork" (each in a process of its own, until stopped), "pool" (the
+            same in one worker for each processor) or "burst-no-fork" (in this process, until the queues are
+            empty).
         is_async: False runs each job at once in the caller instead of queueing it.
         connection: By default this process's shared connection of `RQ_REDIS_URL`.
 
@@ -232,7 +233,7 @@ class Scheduler:
             with_scheduler: Also queue scheduled jobs when their time comes.
 
         Returns:
-            Whether any job was run.
+            Whether any job was run; a pool can't tell and says so.
         """
         return self._strategy(queue_names, connection=self._connection, with_scheduler=with_scheduler)
 

@@ -1,5 +1,7 @@
 """Workers: how the jobs of some queues are run, and what is bound to their logs."""
 
+import functools
+import os
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -9,6 +11,7 @@ from redis.client import Pipeline
 from rq import Queue, SimpleWorker, Worker
 from rq.job import Job
 from rq.worker import BaseWorker
+from rq.worker_pool import WorkerPool
 
 from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
@@ -59,6 +62,8 @@ class RecordingWorker(JobLogs, Recording, Worker):
 class InProcessWorker(JobLogs, Recording, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork."""
 
+    _forks = False
+
 
 class Strategy(Protocol):
     """A way to run the jobs of some queues."""
@@ -67,17 +72,39 @@ class Strategy(Protocol):
         """Run jobs, in the order of the queues; whether any job was run."""
 
 
+_forking_worker = functools.partial(
+    RecordingWorker,
+    log_job_description=False,
+    worker_ttl=_HEARTBEAT_SECONDS + _RQ_MARGIN_SECONDS,
+    maintenance_interval=_MAINTENANCE_SECONDS,
+)
+
+
 def fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
     """Wait for jobs and run each in a forked process, until told to stop by SIGTERM or SIGINT."""
     with worker_connection(connection) as own:
-        worker = RecordingWorker(
+        return _forking_worker(queues, connection=own).work(with_scheduler=with_scheduler)
+
+
+def pool(
+    queues: Sequence[str],
+    *,
+    connection: Redis,
+    with_scheduler: bool,  # noqa: ARG001  # RQ's pool always has it
+) -> bool:
+    """Do what `fork` does in one worker for each processor, and replace those that die.
+
+    RQ's pool does not tell what its workers did: this says that jobs were run. Its workers always queue
+    scheduled jobs when their time comes.
+    """
+    with worker_connection(connection) as own:
+        WorkerPool(
             queues,
             connection=own,
-            log_job_description=False,
-            worker_ttl=_HEARTBEAT_SECONDS + _RQ_MARGIN_SECONDS,
-            maintenance_interval=_MAINTENANCE_SECONDS,
-        )
-        return worker.work(with_scheduler=with_scheduler)
+            num_workers=len(os.sched_getaffinity(0)),
+            worker_class=_forking_worker,  # type: ignore[arg-type]  # called with a worker's arguments, no more
+        ).start()
+    return True
 
 
 def burst_no_fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
@@ -87,7 +114,7 @@ def burst_no_fork(queues: Sequence[str], *, connection: Redis, with_scheduler: b
         return worker.work(burst=True, with_scheduler=with_scheduler)
 
 
-_STRATEGIES: dict[str, Strategy] = {"fork": fork, "burst-no-fork": burst_no_fork}
+_STRATEGIES: dict[str, Strategy] = {"fork": fork, "pool": pool, "burst-no-fork": burst_no_fork}
 
 
 def strategy(name: str) -> Strategy:

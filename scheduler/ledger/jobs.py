@@ -27,7 +27,7 @@ _REAP_BATCH = 500
 
 # In Lua, because counting hangs on whether the note was there. Always as text: a script's hash is unknown
 # to a server that was restarted, and then RQ's transaction would go through without the count.
-_NAME = """
+_DETAILS = """
 local note = redis.call('HGET', KEYS[1], ARGV[1])
 if note then
   local execution = cjson.decode(note)
@@ -123,18 +123,23 @@ class JobCounts:
     run: dict[tuple[str, str], Histogram] = field(default_factory=dict)
 
 
-def note_start(pipe: Any, token: str, *, queue: str) -> None:
+def details(*, function: str, wait_seconds: float, bounds: tuple[float, ...]) -> dict[str, str]:
+    """What only the process that loads a job knows, as it stands in the note."""
+    return {
+        "function": function.replace("|", "_")[:200],
+        "wait": f"{wait_seconds:.6f}",
+        "wait_le": bucket(wait_seconds, bounds),
+    }
+
+
+def note_start(pipe: Any, token: str, *, queue: str, details: Mapping[str, str]) -> None:
     """Note that an execution begins; `token` is `<job id>:<execution id>`, its member in RQ's registry."""
-    pipe.hset(RUNNING, token, json.dumps({"queue": queue}))
+    pipe.hset(RUNNING, token, json.dumps({"queue": queue, **details}))
 
 
-def note_function(
-    pipe: Any, token: str, *, function: str, wait_seconds: float, bounds: tuple[float, ...]
-) -> None:
-    """Add to the note what only the process that loads the job knows."""
-    name = function.replace("|", "_")[:200]
-    wait_le = bucket(wait_seconds, bounds)
-    pipe.eval(_NAME, 1, RUNNING, token, "function", name, "wait", f"{wait_seconds:.6f}", "wait_le", wait_le)
+def note_details(pipe: Any, token: str, details: Mapping[str, str]) -> None:
+    """Add to the note what was not known when the execution began."""
+    pipe.eval(_DETAILS, 1, RUNNING, token, *(part for item in details.items() for part in item))
 
 
 def count_end(

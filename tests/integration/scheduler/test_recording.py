@@ -140,7 +140,7 @@ def test_what_died_with_its_worker_is_counted_once_whoever_cleans_up(rq_redis_ur
 
 def test_an_execution_that_runs_is_not_reaped(redis_connection):
     with redis_connection.pipeline() as pipe:
-        ledger.note_start(pipe, "job:execution", queue="q")
+        ledger.note_start(pipe, "job:execution", queue="q", details={})
         pipe.zadd("rq:wip:q", {"job:execution": time.time() + 60})
         pipe.execute()
     assert ledger.reap(redis_connection, exception="x") == 0
@@ -151,11 +151,12 @@ def test_an_execution_that_runs_is_not_reaped(redis_connection):
 
 def test_counting_again_changes_nothing_as_when_an_answer_was_lost(redis_connection):
     bounds = (1.0, 10.0)
-    ledger.note_start(redis_connection, "a:1", queue="q|x")
-    ledger.note_function(redis_connection, "a:1", function="f|g", wait_seconds=2, bounds=bounds)
+    ledger.note_start(redis_connection, "a:1", queue="q|x", details={})
+    known = ledger.details(function="f|g", wait_seconds=2, bounds=bounds)
+    ledger.note_details(redis_connection, "a:1", known)
     for outcome in (ledger.JobOutcome.SUCCEEDED, ledger.JobOutcome.FAILED):
         ledger.count_end(redis_connection, "a:1", outcome, run_seconds=11, bounds=bounds, exception=None)
-    ledger.note_function(redis_connection, "a:1", function="f", wait_seconds=2, bounds=bounds)
+    ledger.note_details(redis_connection, "a:1", known)
     counts = ledger.read(redis_connection)
     assert counts.outcomes == {("q|x", "f_g", "succeeded"): 1}
     assert counts.wait == {("q|x", "f_g"): ledger.Histogram({"10": 1}, 2.0)}
@@ -166,8 +167,8 @@ def test_counting_again_changes_nothing_as_when_an_answer_was_lost(redis_connect
 def test_functions_are_told_apart_up_to_a_bound(redis_connection):
     for number in range(ledger.MAX_NAMES + 5):
         token = f"{number}:1"
-        ledger.note_start(redis_connection, token, queue="q")
-        ledger.note_function(redis_connection, token, function=f"f{number}", wait_seconds=0, bounds=(1.0,))
+        known = ledger.details(function=f"f{number}", wait_seconds=0, bounds=(1.0,))
+        ledger.note_start(redis_connection, token, queue="q", details=known)
         outcome = ledger.JobOutcome.SUCCEEDED
         ledger.count_end(redis_connection, token, outcome, run_seconds=0, bounds=(1.0,), exception=None)
     counted = ledger.read(redis_connection).outcomes

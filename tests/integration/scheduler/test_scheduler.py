@@ -63,7 +63,7 @@ def test_an_unknown_queue_state_names_the_known_ones(queue):
 
 
 def test_an_unknown_strategy_names_the_known_ones():
-    with pytest.raises(SchedulerError, match="'threads': use one of fork, burst-no-fork"):
+    with pytest.raises(SchedulerError, match="'threads': use one of fork, pool, burst-no-fork"):
         Scheduler("threads")
 
 

