@@ -41,8 +41,8 @@ class JobLogs(BaseWorker):
 class RecordingWorker(JobLogs, Recording, Worker):
     """Run each job in a process of its own; `rq worker --worker-class` takes this class too.
 
-    Its scheduler is a child process that ends when Redis goes away, or with a worker that is killed. RQ
-    looks for it every ten minutes, and scheduled jobs wait that long; this worker looks with its heartbeat.
+    Its scheduler is a child process that ends when Redis goes away. RQ looks for it every ten minutes, and
+    scheduled jobs wait that long; this worker looks with its heartbeat.
     """
 
     max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60

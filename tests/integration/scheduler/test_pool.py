@@ -35,11 +35,10 @@ def test_a_pool_runs_jobs_replaces_a_killed_worker_and_ends_with_all_its_workers
 
     wait_for(lambda: len(live()) == PROCESSORS)
     killed = live().pop()
-    # Its scheduler, for the second that it outlives it, holds its socket open: Redis may yet give it a job,
-    # which waits in the intermediate queue until a worker's next clean-up.
-    scheduler = psutil.Process(killed).children()
-    os.kill(killed, signal.SIGKILL)
-    psutil.wait_procs(scheduler, timeout=20)
+    # Its scheduler would outlive it and hold its socket open: Redis could yet give that a job, which waits
+    # in the intermediate queue until a worker's next clean-up.
+    for process in (*psutil.Process(killed).children(), psutil.Process(killed)):
+        process.kill()
     # The dead one stays registered until its heartbeat is too old.
     wait_for(lambda: len(live() - {killed}) == PROCESSORS)
     queue = Queue("q", connection=redis_connection)
