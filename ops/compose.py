@@ -1,5 +1,6 @@
 """The stack as containers, by Docker Compose."""
 
+import functools
 import json
 import os
 import subprocess
@@ -7,8 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import click
+
 from ops.environment import ROOT, StackConfig
-from ops.stack import WITH_GRAFANA, ServiceState, StackError
+from ops.stack import WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
 
 _ENGINE_TIMEOUT_SECONDS = 5.0
 
@@ -29,11 +32,20 @@ def engine_answers() -> bool:
 
 
 class ComposeStack:
-    """The stack as containers of the project that `.env` names."""
+    """The stack as containers of the project that `.env` names.
+
+    Where Grafana's image can't be had, the preview of its dashboards takes its place.
+    """
+
+    upgrades = True
 
     def __init__(self, config: StackConfig) -> None:
         self._config = config
-        self.services = WITH_GRAFANA
+
+    @functools.cached_property
+    def services(self) -> tuple[Service, ...]:
+        """What it is made of, by the containers that there are."""
+        return WITH_PREVIEW if "preview" in self._by_service() else WITH_GRAFANA
 
     def is_running(self) -> bool:
         """Whether any of its containers runs."""
@@ -53,35 +65,51 @@ class ComposeStack:
     def launch(self) -> None:
         """Build our image, fetch the others, start the containers in the order of their health.
 
+        What runs already goes on, unless its image or settings have changed.
+
         Raises:
             StackError: Compose could not; what it said is on the screen.
         """
+        _write_secrets(self._config)
+        if self._compose("pull", "--quiet", "--policy", "missing", "grafana").returncode == 0:
+            self.services = WITH_GRAFANA
+        else:
+            click.echo("Grafana's image can't be had: the preview of its dashboards starts in its place.")
+            self.services = WITH_PREVIEW
+        names = [service.name for service in self.services]
         # Built once, for all the services that run it; "up" would build it for each.
-        for arguments in (["build", "rq_short"], ["up", "--detach", "--remove-orphans"]):
+        click.echo("Building the image and starting the containers ...")
+        for arguments in (
+            ["build", "--quiet", "rq_short"],
+            ["--progress", "quiet", "up", "--detach", "--remove-orphans", *names],
+        ):
             done = self._compose(*arguments, capture=False)
             if done.returncode != 0:
                 raise StackError(
-                    f"docker compose {arguments[0]} failed, see above: "
+                    f"docker compose {' '.join(arguments)} failed, see above: "
                     "make logs shows what the containers said"
                 )
 
     def states(self) -> list[ServiceState]:
         """What the engine says about each container."""
-        containers = {c["Service"]: c for c in self._containers()}
+        containers = self._by_service()
         states = []
         for service in self.services:
-            container = containers.get(service.name)
-            if container is None:
+            scaled = containers.get(service.name)
+            if scaled is None:
                 states.append(ServiceState(service=service, is_healthy=False, description="not started"))
                 continue
-            is_healthy = container["State"] == "running" and container["Health"] == "healthy"
+            # Of several containers, the one that is worst off.
+            container = min(scaled, key=_is_healthy)
+            count = f" ({sum(map(_is_healthy, scaled))} of {len(scaled)})" if len(scaled) > 1 else ""
+            how = (
+                "healthy" if _is_healthy(container) else f"{container['State']} {container['Health']}".strip()
+            )
             states.append(
                 ServiceState(
                     service=service,
-                    is_healthy=is_healthy,
-                    description="healthy"
-                    if is_healthy
-                    else f"{container['State']} {container['Health']}".strip(),
+                    is_healthy=_is_healthy(container),
+                    description=how + count,
                     uptime_seconds=_age_seconds(container["ID"]) if container["State"] == "running" else None,
                 )
             )
@@ -113,12 +141,50 @@ class ComposeStack:
         found: list[dict[str, Any]] = json.loads(text) if text.startswith("[") else []
         return found or [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
+    def _by_service(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for container in self._containers():
+            found.setdefault(container["Service"], []).append(container)
+        return found
+
     def _compose(self, *arguments: str, capture: bool = True) -> subprocess.CompletedProcess[str]:
         command = ["docker", "compose", "--env-file", str(self._config.env_file), *arguments]
-        environment = {**os.environ, **self._config.variables}
+        environment = {
+            **os.environ,
+            **self._config.variables,
+            "RQMON_STATE_DIR": str(self._config.state_dir),
+            # All of them: "up" names the services that it starts.
+            "COMPOSE_PROFILES": "preview,demo",
+        }
         return subprocess.run(  # noqa: S603 (names of services, checked)
             command, cwd=ROOT, env=environment, capture_output=capture, text=True
         )
+
+
+def _is_healthy(container: dict[str, Any]) -> bool:
+    return bool(container["State"] == "running" and container["Health"] == "healthy")
+
+
+def _write_secrets(config: StackConfig) -> None:
+    """Write what containers are given as files: in their environment `docker inspect` would show it.
+
+    A container's user is not this one, so anyone may read the files, and nobody else the folder.
+    """
+    folder = config.state_dir / "secrets"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    variables = config.variables
+    ours = {
+        "RQ_REDIS_URL": f"redis://:{variables['REDIS_PASSWORD']}@redis:6379/0",
+        **{name: variables[name] for name in ("RQ_DASHBOARD_USERNAME", "RQ_DASHBOARD_PASSWORD")},
+    }
+    for name, text in {
+        "rq.env": "".join(f"{variable}='{value}'\n" for variable, value in ours.items()),
+        "redis_password": variables["REDIS_PASSWORD"],
+        "grafana_password": variables["GRAFANA_ADMIN_PASSWORD"],
+    }.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
 
 
 def _age_seconds(container: str) -> float:

@@ -24,6 +24,8 @@ _STOP_TIMEOUT_SECONDS = 35.0
 class NativeStack:
     """The stack as processes of this machine."""
 
+    upgrades = False
+
     def __init__(self, config: StackConfig) -> None:
         self._config = config
         self._supervisor = Supervisor(config)

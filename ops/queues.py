@@ -1,5 +1,6 @@
 """Commands for one queue: purge it, check that somebody works on it."""
 
+import socket
 from datetime import UTC, datetime
 
 import click
@@ -35,7 +36,8 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
 
 @click.command("health-check")
 @click.option("--queue", required=True, help="The queue's name.")
-def health_check(*, queue: str) -> None:
+@click.option("--this-host", is_flag=True, help="Count only workers of this host, or container.")
+def health_check(*, queue: str, this_host: bool) -> None:
     """Exit with 0 when a live worker listens to a queue, with 1 when none does, with 2 without Redis.
 
     A worker that was killed counts as live for up to a minute.
@@ -45,6 +47,7 @@ def health_check(*, queue: str) -> None:
         worker
         for worker in Worker.all(queue=Queue(queue, connection=shared_connection()))
         if worker.last_heartbeat and (now - worker.last_heartbeat).total_seconds() < LIVE_SECONDS
+        if not this_host or worker.hostname == socket.gethostname()
     ]
     click.echo(
         f"{len(workers)} live {'worker listens' if len(workers) == 1 else 'workers listen'} to {queue}."

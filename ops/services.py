@@ -38,7 +38,7 @@ def start(*, mode: str | None) -> None:
         backend = _running(config, mode)
         if backend is None:
             backend = _new(config, mode or ("docker" if engine_answers() else "native"))
-        else:
+        elif not backend.upgrades:
             states = backend.states()
             if all(state.is_healthy for state in states):
                 click.echo("Everything is running already.")

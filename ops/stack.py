@@ -123,7 +123,13 @@ class ServiceState:
 
 
 class Backend(Protocol):
-    """A way to run the stack."""
+    """A way to run the stack.
+
+    Attributes:
+        upgrades: Whether `launch` replaces what runs with older code or settings.
+    """
+
+    upgrades: bool
 
     @property
     def services(self) -> Sequence[Service]:

@@ -9,7 +9,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from dashboards.preview.library import load_dashboards
-from dashboards.preview.server import HOST, serve
+from dashboards.preview.server import serve
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,11 +34,11 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _is_free(port: int) -> bool:
+def _is_free(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
@@ -47,6 +47,7 @@ def _is_free(port: int) -> bool:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, then serve; bad input is one line and exit code 2."""
     parser = _Parser(prog="python -m dashboards.preview", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_port, default=os.environ.get("GRAFANA_PORT") or "4000")
     parser.add_argument(
         "--prometheus-url", type=_url, default=os.environ.get("PROMETHEUS_URL") or "http://127.0.0.1:9090"
@@ -57,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         dashboards = load_dashboards(options.dashboards)
     except ValueError as error:
         parser.error(str(error))
-    if not _is_free(options.port):
+    if not _is_free(options.host, options.port):
         parser.error(f"port {options.port} is taken; stop what listens there, or set --port or GRAFANA_PORT")
-    serve(dashboards, prometheus_url=options.prometheus_url, port=options.port)
+    serve(dashboards, prometheus_url=options.prometheus_url, host=options.host, port=options.port)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from dashboards.preview.prometheus import (
 )
 from dashboards.preview.state import state_from_query
 
-HOST = "127.0.0.1"
 STATIC = Path(__file__).parent / "static"
 # NiceGUI compiles its templates in the page, hence unsafe-eval; nothing may come from elsewhere.
 CONTENT_SECURITY_POLICY = (
@@ -30,7 +29,7 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def serve(dashboards: Mapping[str, Dashboard], *, prometheus_url: str, port: int) -> None:
+def serve(dashboards: Mapping[str, Dashboard], *, prometheus_url: str, host: str, port: int) -> None:
     """Serve until the process is told to stop."""
     prometheus = Prometheus(prometheus_url)
     app.on_shutdown(prometheus.close)
@@ -42,7 +41,7 @@ def serve(dashboards: Mapping[str, Dashboard], *, prometheus_url: str, port: int
     )
     _add_routes(dashboards, prometheus)
     ui.run(
-        host=HOST,
+        host=host,
         port=port,
         title="RQ dashboards",
         favicon=STATIC / "favicon.svg",

@@ -18,7 +18,6 @@ from prometheus_client import (
 )
 from redis import Redis
 from rq.utils import import_attribute
-from rq_exporter.utils import get_redis_connection
 
 from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
 from monitoring.exporter.app import create_app
@@ -37,6 +36,9 @@ def servers(options: argparse.Namespace) -> list[Server]:
     Raises:
         ConfigError: One of the options can't be.
     """
+    # Like parse_args below, its package reads the environment when it is imported.
+    from rq_exporter.utils import get_redis_connection
+
     try:
         classes: dict[str, Any] = {
             "queue_class": import_attribute(options.queue_class),

@@ -7,21 +7,23 @@ import pytest
 import yaml
 
 from ops.environment import complete_env_file
-from ops.stack import WITH_GRAFANA
+from ops.stack import WITH_GRAFANA, WITH_PREVIEW
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 
 ROOT = Path(__file__).parents[2]
 CORE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 MONITOR = yaml.safe_load((ROOT / "docker-compose-rq-monitor.yml").read_text())["services"]
 SERVICES = {**CORE, **MONITOR}
-OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard")
-each_service = pytest.mark.parametrize("name", SERVICES)
+OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "preview")
+each_service = pytest.mark.parametrize("name", [name for name in SERVICES if name != "demo"])  # it ends
 
 
 def test_the_files_hold_the_services_that_the_commands_know():
-    assert set(CORE) == {"redis", "rq_short", "rq_long", "rq_sched", "rq_exporter"}
-    assert set(MONITOR) == {"rq_dashboard", "prometheus", "alertmanager", "grafana"}
-    assert {service.name for service in WITH_GRAFANA} == set(SERVICES)
+    assert set(CORE) == {"redis", "rq_short", "rq_long", "rq_sched", "rq_exporter", "demo"}
+    assert set(MONITOR) == {"rq_dashboard", "prometheus", "alertmanager", "grafana", "preview"}
+    started = {name for name, service in SERVICES.items() if "profiles" not in service}
+    assert {service.name for service in WITH_GRAFANA} == started
+    assert {service.name for service in WITH_PREVIEW} == started - {"grafana"} | {"preview"}
 
 
 @each_service
@@ -32,7 +34,7 @@ def test_images_are_pinned_to_a_version_or_built_here(name):
         assert service["image"].endswith(":local")
     else:
         assert "build" not in service
-        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-[a-z]+)?", service["image"])
+        assert re.fullmatch(r"[a-z/]+:\$\{[A-Z]+_VERSION:-v?\d+\.\d+\.\d+(-[a-z]+)?\}", service["image"])
 
 
 @each_service
@@ -46,7 +48,7 @@ def test_health_is_checked_and_crashes_are_survived(name):
 
 @each_service
 def test_ports_are_published_on_loopback_under_their_variable(name):
-    variables = {service.name: service.port_variable for service in WITH_GRAFANA}
+    variables = {service.name: service.port_variable for service in (*WITH_GRAFANA, *WITH_PREVIEW)}
     ports = SERVICES[name].get("ports", [])
     if variables[name] is None:
         assert ports == []
@@ -60,7 +62,7 @@ def test_what_a_service_needs_is_healthy_first(name):
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         assert needed in SERVICES
         assert how == {"condition": "service_healthy"}
-    if name in OURS:
+    if name in OURS and name != "preview":
         assert "redis" in SERVICES[name]["depends_on"]
 
 
@@ -69,6 +71,10 @@ def test_no_container_gains_privileges(name):
     service = SERVICES[name]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["cap_drop"] == ["ALL"]
+    assert service["pids_limit"]
+    assert service["mem_limit"]
+    # Grafana's image was never at hand to try it with.
+    assert service.get("read_only") is (None if name == "grafana" else True)
     assert "privileged" not in service
     assert service.get("user") != "root"
 
@@ -93,8 +99,9 @@ def test_env_gives_every_variable_that_the_files_read(tmp_path):
     names = set(complete_env_file(env_file))
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose-rq-monitor.yml").read_text()
     read = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
-    assert read
-    assert read <= names
+    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR)):-", text))
+    assert read - optional
+    assert read - optional <= names
 
 
 def test_data_is_on_named_volumes():
