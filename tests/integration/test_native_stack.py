@@ -1,25 +1,17 @@
 """The real stack without Docker, on free ports beside any other: started, used, broken and stopped."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from redis import Redis
 
-from ops.environment import StackConfig
 from ops.stack import WITH_GRAFANA
 from ops.supervisor import Supervisor
-from tests.servers import free_port, wait_for
+from tests.servers import wait_for
+from tests.stack import PORTS, Stack
 
-ROOT = Path(__file__).parents[2]
-PORTS = {service.name: service.port_variable for service in WITH_GRAFANA if service.port_variable}
 PROGRAMS = {
     "prometheus": ("prometheus",),
     "prometheus-alertmanager": ("prometheus-alertmanager", "alertmanager"),
@@ -32,59 +24,13 @@ pytestmark = [
 ]
 
 
-@dataclass(frozen=True)
-class Stack:
-    state_dir: Path
-    env_file: Path
-
-    def rqmon(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # NiceGUI serves nothing when it sees pytest's own variables.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "RQ"))}
-        environment |= {
-            "RQMON_STATE_DIR": str(self.state_dir),
-            "RQMON_ENV_FILE": str(self.env_file),
-            "MODE": "native",
-            "COLUMNS": "120",
-        }
-        command = [sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    def start(self) -> str:
-        done = self.rqmon("start")
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    @property
-    def config(self) -> StackConfig:
-        environ = {"RQMON_ENV_FILE": str(self.env_file), "RQMON_STATE_DIR": str(self.state_dir)}
-        return StackConfig.from_env(environ)
-
-    def url(self, service: str) -> str:
-        return f"http://127.0.0.1:{self.config.variables[PORTS[service]]}"
-
-    def redis(self) -> Redis:
-        return Redis.from_url(self.config.variables["RQ_REDIS_URL"], decode_responses=True)
-
-    def query(self, expression: str) -> list[dict]:
-        answer = httpx.get(f"{self.url('prometheus')}/api/v1/query", params={"query": expression})
-        return answer.json()["data"]["result"]
-
-    def listening(self) -> set[int]:
-        ports = {int(self.config.variables[name]) for name in PORTS.values()}
-        return ports & {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
-
-    def processes(self) -> list[psutil.Process]:
-        return Supervisor(self.config).processes()
+def processes(stack: Stack) -> list[psutil.Process]:
+    return Supervisor(stack.config).processes()
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stack")
-    env_file = folder / ".env"
-    env_file.write_text("".join(f"{name}={free_port()}\n" for name in PORTS.values()))
-    stack = Stack(folder / "state", env_file)
+    stack = Stack.new("native", tmp_path_factory.mktemp("stack"))
     try:
         stack.start()
         yield stack
@@ -113,7 +59,7 @@ def test_status_is_healthy_with_a_process_for_each(stack):
 
 
 def test_everything_listens_on_loopback_only(stack):
-    for process in stack.processes():
+    for process in processes(stack):
         for connection in process.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN:
                 assert connection.laddr.ip == "127.0.0.1", process.cmdline()
@@ -129,7 +75,7 @@ def test_the_rq_dashboard_wants_the_password_of_the_env_file(stack):
 def test_no_password_is_on_a_command_line_or_in_a_log(stack):
     secrets = [value for name, value in stack.config.variables.items() if name.endswith("PASSWORD")]
     assert len(secrets) == 3
-    shown = [word for process in stack.processes() for word in process.cmdline()]
+    shown = [word for process in processes(stack) for word in process.cmdline()]
     shown += [path.read_text(errors="replace") for path in (stack.state_dir / "logs").iterdir()]
     assert len(shown) > 10
     assert [secret for secret in secrets if any(secret in text for text in shown)] == []
@@ -199,7 +145,7 @@ def test_stop_leaves_nothing_but_the_data(stack):
         0,
         "Stopped. The data is kept for the next start.",
     )
-    assert stack.processes() == []
+    assert processes(stack) == []
     assert not any(psutil.pid_exists(pid) for pid in worker_pids)
     assert stack.listening() == set()
 
@@ -212,9 +158,9 @@ def test_a_killed_supervisord_leaves_orphans_that_stop_finds(stack):
     supervisord = psutil.Process(int((stack.state_dir / "supervisord.pid").read_text()))
     supervisord.kill()
     wait_for(lambda: not supervisord.is_running() or supervisord.status() == psutil.STATUS_ZOMBIE)
-    assert len(stack.processes()) >= len(WITH_GRAFANA)
+    assert len(processes(stack)) >= len(WITH_GRAFANA)
 
     assert stack.rqmon("stop").stdout.startswith("Stopped.")
-    assert stack.processes() == []
+    assert processes(stack) == []
     assert stack.listening() == set()
     assert stack.rqmon("stop").stdout == "Nothing was running.\n"

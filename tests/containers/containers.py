@@ -1,0 +1,79 @@
+"""The containers of a stack: what the engine says about them, and what is done to them."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+
+import httpx
+from testcontainers.compose import DockerCompose
+
+from tests.stack import Stack
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@dataclass(frozen=True)
+class Containers:
+    stack: Stack
+    compose: DockerCompose
+    said: str
+
+    def ids(self, *services: str) -> list[str]:
+        """Of these services' containers, or of all that run."""
+        return docker(*self._compose_command("ps", "--quiet", *services)).split()
+
+    def id(self, service: str) -> str:
+        [container] = self.ids(service)
+        return container
+
+    def up(self, *arguments: str) -> None:
+        docker(*self._compose_command("up", "--detach", "--wait", *arguments))
+
+    def inspect(self, service: str) -> dict:
+        return json.loads(docker("inspect", self.id(service)))[0]
+
+    def logs(self) -> str:
+        return "".join(self.compose.get_logs())
+
+    def healthy(self) -> bool:
+        """Every container as its own check says, and every target as Prometheus does."""
+        states = docker(
+            "ps",
+            "--all",
+            "--format",
+            "{{.Status}}",
+            "--filter",
+            f"label=com.docker.compose.project={self.project}",
+        ).splitlines()
+        if not all(state.startswith("Up") and "(healthy)" in state for state in states):
+            return False
+        try:
+            up = [sample["value"][1] for sample in self.stack.query("up")]
+        except (httpx.HTTPError, ValueError):
+            return False
+        return up == ["1", "1", "1"]
+
+    def crash(self, service: str) -> None:
+        """Kill what the container runs, as the kernel would; `docker kill` also keeps it from restarting."""
+        os.kill(self.inspect(service)["State"]["Pid"], 9)
+
+    @property
+    def project(self) -> str:
+        return self.stack.config.variables["COMPOSE_PROJECT_NAME"]
+
+    def _compose_command(self, *arguments: str) -> list[str]:
+        return [
+            "compose",
+            *("--project-directory", self.compose.context),
+            *("--env-file", str(self.stack.env_file)),
+            *(
+                word
+                for file in self.compose.compose_file_name
+                for word in ("--file", f"{self.compose.context}/{file}")
+            ),
+            *("--profile", "preview", "--profile", "demo"),
+            *arguments,
+        ]
