@@ -4,11 +4,12 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import structlog
 from rq.job import Job
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 CORRELATION_ID = "correlation_id"
 
@@ -35,7 +36,7 @@ def configure(level: str = "INFO") -> None:
         structlog.stdlib.ProcessorFormatter(
             # This package logs through the standard library, as RQ does: structlog prints to a
             # library's caller's terminal unless that caller configures it.
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_arguments],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
@@ -44,6 +45,14 @@ def configure(level: str = "INFO") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+
+
+def _without_arguments(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Leave out what RQ gives to its line about a job that raised: arguments may be anybody's secrets."""
+    if str(event["logger"]).startswith("rq."):
+        event.pop("arguments", None)
+        event.pop("kwargs", None)
+    return event
 
 
 def current_correlation_id() -> str:

