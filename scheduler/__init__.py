@@ -19,6 +19,7 @@ from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 from scheduler.rate_limit import RateLimit
 from scheduler.retry import exponential_backoff_intervals, retry_with_backoff
 from scheduler.scheduler import DataHubScheduler, Scheduler
+from scheduler.workers import RecordingWorker
 
 __all__ = [
     "LONG_RUNNING_QUEUE",
@@ -32,6 +33,7 @@ __all__ = [
     "FunctionError",
     "QueueStateError",
     "RateLimit",
+    "RecordingWorker",
     "RetryError",
     "ScheduleConflictError",
     "Scheduler",

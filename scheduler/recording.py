@@ -36,6 +36,7 @@ class Recording(BaseWorker):
 
     _addition: Callable[[Pipeline], None] | None = None  # for the next transaction that RQ hands over
     _outcome = JobOutcome.ABANDONED
+    _runs_again = False
     _exception: type[BaseException] | None = None
     _forks = True
 
@@ -77,13 +78,14 @@ class Recording(BaseWorker):
 
     def handle_job_success(self, job: Job, *args: Any, **kwargs: Any) -> None:
         """End an execution that returned."""
-        self._outcome = JobOutcome.SUCCEEDED
+        self._outcome, self._runs_again = JobOutcome.SUCCEEDED, False
         super().handle_job_success(job, *args, **kwargs)
 
     def handle_job_retry(self, job: Job, queue: Queue, retry: Retry, *args: Any, **kwargs: Any) -> None:
         """End an execution that returned a Retry."""
         exhausted = job.number_of_retries is not None and job.number_of_retries >= max(1, retry.max)
         self._outcome = JobOutcome.FAILED if exhausted else JobOutcome.RETRIED
+        self._runs_again = not exhausted
         super().handle_job_retry(job, queue, retry, *args, **kwargs)
 
     def handle_job_failure(self, job: Job, *args: Any, **kwargs: Any) -> None:
@@ -96,8 +98,8 @@ class Recording(BaseWorker):
             self._outcome = JobOutcome.RATE_LIMITED
         else:
             self._outcome = JobOutcome.RETRIED if job.should_retry else JobOutcome.FAILED
-        runs_again = job.should_retry and self._outcome is not JobOutcome.STOPPED
-        if runs_again and (interval := job.get_retry_interval()):
+        self._runs_again = job.should_retry and self._outcome is not JobOutcome.STOPPED
+        if self._runs_again and (interval := job.get_retry_interval()):
             job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
         super().handle_job_failure(job, *args, **kwargs)
 
@@ -120,6 +122,7 @@ class Recording(BaseWorker):
                 run_seconds=max(0.0, ran.total_seconds()) if ran is not None else None,
                 bounds=self._bounds,
                 exception=self._failure(),
+                runs_again=self._runs_again,
             )
         super().cleanup_execution(job, pipeline, *([execution] if execution else []))
 

@@ -48,8 +48,7 @@ def servers(options: argparse.Namespace) -> list[Server]:
         raise ConfigError(f"RQ_QUEUE_CLASS or RQ_WORKER_CLASS can't be imported: {error}") from None
     try:
         if urls := os.environ.get("RQ_REDIS_URLS"):
-            given = [url.strip() for url in urls.split(",") if url.strip()]
-            found = [Server(Redis.from_url(url), {"redis": _name(url)}, **classes) for url in given]
+            found = [Server(Redis.from_url(url), {"redis": _name(url)}, **classes) for url in _split(urls)]
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
@@ -68,9 +67,22 @@ def servers(options: argparse.Namespace) -> list[Server]:
         raise ConfigError(f"RQ_REDIS_PASS_FILE can't be read: {error}") from None
     except ValueError:
         raise ConfigError(
-            "RQ_REDIS_URL or RQ_REDIS_URLS is not a Redis URL: use redis://[:password@]host[:port][/db]"
+            "RQ_REDIS_URL is not a Redis URL: use redis://[:password@]host[:port][/db]"
         ) from None
     return [Server(client, {}, **classes)]
+
+
+def _split(urls: str) -> list[str]:
+    given = [url.strip() for url in urls.split(",") if url.strip()]
+    for number, url in enumerate(given, 1):
+        try:
+            Settings.from_env({"RQ_REDIS_URL": url})
+        except ConfigError:
+            raise ConfigError(
+                f"Entry {number} of RQ_REDIS_URLS is not a Redis URL: "
+                "use redis://[:password@]host[:port][/db], and a comma between two"
+            ) from None
+    return given
 
 
 def _name(url: str) -> str:

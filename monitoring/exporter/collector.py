@@ -100,19 +100,19 @@ class Families:
 
     def _jobs(self, before: str, text: str, snapshot: Snapshot) -> None:
         counts = snapshot.jobs
-        retries: Counter[str] = Counter({queue: 0 for queue, _, _ in counts.outcomes})
-        for (queue, function, outcome), number in counts.outcomes.items():
-            where = before + labels({"queue": queue, "function": function, "outcome": outcome})
-            self._add(catalog.RQ_JOBS_PROCESSED_TOTAL, "", where, number)
-            if outcome == JobOutcome.RETRIED:
-                retries[queue] += number
-        for queue, number in retries.items():
-            self._add(catalog.RQ_JOB_RETRIES_TOTAL, "", before + labels({"queue": queue}), number)
+        # With zeros: increase() sees nothing of a series' first value.
+        for queue, function in dict.fromkeys((queue, function) for queue, function, _ in counts.outcomes):
+            for possible in JobOutcome:
+                where = before + labels({"queue": queue, "function": function, "outcome": possible})
+                number = counts.outcomes.get((queue, function, possible), 0)
+                self._add(catalog.RQ_JOBS_PROCESSED_TOTAL, "", where, number)
+        for queue in dict.fromkeys(queue for queue, _, _ in counts.outcomes):
+            where = before + labels({"queue": queue})
+            self._add(catalog.RQ_JOB_RETRIES_TOTAL, "", where, counts.retries.get(queue, 0))
+            self._add(catalog.RQ_WORK_HORSES_KILLED_TOTAL, "", where, counts.horses_killed.get(queue, 0))
         for (queue, exception), number in counts.failures.items():
             where = before + labels({"queue": queue, "exception": exception})
             self._add(catalog.RQ_JOB_FAILURES_TOTAL, "", where, number)
-        for queue, number in counts.horses_killed.items():
-            self._add(catalog.RQ_WORK_HORSES_KILLED_TOTAL, "", before + labels({"queue": queue}), number)
         for metric, histograms in (
             (catalog.RQ_JOB_WAIT_SECONDS, counts.wait),
             (catalog.RQ_JOB_RUN_SECONDS, counts.run),

@@ -43,7 +43,7 @@ local function told_apart(names, name)
   redis.call('SADD', names, name)
   return name
 end
-local function finish(token, note, outcome, run, run_le, exception)
+local function finish(token, note, outcome, run, run_le, exception, again)
   local execution = cjson.decode(note)
   redis.call('HDEL', KEYS[1], token)
   local where = '|' .. told_apart(KEYS[3], execution['function'] or 'UNKNOWN') .. '|' .. execution.queue
@@ -59,6 +59,7 @@ local function finish(token, note, outcome, run, run_le, exception)
   if exception ~= '' then
     redis.call('HINCRBY', KEYS[2], 'failure|' .. told_apart(KEYS[4], exception) .. '||' .. execution.queue, 1)
   end
+  if again then redis.call('HINCRBY', KEYS[2], 'retry|||' .. execution.queue, 1) end
 end
 """.replace("MAX", str(MAX_NAMES))
     .replace("OTHER", OTHER)
@@ -68,7 +69,7 @@ _END = (
     _FINISH
     + """
 local note = redis.call('HGET', KEYS[1], ARGV[1])
-if note then finish(ARGV[1], note, ARGV[2], ARGV[3], ARGV[4], ARGV[5]) end
+if note then finish(ARGV[1], note, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1') end
 """
 )
 # RQ takes an execution out of its queue's registry in the transaction that ends it, whoever ends it.
@@ -79,7 +80,8 @@ local reaped = 0
 for i = 3, #ARGV do
   local note = redis.call('HGET', KEYS[1], ARGV[i])
   if note and not redis.call('ZSCORE', 'rq:wip:' .. cjson.decode(note).queue, ARGV[i]) then
-    finish(ARGV[i], note, ARGV[1], '', '', ARGV[2])
+    local status = redis.call('HGET', 'rq:job:' .. string.match(ARGV[i], '(.*):'), 'status')
+    finish(ARGV[i], note, ARGV[1], '', '', ARGV[2], status == 'queued' or status == 'scheduled')
     reaped = reaped + 1
   end
 end
@@ -112,12 +114,14 @@ class Histogram:
 class JobCounts:
     """The whole record: outcomes by (queue, function, outcome), failures by (queue, exception), and times.
 
-    The histograms are by (queue, function). An execution that was abandoned with its worker has a wait
-    and no run time; one that was abandoned before it was loaded has neither.
+    Retries are executions after which the job runs again, and like killed horses by queue. The histograms
+    are by (queue, function). An execution that was abandoned with its worker has a wait and no run time; one
+    that was abandoned before it was loaded has neither.
     """
 
     outcomes: dict[tuple[str, str, str], int] = field(default_factory=dict)
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
+    retries: dict[str, int] = field(default_factory=dict)
     horses_killed: dict[str, int] = field(default_factory=dict)
     wait: dict[tuple[str, str], Histogram] = field(default_factory=dict)
     run: dict[tuple[str, str], Histogram] = field(default_factory=dict)
@@ -150,6 +154,7 @@ def count_end(
     run_seconds: float | None,
     bounds: tuple[float, ...],
     exception: str | None,
+    runs_again: bool,
 ) -> None:
     """Count an execution and take its note away; nothing happens when it is gone: it was counted.
 
@@ -160,9 +165,11 @@ def count_end(
         run_seconds: Its run time where it is known.
         bounds: Upper bounds of the histogram's buckets, in seconds.
         exception: The class it ended with, never its text.
+        runs_again: Whether its job is to run again.
     """
     run = ("", "") if run_seconds is None else (f"{run_seconds:.6f}", bucket(run_seconds, bounds))
-    pipe.eval(_END, len(_KEYS), *_KEYS, token, outcome, *run, (exception or "").replace("|", "_")[:200])
+    name = (exception or "").replace("|", "_")[:200]
+    pipe.eval(_END, len(_KEYS), *_KEYS, token, outcome, *run, name, int(runs_again))
 
 
 def count_unstarted(pipe: Any, *, queue: str) -> None:
@@ -209,6 +216,8 @@ def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
             found.outcomes[(queue, function, detail)] = int(number)
         elif kind == "failure":
             found.failures[(queue, detail)] = int(number)
+        elif kind == "retry":
+            found.retries[queue] = int(number)
         elif kind == "horse_killed":
             found.horses_killed[queue] = int(number)
         elif kind in buckets:

@@ -3,10 +3,13 @@
 import os
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 from testcontainers.compose import DockerCompose
 
 from ops.compose import engine_answers
 from tests.containers.containers import Containers
+from tests.containers.load import FAULTS_SEEN
 from tests.stack import ROOT, Stack
 
 HAS_ENGINE = engine_answers()
@@ -19,6 +22,13 @@ if not HAS_ENGINE:
 def pytest_terminal_summary(terminalreporter):
     if not HAS_ENGINE:
         terminalreporter.write_line("Left out: tests/containers, as no Docker engine with Compose answers.")
+    if not FAULTS_SEEN:
+        return
+    table = Table("fault", "healthy after", "jobs", "failed with it", "lost", "cron slots", "doubled")
+    for fault in FAULTS_SEEN:
+        numbers = len(fault.jobs), fault.fates["failed"], fault.fates["lost"], fault.slots, fault.doubled
+        table.add_row(fault.name, f"{fault.healthy_after_seconds:.1f} s", *map(str, numbers))
+    Console(width=110).print(table)
 
 
 @pytest.fixture(scope="session")

@@ -101,6 +101,7 @@ def test_a_killed_horse_is_abandoned_and_told_from_a_failure(redis_connection):
     counts = ledger.read(redis_connection)
     assert counts.outcomes == {("q", "tests.jobs.kill_horse", "abandoned"): 2}
     assert counts.horses_killed == {"q": 2}
+    assert counts.retries == {"q": 1}
     assert counts.failures == {("q", "WorkHorseKilled"): 2}
 
 
@@ -155,7 +156,9 @@ def test_counting_again_changes_nothing_as_when_an_answer_was_lost(redis_connect
     known = ledger.details(function="f|g", wait_seconds=2, bounds=bounds)
     ledger.note_details(redis_connection, "a:1", known)
     for outcome in (ledger.JobOutcome.SUCCEEDED, ledger.JobOutcome.FAILED):
-        ledger.count_end(redis_connection, "a:1", outcome, run_seconds=11, bounds=bounds, exception=None)
+        ledger.count_end(
+            redis_connection, "a:1", outcome, run_seconds=11, bounds=bounds, exception=None, runs_again=True
+        )
     ledger.note_details(redis_connection, "a:1", known)
     counts = ledger.read(redis_connection)
     assert counts.outcomes == {("q|x", "f_g", "succeeded"): 1}
@@ -170,7 +173,9 @@ def test_functions_are_told_apart_up_to_a_bound(redis_connection):
         known = ledger.details(function=f"f{number}", wait_seconds=0, bounds=(1.0,))
         ledger.note_start(redis_connection, token, queue="q", details=known)
         outcome = ledger.JobOutcome.SUCCEEDED
-        ledger.count_end(redis_connection, token, outcome, run_seconds=0, bounds=(1.0,), exception=None)
+        ledger.count_end(
+            redis_connection, token, outcome, run_seconds=0, bounds=(1.0,), exception=None, runs_again=True
+        )
     counted = ledger.read(redis_connection).outcomes
     assert len(counted) == ledger.MAX_NAMES + 1
     assert counted[("q", ledger.OTHER, "succeeded")] == 5

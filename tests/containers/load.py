@@ -1,0 +1,109 @@
+"""A steady load on a stack, and what became of every job and cron slot of it."""
+
+import threading
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.job import Job
+
+from scheduler import job_scheduler
+from scheduler.ledger.cron import cron_history, cron_outcomes
+
+QUEUES = ("short-running", "long-running")
+CRON_ID, CRON_FUNCTION = "every-second", "ops.jobs.queue_health_check"
+_INTERVAL_SECONDS = 0.2
+_KEPT_SECONDS = 3600
+
+
+@dataclass
+class Fault:
+    """A row of the fault table."""
+
+    name: str
+    healthy_after_seconds: float
+    jobs: list[str] = field(default_factory=list)
+    fates: Counter[str] = field(default_factory=Counter)
+    slots: int = 0
+    doubled: int = 0
+
+
+FAULTS_SEEN: list[Fault] = []
+
+
+class Load:
+    """Queues a short job five times a second, and has one queued each second by a cron that catches up.
+
+    A job counts as accepted when Redis said so; when it said nothing, it may be there or not.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.redis = Redis.from_url(
+            url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+        )
+        self.accepted: list[str] = []
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Load":
+        job_scheduler(CRON_FUNCTION, interval_seconds=1, cron_id=CRON_ID, catch_up="all", max_retries=None)
+        self._since = int(time.time())
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+        self.redis.close()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def runs_a_job(self, queue: str) -> bool:
+        """Whether a job queued now ends within five seconds."""
+        deadline = time.monotonic() + 5
+        try:
+            job = Queue(queue, connection=self.redis).enqueue("ops.jobs.work_for", 0)
+            while time.monotonic() < deadline:
+                if job.get_status(refresh=True) == "finished":
+                    return True
+                time.sleep(0.05)
+        except RedisError:
+            pass
+        return False
+
+    def fates(self, ids: list[str]) -> Counter[str]:
+        """How many of these jobs are in which status; one that is nowhere is "lost"."""
+        jobs = Job.fetch_many(ids, connection=self.redis)
+        return Counter(str(job.get_status(refresh=False)) if job else "lost" for job in jobs)
+
+    def due(self) -> int:
+        """How many slots there have been."""
+        return int(time.time()) - self._since
+
+    def outcomes(self) -> Counter[str]:
+        """How many slots ended how."""
+        return Counter(cron_outcomes(self.redis).get(CRON_ID, {}))
+
+    def doubled(self) -> int:
+        """How many of the last hundred slots were counted again."""
+        history = cron_history(self.redis, [CRON_ID], last=100)[CRON_ID]
+        return len(history) - len({record.slot for record in history})
+
+    def _run(self) -> None:
+        queue = Queue("short-running", connection=self.redis)
+        while not self._stopped.wait(_INTERVAL_SECONDS):
+            id_ = uuid.uuid4().hex
+            try:
+                queue.enqueue(
+                    "ops.jobs.work_for", 0.02, job_id=id_, result_ttl=_KEPT_SECONDS, failure_ttl=_KEPT_SECONDS
+                )
+            except RedisError:
+                continue
+            self.accepted.append(id_)

@@ -1,0 +1,134 @@
+"""Faults of a running stack under load: it is well again by itself, and nothing is lost or doubled."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from scheduler.ledger import jobs as ledger
+from tests.containers.containers import docker
+from tests.containers.load import CRON_FUNCTION, CRON_ID, FAULTS_SEEN, QUEUES, Fault, Load
+from tests.servers import wait_for
+
+HEALTHY_WITHIN_SECONDS = 60
+# A job whose worker died waits for its heartbeat to be too old, and then for another worker's clean-up.
+ENDED_WITHIN_SECONDS = 240
+
+
+def paused(containers, service):
+    container = containers.id(service)
+    docker("pause", container)
+    time.sleep(10)
+    docker("unpause", container)
+
+
+def off_the_network(containers, service):
+    [network] = containers.inspect(service)["NetworkSettings"]["Networks"]
+    container = containers.id(service)
+    docker("network", "disconnect", network, container)
+    time.sleep(5)
+    docker("network", "connect", "--alias", service, network, container)
+
+
+def restarted(containers, service):
+    docker("restart", containers.id(service))
+
+
+def crashed(containers, service):
+    containers.crash(service)
+
+
+def dashboards(containers):
+    return "preview" if containers.ids("preview") else "grafana"
+
+
+SERVICES = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "prometheus", "alertmanager")
+FAULTS = [
+    *((crashed, service) for service in (*SERVICES, dashboards, "redis")),
+    (restarted, "redis"),
+    (paused, "redis"),
+    (paused, "rq_sched"),
+    (off_the_network, "redis"),
+    (off_the_network, "rq_short"),
+]
+
+
+@pytest.fixture(scope="module")
+def load(containers):
+    with pytest.MonkeyPatch.context() as patch:
+        url = containers.stack.config.variables["RQ_REDIS_URL"]
+        patch.setenv("RQ_REDIS_URL", url)
+        wait_for(containers.healthy, seconds=HEALTHY_WITHIN_SECONDS, what="the stack is healthy")
+        with Load(url) as load:
+            wait_until_well(containers, load)
+            yield load
+
+
+def wait_until_well(containers, load):
+    wait_for(
+        lambda: containers.healthy() and all(map(load.runs_a_job, QUEUES)),
+        seconds=HEALTHY_WITHIN_SECONDS,
+        what="everything is healthy again",
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "service"), FAULTS, ids=lambda part: getattr(part, "__name__", part).replace("_", " ")
+)
+def test_it_is_well_again_by_itself(containers, load, fault, service):
+    name = service(containers) if callable(service) else service
+    accepted, due, started = len(load.accepted), load.due(), time.monotonic()
+    fault(containers, name)
+    wait_until_well(containers, load)
+    seconds = time.monotonic() - started
+    # It catches up: each slot has an outcome, and none has two.
+    wait_for(lambda: load.outcomes().total() >= load.due() - 1, what="every slot that was due has an outcome")
+    FAULTS_SEEN.append(
+        Fault(
+            f"{name} {fault.__name__.replace('_', ' ')}",
+            seconds,
+            jobs=load.accepted[accepted:],
+            slots=load.due() - due,
+            doubled=load.doubled(),
+        )
+    )
+    assert load.doubled() == 0
+    assert load.outcomes().total() <= load.due() + 1
+    # How a slot ends, catch_up="all" says: each gets its job.
+    assert set(load.outcomes()) <= {"ran", "late"}
+
+
+def test_every_job_that_was_accepted_ended_and_every_slot_has_one_job(containers, load):
+    load.stop()
+    assert containers.stack.rqmon("cron", "pause", CRON_ID).returncode == 0
+    every = list(load.accepted)
+    assert len(every) > 100
+
+    def all_ended():
+        return set(load.fates(every)) <= {"finished", "failed", "lost"}
+
+    wait_for(all_ended, seconds=ENDED_WITHIN_SECONDS, what="every accepted job has ended")
+    for fault in FAULTS_SEEN:
+        fault.fates = load.fates(fault.jobs)
+    fates = load.fates(every)
+    assert fates["lost"] == 0
+    assert fates["failed"] <= len(FAULTS), "no more than a worker's one job fails with it"
+
+    def as_many_runs_as_slots():
+        runs = Counter()
+        for (_, function, outcome), number in ledger.read(load.redis).outcomes.items():
+            runs[outcome] += number if function == CRON_FUNCTION else 0
+        return runs.total() == load.outcomes().total()
+
+    wait_for(as_many_runs_as_slots, seconds=ENDED_WITHIN_SECONDS, what="each slot's job ended, once")
+
+
+def test_it_is_well_again_when_redis_lost_its_data(containers, load):
+    started = time.monotonic()
+    docker("exec", containers.id("redis"), "sh", "-c", "rm -rf /data/*")
+    containers.crash("redis")
+    wait_for(lambda: not containers.healthy(), what="the crash is seen")
+    wait_until_well(containers, load)
+    FAULTS_SEEN.append(Fault("redis loses its data", time.monotonic() - started))
+    listed = containers.stack.rqmon("cron", "list").stdout
+    assert "Queue health check" in listed, "the entries of cron-scheduler.py are back"
