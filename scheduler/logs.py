@@ -68,6 +68,14 @@ def job_context(job: Job) -> Iterator[None]:
         job_id=job.id,
         correlation_id=job.meta.get(CORRELATION_ID, job.id),
         queue=job.origin,
-        function=job.func_name,
+        function=function_name(job),
     ):
         yield
+
+
+def function_name(job: Job) -> str | None:
+    """The import path of a job's function; None where the job can't be loaded, for which RQ fails it."""
+    try:
+        return str(job.func_name)
+    except Exception:  # noqa: BLE001  # what it is made of can raise anything
+        return None

@@ -1,8 +1,7 @@
 """The recording worker's mixin: it counts each execution in the transaction in which RQ ends it."""
 
-import functools
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from redis.client import Pipeline
@@ -15,9 +14,10 @@ from scheduler.config import Settings
 from scheduler.errors import TooManyRequests
 from scheduler.ledger import jobs as ledger
 from scheduler.ledger.jobs import JobOutcome
+from scheduler.logs import function_name
 
 # In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
-DUE_AT = "due_at"
+DUE_AT = "rqmon:due_at"
 _HORSE_KILLED = "WorkHorseKilled"
 
 
@@ -40,15 +40,19 @@ class Recording(BaseWorker):
     _exception: type[BaseException] | None = None
     _forks = True
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Refused here, before a job is taken.
+        self._bounds = Settings.from_env().job_buckets_seconds
+
     def prepare_execution(self, job: Job) -> Any:
         """Begin an execution."""
-        _ = self._bounds  # read once here, not in each work horse
         # What a job is made of is loaded only in the process that runs it: it may do anything to that.
         details = {} if self._forks else self._details(job)
 
         def note(pipe: Pipeline) -> None:
-            if token := self._token(job):  # RQ makes the execution just before it hands the pipeline over
-                ledger.note_start(pipe, token, queue=job.origin, details=details)
+            if execution := self._execution(job):  # RQ makes it just before it hands the pipeline over
+                ledger.note_start(pipe, execution.composite_key, queue=job.origin, details=details)
 
         self._addition = note
         return super().prepare_execution(job)
@@ -56,8 +60,8 @@ class Recording(BaseWorker):
     def prepare_job_execution(self, job: Job, *args: Any, **kwargs: Any) -> None:
         """Get the job ready in the process that runs it."""
         self._exception = None
-        if self._forks and (token := self._token(job)):
-            details = self._details(job)
+        if self._forks and (execution := self._execution(job)):
+            token, details = execution.composite_key, self._details(job)
             self._addition = lambda pipe: ledger.note_details(pipe, token, details)
         super().prepare_job_execution(job, *args, **kwargs)
 
@@ -86,6 +90,8 @@ class Recording(BaseWorker):
         exhausted = job.number_of_retries is not None and job.number_of_retries >= max(1, retry.max)
         self._outcome = JobOutcome.FAILED if exhausted else JobOutcome.RETRIED
         self._runs_again = not exhausted
+        if self._runs_again and (interval := Retry.get_interval(job.number_of_retries or 0, retry.intervals)):
+            job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
         super().handle_job_retry(job, queue, retry, *args, **kwargs)
 
     def handle_job_failure(self, job: Job, *args: Any, **kwargs: Any) -> None:
@@ -110,16 +116,15 @@ class Recording(BaseWorker):
 
     def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Any = None) -> None:
         """Take an execution out of RQ's registries, and count it."""
-        token = self._token(job, execution)
-        if token is None:
-            ledger.count_unstarted(pipeline, queue=job.origin)
+        ended = self._execution(job, execution)
+        if ended is None:
+            ledger.count_unstarted(pipeline, job.id, queue=job.origin)
         else:
-            ran = job.ended_at - job.started_at if job.started_at and job.ended_at else None
             ledger.count_end(
                 pipeline,
-                token,
+                ended.composite_key,
                 self._outcome,
-                run_seconds=max(0.0, ran.total_seconds()) if ran is not None else None,
+                run_seconds=self._run_seconds(job, ended),
                 bounds=self._bounds,
                 exception=self._failure(),
                 runs_again=self._runs_again,
@@ -131,24 +136,29 @@ class Recording(BaseWorker):
         super().clean_registries()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         ledger.reap(self.connection, exception=class_name(AbandonedJobError))
 
-    @functools.cached_property
-    def _bounds(self) -> tuple[float, ...]:
-        return Settings.from_env().job_buckets_seconds
-
     def _details(self, job: Job) -> dict[str, str]:
-        return ledger.details(function=_function(job), wait_seconds=_wait_seconds(job), bounds=self._bounds)
+        function = function_name(job) or ledger.UNKNOWN
+        return ledger.details(function=function, wait_seconds=_wait_seconds(job), bounds=self._bounds)
+
+    def _run_seconds(self, job: Job, execution: Any) -> float | None:
+        if self._forks and not self.is_horse:
+            # It was stopped or killed in the work horse, which told this process nothing.
+            return float((datetime.now(UTC) - execution.created_at).total_seconds())
+        if job.started_at is None or job.ended_at is None:
+            return None
+        return max(0.0, (job.ended_at - job.started_at).total_seconds())
 
     def _add(self, pipeline: Pipeline | None) -> None:
         if pipeline is not None and self._addition is not None:
             addition, self._addition = self._addition, None
             addition(pipeline)
 
-    def _token(self, job: Job, execution: Any = None) -> str | None:
-        """The execution's member in RQ's registry; None where the job never started."""
+    def _execution(self, job: Job, execution: Any = None) -> Any:
+        """The job's execution in this worker; None where it never started."""
         # rq 3 keeps a dictionary of executions and hands over the one that ends; rq 2 keeps the last one.
         known = getattr(self, "executions", None)
         candidates = [execution] if execution else [self.execution] if known is None else list(known.values())
-        return next((e.composite_key for e in candidates if e is not None and e.job_id == job.id), None)
+        return next((e for e in candidates if e is not None and e.job_id == job.id), None)
 
     def _failure(self) -> str | None:
         if self._outcome is JobOutcome.ABANDONED:
@@ -157,21 +167,16 @@ class Recording(BaseWorker):
         return class_name(self._exception) if raised and self._exception else None
 
 
-def _function(job: Job) -> str:
-    try:
-        return str(job.func_name)
-    except Exception:  # noqa: BLE001  # what it is made of can raise anything; RQ fails the job for it next
-        return ledger.UNKNOWN
-
-
 def _wait_seconds(job: Job) -> float:
     """How long a job waited since it was queued, or since it was due when it was scheduled.
 
-    A due time from before the job last ran is an old one: the job was queued again since.
+    A due time from before the job last ran is an old one, and one to come is not what it waited for: the job
+    was queued again since.
     """
-    now = datetime.now(UTC)
-    since = job.enqueued_at or now
+    now = datetime.now(UTC).timestamp()
+    since = job.enqueued_at.timestamp() if job.enqueued_at else now
     due = job.meta.get(DUE_AT)
-    if due is not None and (job.started_at is None or job.started_at.timestamp() < due):
-        since = datetime.fromtimestamp(due, UTC)
-    return max(timedelta(), now - since).total_seconds()
+    started_at = job.started_at.timestamp() if job.started_at else 0.0
+    if isinstance(due, float) and started_at < due <= now:
+        since = due
+    return max(0.0, now - since)

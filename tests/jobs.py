@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rq import Retry, get_current_job
 
-from scheduler import SHORT_RUNNING_QUEUE, TooManyRequests, job_scheduler
+from scheduler import SHORT_RUNNING_QUEUE, RecordingWorker, TooManyRequests, job_scheduler
 
 
 class Recorder:
@@ -32,6 +32,11 @@ def push(key, value):
 def push_and_fail(key, value):
     push(key, value)
     raise ValueError("spanner in the works")
+
+
+class DiesBeforeItsHorse(RecordingWorker):
+    def fork_work_horse(self, *_args):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def pid():
@@ -66,8 +71,8 @@ def refuse():
     raise TooManyRequests
 
 
-def again():
-    return Retry(max=1)
+def again(interval=0):
+    return Retry(max=1, interval=interval)
 
 
 def kill_horse():

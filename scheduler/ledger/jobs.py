@@ -72,21 +72,38 @@ local note = redis.call('HGET', KEYS[1], ARGV[1])
 if note then finish(ARGV[1], note, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1') end
 """
 )
-# RQ takes an execution out of its queue's registry in the transaction that ends it, whoever ends it.
+# RQ takes an execution out of its queue's registry when it gives it up; also when its job is canceled, but
+# then its worker still says that it lives. A job that was left in the intermediate queue, too, as its worker
+# died at once, would be found there and counted again.
 _REAP = (
     _FINISH
     + """
 local reaped = 0
 for i = 3, #ARGV do
   local note = redis.call('HGET', KEYS[1], ARGV[i])
-  if note and not redis.call('ZSCORE', 'rq:wip:' .. cjson.decode(note).queue, ARGV[i]) then
-    local status = redis.call('HGET', 'rq:job:' .. string.match(ARGV[i], '(.*):'), 'status')
+  local queue = note and cjson.decode(note).queue
+  if note and not redis.call('ZSCORE', 'rq:wip:' .. queue, ARGV[i])
+      and redis.call('EXISTS', 'rq:execution:' .. ARGV[i]) == 0 then
+    local job = string.match(ARGV[i], '(.*):')
+    local status = redis.call('HGET', 'rq:job:' .. job, 'status')
+    redis.call('LREM', 'rq:queue:' .. queue .. ':intermediate', 1, job)
     finish(ARGV[i], note, ARGV[1], '', '', ARGV[2], status == 'queued' or status == 'scheduled')
     reaped = reaped + 1
   end
 end
 return reaped
 """
+)
+_UNSTARTED = (
+    _FINISH
+    + """
+for _, token in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.match(token, '(.*):') == ARGV[1] then
+    return finish(token, redis.call('HGET', KEYS[1], token), ARGV[2], '', '', '')
+  end
+end
+redis.call('HINCRBY', KEYS[2], 'outcome|' .. ARGV[2] .. '|UNKNOWN|' .. ARGV[3], 1)
+""".replace("UNKNOWN", UNKNOWN)
 )
 _KEYS = (RUNNING, COUNTS, _FUNCTIONS, _EXCEPTIONS)
 
@@ -172,9 +189,9 @@ def count_end(
     pipe.eval(_END, len(_KEYS), *_KEYS, token, outcome, *run, name, int(runs_again))
 
 
-def count_unstarted(pipe: Any, *, queue: str) -> None:
-    """Count a job that was lost between its queue and its start."""
-    pipe.hincrby(COUNTS, f"outcome|{JobOutcome.ABANDONED}|{UNKNOWN}|{queue}", 1)
+def count_unstarted(pipe: Any, job_id: str, *, queue: str) -> None:
+    """Count a job that was lost between its queue and its start; it may have been noted in between."""
+    pipe.eval(_UNSTARTED, len(_KEYS), *_KEYS, job_id, JobOutcome.ABANDONED, queue)
 
 
 def count_horse_killed(connection: Any, *, queue: str) -> None:

@@ -87,6 +87,7 @@ def expire_what_died(connection: Redis) -> None:
         for member in connection.zrange(f"rq:wip:{queue}", 0, -1):
             if connection.sismember("truth:dead", member.split(b":")[0]):
                 connection.zadd(f"rq:wip:{queue}", {member: 1}, xx=True)
+                connection.delete(f"rq:execution:{member.decode()}")
         for member in connection.lrange(f"rq:queue:{queue}:intermediate", 0, -1):
             connection.set(f"rq:queue:{queue}:intermediate:first_seen:{member.decode()}", 1)
 

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import time
@@ -7,8 +8,9 @@ import pytest
 from rq import Queue, Retry, SimpleWorker
 from rq.command import send_stop_job_command
 
-from scheduler import job_scheduler
+from scheduler import ConfigError, job_scheduler
 from scheduler.ledger import jobs as ledger
+from scheduler.recording import DUE_AT
 from scheduler.workers import InProcessWorker, RecordingWorker
 from tests.jobs import again, fail, kill_horse, kill_worker, pid, refuse, sleep
 from tests.servers import wait_for
@@ -115,6 +117,73 @@ def test_a_stopped_job_is_stopped(rq_redis_url, redis_connection):
     send_stop_job_command(redis_connection, job.id)
     worker.wait(30)
     assert outcomes(redis_connection) == {("sleep", "stopped"): 1}
+    [run] = ledger.read(redis_connection).run.values()
+    assert 0 < run.sum_seconds < 20
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_job_that_cant_be_loaded_fails_and_the_next_one_runs(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    broken = queue.enqueue(pid)
+    redis_connection.hset(broken.key, "data", b"junk")
+    queue.enqueue(pid)
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    assert outcomes(redis_connection) == {("unknown", "failed"): 1, ("pid", "succeeded"): 1}
+    assert ledger.read(redis_connection).failures == {("q", "rq.exceptions.DeserializationError"): 1}
+    assert ledger.read(redis_connection).horses_killed == {}
+
+
+@pytest.mark.parametrize("due", ["2026-12-01", 0, 1000.0, float("nan"), 1e18, None])
+@pytest.mark.parametrize("key", ["due_at", DUE_AT])
+def test_no_meta_spoils_a_job_or_its_wait_time(redis_connection, key, due):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(pid, meta={key: due})
+    InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    assert outcomes(redis_connection) == {("pid", "succeeded"): 1}
+    [wait] = ledger.read(redis_connection).wait.values()
+    if (key, due) != (DUE_AT, 1000.0):  # nobody but this package sets that
+        assert wait.sum_seconds < 10
+    assert repr(job.get_meta()[key]) == repr(due)
+
+
+def test_a_returned_retry_notes_when_it_is_due(redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(again, 30)
+    before = time.time()
+    InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    assert before + 30 <= job.get_meta()[DUE_AT] <= time.time() + 30
+    assert queue.scheduled_job_registry.get_job_ids() == [job.id]
+
+
+def test_buckets_that_cant_be_are_refused_before_a_job_is_taken(redis_connection, monkeypatch):
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(pid)
+    monkeypatch.setenv("RQ_JOB_BUCKETS", "1,1")
+    with pytest.raises(ConfigError, match="RQ_JOB_BUCKETS"):
+        RecordingWorker([queue], connection=redis_connection).work(burst=True)
+    assert queue.count == 1
+
+
+def test_a_worker_that_died_before_its_horse_began_is_counted_once(rq_redis_url, redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(pid)
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--url", rq_redis_url]
+    dies = [*rq, "--worker-class", "tests.jobs.DiesBeforeItsHorse", "q"]
+    assert subprocess.run(dies, check=False, timeout=30, capture_output=True).returncode == -signal.SIGKILL
+    assert redis_connection.lrange("rq:queue:q:intermediate", 0, -1) == [job.id.encode()]
+    for _ in range(3):
+        expire_executions(redis_connection, "q")
+        redis_connection.set(f"rq:queue:q:intermediate:first_seen:{job.id}", 1)  # more than a minute ago
+        InProcessWorker([queue], connection=redis_connection).clean_registries()
+    assert outcomes(redis_connection) == {("unknown", "abandoned"): 1}
+    assert job.get_status(refresh=True) == "failed"
+
+
+def expire_executions(connection, queue):
+    """What a minute and a half without a heartbeat does."""
+    for token, _ in connection.zrange(f"rq:wip:{queue}", 0, -1, withscores=True):
+        connection.zadd(f"rq:wip:{queue}", {token: 1})
+        connection.delete(f"rq:execution:{token.decode()}")
 
 
 @pytest.mark.parametrize("cleaner", [InProcessWorker, SimpleWorker], ids=["ours", "rq's"])
@@ -129,8 +198,7 @@ def test_what_died_with_its_worker_is_counted_once_whoever_cleans_up(rq_redis_ur
         capture_output=True,
     )
     assert outcomes(redis_connection) == {}
-    [(token, _)] = redis_connection.zrange("rq:wip:q", 0, -1, withscores=True)
-    redis_connection.zadd("rq:wip:q", {token: 1})  # as if a minute and a half had passed
+    expire_executions(redis_connection, "q")
     cleaner([queue], connection=redis_connection).work(burst=True)
     assert len(queue.failed_job_registry) == 1
     for _ in range(2):
@@ -146,6 +214,9 @@ def test_an_execution_that_runs_is_not_reaped(redis_connection):
         pipe.execute()
     assert ledger.reap(redis_connection, exception="x") == 0
     redis_connection.zrem("rq:wip:q", "job:execution")
+    redis_connection.set("rq:execution:job:execution", "its job was canceled, and its worker lives")
+    assert ledger.reap(redis_connection, exception="x") == 0
+    redis_connection.delete("rq:execution:job:execution")
     assert ledger.reap(redis_connection, exception="x") == 1
     assert ledger.reap(redis_connection, exception="x") == 0
 
