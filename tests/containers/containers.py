@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 
 import httpx
 from testcontainers.compose import DockerCompose
 
+from tests.servers import wait_for
 from tests.stack import Stack
 
 
@@ -26,7 +28,8 @@ class Containers:
         return docker(*self._compose_command("ps", "--quiet", *services)).split()
 
     def id(self, service: str) -> str:
-        [container] = self.ids(service)
+        """Of its only container, whether that runs or not."""
+        [container] = self.ids("--all", service)
         return container
 
     def up(self, *arguments: str) -> None:
@@ -58,7 +61,12 @@ class Containers:
 
     def crash(self, service: str) -> None:
         """Kill what the container runs, as the kernel would; `docker kill` also keeps it from restarting."""
-        os.kill(self.inspect(service)["State"]["Pid"], 9)
+        before = self.inspect(service)["State"]
+        os.kill(before["Pid"], signal.SIGKILL)
+        wait_for(
+            lambda: self.inspect(service)["State"]["StartedAt"] > before["StartedAt"],
+            what=f"{service} starts again",
+        )
 
     @property
     def project(self) -> str:
