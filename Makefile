@@ -50,7 +50,7 @@ demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the
 
 ##@ The workshop
 
-.PHONY: dashboards check format test test-rq3 bench bench-cron bench-exporter bench-volume bench-worker
+.PHONY: dashboards check format test test-rq3 chaos bench bench-cron bench-exporter bench-volume bench-worker
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
@@ -69,6 +69,9 @@ test: $(VENV)/.dev  ## Run every test that this machine can run
 
 test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-py
 	@.venv-rq3/bin/python -m pytest tests/unit/scheduler tests/integration/scheduler
+
+chaos: $(VENV)/.dev  ## Break each container under load, and print what came of it
+	@$(RUN)/python -m pytest tests/containers/test_faults.py
 
 bench: $(VENV)/.dev  ## Measure job_scheduler beside rq itself
 	@$(RUN)/python -m benchmarks.enqueue

@@ -81,7 +81,7 @@ class Load:
     def fates(self, ids: list[str]) -> Counter[str]:
         """How many of these jobs are in which status; one that is nowhere is "lost"."""
         jobs = Job.fetch_many(ids, connection=self.redis)
-        return Counter(str(job.get_status(refresh=False)) if job else "lost" for job in jobs)
+        return Counter(job.get_status(refresh=False).value if job else "lost" for job in jobs)
 
     def due(self) -> int:
         """How many slots there have been."""

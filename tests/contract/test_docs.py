@@ -15,7 +15,9 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_metric_that_is_named_exists(document):
     # Names in code, not those of files, services and variables.
-    named = set(re.findall(r"\brq_(?:jobs?|queue|worker|workers|cron|redis|scrape|rate)_\w+", document.read_text()))
+    named = set(
+        re.findall(r"\brq_(?:jobs?|queue|worker|workers|cron|redis|scrape|rate)_\w+", document.read_text())
+    )
     bare = {name.removesuffix("_bucket") for name in named}
     assert bare - NAMES == set()
 
