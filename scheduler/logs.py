@@ -10,6 +10,8 @@ import structlog
 from rq.job import Job
 from structlog.typing import Processor
 
+from scheduler.serializers import function_name
+
 CORRELATION_ID = "correlation_id"
 
 
@@ -59,6 +61,6 @@ def job_context(job: Job) -> Iterator[None]:
         job_id=job.id,
         correlation_id=job.meta.get(CORRELATION_ID, job.id),
         queue=job.origin,
-        function=job.func_name,
+        function=function_name(job),
     ):
         yield

@@ -15,6 +15,7 @@ from scheduler.config import Settings
 from scheduler.errors import TooManyRequests
 from scheduler.ledger import jobs as ledger
 from scheduler.ledger.jobs import JobOutcome
+from scheduler.serializers import function_name
 
 # In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
 DUE_AT = "due_at"
@@ -133,7 +134,9 @@ class Recording(BaseWorker):
         return Settings.from_env().job_buckets_seconds
 
     def _details(self, job: Job) -> dict[str, str]:
-        return ledger.details(function=_function(job), wait_seconds=_wait_seconds(job), bounds=self._bounds)
+        return ledger.details(
+            function=function_name(job), wait_seconds=_wait_seconds(job), bounds=self._bounds
+        )
 
     def _add(self, pipeline: Pipeline | None) -> None:
         if pipeline is not None and self._addition is not None:
@@ -152,13 +155,6 @@ class Recording(BaseWorker):
             return _HORSE_KILLED
         raised = self._outcome in (JobOutcome.FAILED, JobOutcome.RETRIED, JobOutcome.RATE_LIMITED)
         return class_name(self._exception) if raised and self._exception else None
-
-
-def _function(job: Job) -> str:
-    try:
-        return str(job.func_name)
-    except Exception:  # noqa: BLE001  # what it is made of can raise anything; RQ fails the job for it next
-        return ledger.UNKNOWN
 
 
 def _wait_seconds(job: Job) -> float:

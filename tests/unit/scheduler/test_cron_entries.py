@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scheduler import CronEntry, CronError
-from scheduler.cron.entries import Outcome, arguments_digest, derive_id, job_data
+from scheduler.cron.entries import Outcome, arguments_digest, derive_id
 from scheduler.cron.slots import Due, Schedule
+from scheduler.serializers import job_data
 
 NOW = datetime(2026, 11, 24, 12, 0, 10, tzinfo=UTC)
 SLOTS = tuple(NOW - timedelta(seconds=10, minutes=n) for n in range(4, -1, -1))
