@@ -173,7 +173,7 @@ class Scheduler:
         schedule = Schedule(
             cron=cron, interval_seconds=interval_seconds, timezone=options.get("timezone", "UTC")
         )
-        data = job_data(path, args or (), kwargs or {})
+        data = job_data(path, args or (), kwargs or {}, serializer=self._serializer)
         try:
             digest = arguments_digest(args or (), kwargs or {})
         except CronError:
@@ -269,14 +269,14 @@ class Scheduler:
     ) -> None:
         self._connection.close()
 
-    @staticmethod
     def _options(
-        function: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, function: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         path = import_path(function)
-        parse: Any = Queue.parse_args  # as above
+        parse: Any = Queue.parse_args  # typed as `enqueue` is
         parsed = parse(function, *args, **kwargs)
-        job_data(function, parsed.args or (), parsed.kwargs or {})  # RQ would ask Redis before it fails
+        # RQ would ask Redis before it fails.
+        job_data(function, parsed.args or (), parsed.kwargs or {}, serializer=self._serializer)
         meta = {CORRELATION_ID: current_correlation_id(), **(kwargs.get("meta") or {})}
         return {**kwargs, "description": kwargs.get("description") or path, "meta": meta}
 

@@ -37,14 +37,19 @@ def configured() -> Serializer:
     return SERIALIZERS[Settings.from_env().serializer]
 
 
-def job_data(function: Callable[..., Any] | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
+def job_data(
+    function: Callable[..., Any] | str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    serializer: Serializer,
+) -> bytes:
     """A function and its arguments as RQ keeps them in a job.
 
     Raises:
         ArgumentError: The serializer can't hold an argument, or the object that the function belongs to.
     """
     instance, name = resolve_function_reference(function)
-    serializer = configured()
     if serializer is Json and instance is not None:
         raise ArgumentError(
             f"{name} belongs to an object, which can't be JSON: use a function, or set RQ_SERIALIZER=pickle"

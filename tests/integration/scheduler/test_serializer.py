@@ -96,7 +96,8 @@ def test_what_is_stored_is_json(as_json, queue, redis_connection):
     job_scheduler(echo, ("a",), queue_name="q", cron=EVERY_MINUTE, cron_id="x")
     assert json.loads(redis_connection.hget(DATA, "x")) == ["tests.jobs.echo", None, ["a"], {}]
     claimer = Claimer(redis_connection)
-    claimer.claim(now=claimer.look().first)
+    [claim] = claimer.claim(now=claimer.look().first)
+    assert json.loads(redis_connection.hget(f"rq:job:{claim.job_id}", "meta"))["cron_id"] == "x"
     queue.work("q")
     assert ledger.read(redis_connection).outcomes == {("q", "tests.jobs.echo", "succeeded"): 2}
     [entry] = queue.scheduled_jobs()
