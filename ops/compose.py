@@ -175,16 +175,21 @@ def _write_secrets(config: StackConfig) -> None:
     folder.chmod(0o700)
     variables = config.variables
     ours = {
+        # What .env says of RQ, except where something listens on this machine.
+        **{n: value for n, value in variables.items() if n.startswith("RQ_") and not n.endswith("_PORT")},
         "RQ_REDIS_URL": f"redis://:{variables['REDIS_PASSWORD']}@redis:6379/0",
-        **{name: variables[name] for name in ("RQ_DASHBOARD_USERNAME", "RQ_DASHBOARD_PASSWORD")},
     }
     for name, text in {
-        "rq.env": "".join(f"{variable}='{value}'\n" for variable, value in ours.items()),
+        "rq.env": "".join(f"{variable}={_quoted(value)}\n" for variable, value in ours.items()),
         "redis_password": variables["REDIS_PASSWORD"],
         "grafana_password": variables["GRAFANA_ADMIN_PASSWORD"],
     }.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o644)
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _age_seconds(container: str) -> float:

@@ -17,6 +17,7 @@ from ops import jobs
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import shared_connection
+from scheduler.serializers import configured
 
 _BATCH = 500
 _KEPT_SECONDS = 3600
@@ -43,7 +44,7 @@ def test_rq(*, generated_jobs: int) -> None:
     connection = shared_connection()
     connection.hset(jobs.load_test_key(run_id), mapping={"succeeded": 0, "failed": 0})
     connection.expire(jobs.load_test_key(run_id), _KEPT_SECONDS)
-    queue = Queue(SHORT_RUNNING_QUEUE, connection=connection)
+    queue = Queue(SHORT_RUNNING_QUEUE, connection=connection, serializer=configured())
     with _progress("Queueing") as progress:
         task = progress.add_task("", total=generated_jobs)
         for first in range(0, generated_jobs, _BATCH):

@@ -8,6 +8,7 @@ from rq import Queue, Worker
 
 from scheduler import UnknownQueueError
 from scheduler.queues import QUEUE_STATES, count, purge, shared_connection
+from scheduler.serializers import configured
 from scheduler.workers import LIVE_SECONDS
 
 _ASK_ABOVE = 100
@@ -61,4 +62,4 @@ def _existing(name: str) -> Queue:
     names = sorted(queue.name for queue in Queue.all(connection=connection))
     if name not in names:
         raise UnknownQueueError(f"There is no queue {name!r}: there are {', '.join(names) or 'none yet'}")
-    return Queue(name, connection=connection)
+    return Queue(name, connection=connection, serializer=configured())

@@ -4,6 +4,7 @@ from scheduler.config import Settings
 from scheduler.cron.entries import CronEntry, CronOptions
 from scheduler.cron.process import CronProcess
 from scheduler.errors import (
+    ArgumentError,
     ConfigError,
     CronError,
     FunctionError,
@@ -24,6 +25,7 @@ from scheduler.workers import RecordingWorker
 __all__ = [
     "LONG_RUNNING_QUEUE",
     "SHORT_RUNNING_QUEUE",
+    "ArgumentError",
     "ConfigError",
     "CronEntry",
     "CronError",

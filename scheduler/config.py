@@ -10,11 +10,13 @@ from scheduler.errors import ConfigError
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 DEFAULT_LOG_LEVEL = "INFO"
+DEFAULT_SERIALIZER = "pickle"
 # From jobs of milliseconds to those of hours.
 DEFAULT_JOB_BUCKETS_SECONDS = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
     *(120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0),
 )
+_SERIALIZERS = ("pickle", "json")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -27,11 +29,13 @@ class Settings:
         log_level: `RQ_LOG_LEVEL`, a level of the logging module.
         job_buckets_seconds: `RQ_JOB_BUCKETS`, upper bounds for the histograms of wait and run times, rising,
             separated by commas.
+        serializer: `RQ_SERIALIZER`, how jobs stand in Redis: pickle or json.
     """
 
     redis_url: str = DEFAULT_REDIS_URL
     log_level: str = DEFAULT_LOG_LEVEL
     job_buckets_seconds: tuple[float, ...] = DEFAULT_JOB_BUCKETS_SECONDS
+    serializer: str = DEFAULT_SERIALIZER
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -68,4 +72,9 @@ class Settings:
             buckets = ()
         if not buckets or buckets[0] <= 0 or any(low >= high for low, high in pairwise(buckets)):
             raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
-        return cls(redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets)
+        serializer = (environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower()
+        if serializer not in _SERIALIZERS:
+            raise ConfigError(f"RQ_SERIALIZER is {serializer!r}: use {' or '.join(_SERIALIZERS)}")
+        return cls(
+            redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets, serializer=serializer
+        )

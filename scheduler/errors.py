@@ -16,6 +16,10 @@ class FunctionError(SchedulerError):
     """A worker can't import this function: define it at the top level of a module."""
 
 
+class ArgumentError(SchedulerError):
+    """A job can't be kept with these arguments."""
+
+
 class RetryError(SchedulerError):
     """Retries and backoff can't be negative."""
 

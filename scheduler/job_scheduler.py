@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 
 
 @functools.lru_cache(maxsize=16)
-def _scheduler(redis_url: str) -> Scheduler:
+def _scheduler(settings: Settings) -> Scheduler:
     # Kept: a Queue asks a new connection for its server's version before it enqueues.
-    return Scheduler(connection=shared_connection(redis_url))
+    return Scheduler(connection=shared_connection(settings.redis_url))
 
 
 def job_scheduler(
@@ -76,6 +76,7 @@ def job_scheduler(
             `job_timeout` 0, `queue_name` empty.
         RetryError: A number of retries or seconds is negative or no number, or a backoff goes beyond a year.
         FunctionError: A worker could not import the function.
+        ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON.
         redis.RedisError: Redis does not answer.
     """
     if sum(given is not None for given in (cron, interval_seconds, time_delta)) > 1:
@@ -93,7 +94,7 @@ def job_scheduler(
     if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):
         raise SchedulerError(f"function_args is {type(function_args).__name__}: use a tuple, (value,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
-    scheduler = _scheduler(Settings.from_env().redis_url)
+    scheduler = _scheduler(Settings.from_env())
     job: Job | CronEntry
     if repeats:
         job = scheduler.cron(

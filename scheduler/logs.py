@@ -11,6 +11,8 @@ import structlog
 from rq.job import Job
 from structlog.typing import EventDict, Processor
 
+from scheduler.serializers import function_name
+
 CORRELATION_ID = "correlation_id"
 
 
@@ -71,11 +73,3 @@ def job_context(job: Job) -> Iterator[None]:
         function=function_name(job),
     ):
         yield
-
-
-def function_name(job: Job) -> str | None:
-    """The import path of a job's function; None where the job can't be loaded, for which RQ fails it."""
-    try:
-        return str(job.func_name)
-    except Exception:  # noqa: BLE001  # what it is made of can raise anything
-        return None

@@ -14,7 +14,7 @@ from scheduler.config import Settings
 from scheduler.errors import TooManyRequests
 from scheduler.ledger import jobs as ledger
 from scheduler.ledger.jobs import JobOutcome
-from scheduler.logs import function_name
+from scheduler.serializers import function_name
 
 # In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
 DUE_AT = "rqmon:due_at"
@@ -137,8 +137,9 @@ class Recording(BaseWorker):
         ledger.reap(self.connection, exception=class_name(AbandonedJobError))
 
     def _details(self, job: Job) -> dict[str, str]:
-        function = function_name(job) or ledger.UNKNOWN
-        return ledger.details(function=function, wait_seconds=_wait_seconds(job), bounds=self._bounds)
+        return ledger.details(
+            function=function_name(job), wait_seconds=_wait_seconds(job), bounds=self._bounds
+        )
 
     def _run_seconds(self, job: Job, execution: Any) -> float | None:
         if self._forks and not self.is_horse:

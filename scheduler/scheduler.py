@@ -11,6 +11,7 @@ from rq import Queue, Retry
 from rq.job import Job
 
 from scheduler import queues
+from scheduler.config import Settings
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
 from scheduler.cron.entries import (
     CronEntry,
@@ -18,13 +19,13 @@ from scheduler.cron.entries import (
     arguments_digest,
     check_options,
     derive_id,
-    job_data,
 )
 from scheduler.cron.registry import CronRegistry
 from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError, FunctionError
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.recording import DUE_AT
+from scheduler.serializers import configured, job_data
 from scheduler.workers import strategy as find_strategy
 
 
@@ -74,6 +75,7 @@ class Scheduler:
         self._strategy = find_strategy(strategy)
         self.is_async = is_async
         self._connection = connection or queues.shared_connection()
+        self._serializer = configured()
         self._cron = CronRegistry(self._connection)
         self._queues: dict[str, Queue] = {}
 
@@ -81,7 +83,12 @@ class Scheduler:
         """The RQ queue of that name, the same object each time."""
         queue = self._queues.get(queue_name)
         if queue is None:
-            queue = Queue(queue_name, is_async=self.is_async, connection=self._connection)
+            queue = Queue(
+                queue_name,
+                is_async=self.is_async,
+                connection=self._connection,
+                serializer=self._serializer,
+            )
             self._queues[queue_name] = queue
         return queue
 
@@ -93,9 +100,10 @@ class Scheduler:
 
         Raises:
             FunctionError: A worker could not import the function.
+            ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON.
             redis.RedisError: Redis does not answer; the job may have been queued.
         """
-        options = self._options(function, kwargs)
+        options = self._options(function, args, kwargs)
         queue: Any = self.get_queue(queue_name)  # rq's own types allow no union of callable and path
         job: Job = queue.enqueue(function, *args, **options)
         return job
@@ -114,7 +122,7 @@ class Scheduler:
         """
         # RQ would round it down: 145 of 200 jobs were seen to run up to 755 ms early.
         due = datetime.fromtimestamp(math.ceil((datetime.now(UTC) + time_delta).timestamp()), UTC)
-        options = self._options(function, kwargs)
+        options = self._options(function, args, kwargs)
         options["meta"][DUE_AT] = due.timestamp()
         job: Job = self.get_queue(queue_name).enqueue_at(due, function, *args, **options)
         return job
@@ -153,6 +161,7 @@ class Scheduler:
         Raises:
             CronError: The expression or `timeout` is invalid, or no id can be derived.
             FunctionError: A worker could not import the function.
+            ArgumentError: As for `enqueue`.
         """
         path = import_path(function)
         if getattr(function, "__self__", None) is not None:
@@ -164,6 +173,7 @@ class Scheduler:
         schedule = Schedule(
             cron=cron, interval_seconds=interval_seconds, timezone=options.get("timezone", "UTC")
         )
+        data = job_data(path, args or (), kwargs or {}, serializer=self._serializer)
         try:
             digest = arguments_digest(args or (), kwargs or {})
         except CronError:
@@ -175,7 +185,7 @@ class Scheduler:
             if cron_id is not None
             else derive_id(function=path, queue_name=queue_name, schedule=schedule, digest=digest or ""),
             function=path,
-            data=job_data(path, args or (), kwargs or {}),
+            data=data,
             queue_name=queue_name,
             schedule=schedule,
             timeout=timeout,
@@ -186,6 +196,7 @@ class Scheduler:
             catch_up=options.get("catch_up", "latest"),
             overlap=options.get("overlap", "allow"),
             late_after_seconds=options.get("late_after_seconds", 30.0),
+            serializer=Settings.from_env().serializer,
         )
         self._cron.register(entry)
         return entry
@@ -243,7 +254,7 @@ class Scheduler:
         Raises:
             rq.exceptions.NoSuchJobError: There is none, or it has expired.
         """
-        return Job.fetch(job_id, connection=self._connection)
+        return Job.fetch(job_id, connection=self._connection, serializer=self._serializer)
 
     def clear(self) -> None:
         """Delete the queued jobs of every queue this object has used."""
@@ -258,9 +269,14 @@ class Scheduler:
     ) -> None:
         self._connection.close()
 
-    @staticmethod
-    def _options(function: Callable[..., Any] | str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _options(
+        self, function: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
         path = import_path(function)
+        parse: Any = Queue.parse_args  # typed as `enqueue` is
+        parsed = parse(function, *args, **kwargs)
+        # RQ would ask Redis before it fails.
+        job_data(function, parsed.args or (), parsed.kwargs or {}, serializer=self._serializer)
         meta = {CORRELATION_ID: current_correlation_id(), **(kwargs.get("meta") or {})}
         return {**kwargs, "description": kwargs.get("description") or path, "meta": meta}
 

@@ -74,7 +74,7 @@ def async_queue(rq_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     # By name from the import system: `scheduler.job_scheduler` is the function, not its module.
     facade = importlib.import_module("scheduler.job_scheduler")
     immediate = _ImmediateScheduler("burst-no-fork", connection=shared_connection(rq_redis_url))
-    monkeypatch.setattr(facade, "_scheduler", lambda _url: immediate)
+    monkeypatch.setattr(facade, "_scheduler", lambda _settings: immediate)
     with Scheduler("burst-no-fork", connection=shared_connection(rq_redis_url)) as scheduler:
         yield scheduler
 

@@ -17,6 +17,7 @@ from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
 from scheduler.queues import worker_connection
 from scheduler.recording import Recording
+from scheduler.serializers import Json, configured
 
 # An idle worker's heartbeat; a busy one's comes every 30 s.
 _HEARTBEAT_SECONDS = 15
@@ -38,7 +39,18 @@ class JobLogs(BaseWorker):
             return super().perform_job(job, queue, *execution)
 
 
-class RecordingWorker(JobLogs, Recording, Worker):
+class Configured(BaseWorker):
+    """Under `RQ_SERIALIZER=json` unpickle nothing, whatever RQ's command line or the caller's queues say."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if configured() is Json:
+            self.serializer = Json
+            for queue in self.queues:
+                queue.serializer = Json  # its registries read jobs too
+
+
+class RecordingWorker(JobLogs, Recording, Configured, Worker):
     """Run each job in a process of its own; `rq worker --worker-class` takes this class too.
 
     Its scheduler is a child process that ends when Redis goes away. RQ looks for it every ten minutes, and
@@ -68,7 +80,7 @@ class RecordingWorker(JobLogs, Recording, Worker):
             self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
-class InProcessWorker(JobLogs, Recording, SimpleWorker):
+class InProcessWorker(JobLogs, Recording, Configured, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork."""
 
     _forks = False

@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import ClassVar
 
 from rq import Retry, get_current_job
@@ -22,6 +24,35 @@ class Recorder:
 
     def method(self):
         pass
+
+    @classmethod
+    def made(cls):
+        pass
+
+
+class Numbers(list):
+    """JSON holds it, but as a list."""
+
+    def method(self):
+        pass
+
+
+class Canary:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)  # any process can import it
+
+
+def echo(*args, **kwargs):
+    return [args, kwargs]
+
+
+def a_datetime():
+    return datetime.now(UTC)
 
 
 def push(key, value):

@@ -9,15 +9,16 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Worker
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq_dashboard import web
 from werkzeug.exceptions import HTTPException, NotFound
 
 from monitoring.rq_dashboard import guard
+from monitoring.rq_dashboard.jobs import read_with
 from monitoring.rq_dashboard.settings import DashboardSettings
 from monitoring.rq_dashboard.templates import TextOnly
 from scheduler.queues import shared_connection
+from scheduler.serializers import SERIALIZERS
 
 _HEALTH_TIMEOUT_SECONDS = 1.0
 
@@ -39,22 +40,13 @@ _REDIS_DOES_NOT_ANSWER = """<!doctype html>
 _log = logging.getLogger(__name__)
 
 
-class _WorkerAsRead(Worker):
-    """A worker as the workers page reads it from Redis.
-
-    RQ's own, even one that is only read, raises the socket timeout of its connection pool to minutes.
-    """
-
-    def _set_connection(self, connection: Redis) -> Redis:
-        return connection
-
-
 def create_app(settings: DashboardSettings) -> Flask:
     """The dashboard as a WSGI application; it connects to Redis at the first request, not here."""
     app = Flask(web.blueprint.import_name.partition(".")[0])  # its root has the static files
     app.jinja_env.add_extension(TextOnly)
     app.register_blueprint(web.blueprint)
     _connect(app, settings.redis_url)
+    read_with(SERIALIZERS[settings.serializer])
     _protect(app, settings)
     _report_errors(app)
     _answer_health_checks(app, settings.redis_url)
@@ -69,7 +61,6 @@ def _connect(app: Flask, redis_url: str) -> None:
     # timeouts, at every request; not in this application.
     app.config["RQ_DASHBOARD_REDIS_URL"] = [f"{address}/{server.get('db', 0)}"]
     app.before_request_funcs[web.blueprint.name].remove(web.push_rq_connection)
-    web.Worker = _WorkerAsRead
     app.redis_conn = connection  # type: ignore[attr-defined]  # where rq-dashboard looks for it
 
     def check_redis() -> None:

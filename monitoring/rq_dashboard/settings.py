@@ -18,6 +18,7 @@ class DashboardSettings:
 
     Attributes:
         redis_url: `RQ_REDIS_URL`.
+        serializer: `RQ_SERIALIZER`.
         host: `RQ_DASHBOARD_HOST`, the address to listen on.
         port: `RQ_DASHBOARD_PORT`.
         username: `RQ_DASHBOARD_USERNAME`.
@@ -25,6 +26,7 @@ class DashboardSettings:
     """
 
     redis_url: str = field(repr=False)
+    serializer: str
     host: str
     port: int
     username: str
@@ -46,8 +48,10 @@ class DashboardSettings:
         port = environ.get("RQ_DASHBOARD_PORT") or str(DEFAULT_PORT)
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             raise ConfigError(f"RQ_DASHBOARD_PORT is {port!r}: use a number from 1 to 65535")
+        core = Settings.from_env(environ)
         return cls(
-            redis_url=Settings.from_env(environ).redis_url,
+            redis_url=core.redis_url,
+            serializer=core.serializer,
             host=environ.get("RQ_DASHBOARD_HOST") or DEFAULT_HOST,
             port=int(port),
             username=username,

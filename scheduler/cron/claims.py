@@ -15,6 +15,7 @@ from scheduler.cron.registry import DATA, EPOCH, LAST_JOB, NEXT, SPECS
 from scheduler.errors import CronError
 from scheduler.ledger import cron as ledger
 from scheduler.logs import CORRELATION_ID, current_correlation_id
+from scheduler.serializers import configured
 
 _BATCH = 200
 _NOT_DONE = (b"queued", b"scheduled", b"deferred", b"started")
@@ -47,6 +48,7 @@ class Claimer:
     def __init__(self, connection: Redis) -> None:
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
         self._queues: dict[str, Queue] = {}
+        self._serializer = configured()
         self._bounds = Settings.from_env().job_buckets_seconds
 
     def look(self) -> Look:
@@ -134,7 +136,8 @@ class Claimer:
         """Queue an entry's job in a pipeline; without a slot when a person asked for it."""
         queue = self._queues.get(entry.queue_name)
         if queue is None:
-            queue = self._queues[entry.queue_name] = Queue(entry.queue_name, connection=self._connection)
+            queue = Queue(entry.queue_name, connection=self._connection, serializer=self._serializer)
+            self._queues[entry.queue_name] = queue
         job = queue.create_job(
             entry.function,
             timeout=entry.timeout,

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -11,11 +10,11 @@ from enum import StrEnum
 from typing import Any, Literal, TypedDict
 
 from rq.exceptions import TimeoutFormatError
-from rq.serializers import DefaultSerializer
 from rq.utils import parse_timeout
 
 from scheduler.cron.slots import Due, Schedule
 from scheduler.errors import CronError
+from scheduler.serializers import configured
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip"]
@@ -75,6 +74,7 @@ class CronEntry:
         catch_up: See `CronOptions`.
         overlap: See `CronOptions`.
         late_after_seconds: See `CronOptions`.
+        serializer: How its data is written; with another one it has changed.
         declared: Whether the cron process's own file gave it; only such an entry goes when the file drops it.
     """
 
@@ -91,6 +91,7 @@ class CronEntry:
     catch_up: CatchUp = field(default="latest", compare=False)
     overlap: Overlap = field(default="allow", compare=False)
     late_after_seconds: float = field(default=30.0, compare=False)
+    serializer: str = field(default="pickle", compare=False)
     declared: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -114,12 +115,12 @@ class CronEntry:
     @property
     def args(self) -> tuple[Any, ...]:
         """Positional arguments; loading them imports what they are made of."""
-        return tuple(DefaultSerializer.loads(self.data)[2])
+        return tuple(configured().loads(self.data)[2])
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments; loading them imports what they are made of."""
-        return dict(DefaultSerializer.loads(self.data)[3])
+        return dict(configured().loads(self.data)[3])
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -186,18 +187,6 @@ def check_options(options: Mapping[str, Any]) -> None:
     """
     if unknown := [name for name in options if name not in CronOptions.__annotations__]:
         raise CronError(f"There is no option {unknown[0]!r}: use {', '.join(CronOptions.__annotations__)}")
-
-
-def job_data(function: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bytes:
-    """Function and arguments as RQ keeps them in a job.
-
-    Raises:
-        CronError: An argument can't be pickled.
-    """
-    try:
-        return DefaultSerializer.dumps((function, None, tuple(args), dict(kwargs)))
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
-        raise CronError(f"The arguments of {function} can't be pickled: {error}") from None
 
 
 def _canonical(value: object) -> Any:

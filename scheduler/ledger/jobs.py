@@ -13,6 +13,8 @@ from typing import Any
 
 from redis import Redis
 
+from scheduler.serializers import UNKNOWN
+
 # Hash: "<job id>:<execution id>" -> JSON: queue, and once it is known function, wait and wait_le.
 RUNNING = "rqmon:ledger:jobs:running"
 COUNTS = "rqmon:ledger:jobs:counts"  # hash: "<kind>|<detail>|<function>|<queue>" -> number
@@ -21,8 +23,6 @@ _FUNCTIONS = "rqmon:ledger:jobs:functions"
 _EXCEPTIONS = "rqmon:ledger:jobs:exceptions"
 MAX_NAMES = 500
 OTHER = "other"
-# An execution whose worker died before it could load the job.
-UNKNOWN = "unknown"
 _REAP_BATCH = 500
 
 # In Lua, because counting hangs on whether the note was there. Always as text: a script's hash is unknown

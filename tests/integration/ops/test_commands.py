@@ -29,6 +29,7 @@ def manage(*args, **env):
     )
 
 
+@pytest.mark.usefixtures("either_serializer")
 def test_test_rq_queues_what_it_says_and_reports_how_it_went(queue):
     done = manage("test_rq", "--generated_jobs", "120")
     assert done.returncode == 0, done.stderr

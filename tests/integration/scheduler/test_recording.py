@@ -11,6 +11,7 @@ from rq.command import send_stop_job_command
 from scheduler import ConfigError, job_scheduler
 from scheduler.ledger import jobs as ledger
 from scheduler.recording import DUE_AT
+from scheduler.serializers import configured
 from scheduler.workers import InProcessWorker, RecordingWorker
 from tests.jobs import again, fail, kill_horse, kill_worker, pid, refuse, sleep
 from tests.servers import wait_for
@@ -23,6 +24,7 @@ def outcomes(connection):
     }
 
 
+@pytest.mark.usefixtures("either_serializer")
 def test_each_execution_is_counted_once_by_how_it_ended(queue, redis_connection):
     job_scheduler(pid)
     job_scheduler(fail, max_retries=2)
@@ -67,11 +69,12 @@ def test_the_wait_of_a_scheduled_job_is_from_its_due_time(queue, redis_connectio
     assert 0.5 <= histogram.sum_seconds < 5
 
 
+@pytest.mark.usefixtures("either_serializer")
 @pytest.mark.parametrize(
     "worker_class", ["scheduler.workers.RecordingWorker", "scheduler.workers.InProcessWorker"]
 )
 def test_rqs_own_command_line_records(rq_redis_url, redis_connection, worker_class):
-    Queue("plain", connection=redis_connection).enqueue(pid)
+    Queue("plain", connection=redis_connection, serializer=configured()).enqueue(pid)
     rq = [
         sys.executable,
         "-m",
@@ -87,17 +90,19 @@ def test_rqs_own_command_line_records(rq_redis_url, redis_connection, worker_cla
     assert outcomes(redis_connection) == {("pid", "succeeded"): 1}
 
 
+@pytest.mark.usefixtures("either_serializer")
 def test_a_pool_of_workers_records(rq_redis_url, redis_connection):
     for _ in range(4):
-        Queue("plain", connection=redis_connection).enqueue(pid)
+        Queue("plain", connection=redis_connection, serializer=configured()).enqueue(pid)
     rq = [sys.executable, "-m", "rq.cli", "worker-pool", "--burst", "--url", rq_redis_url]
     command = [*rq, "--num-workers", "2", "--worker-class", "scheduler.workers.RecordingWorker", "plain"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     assert outcomes(redis_connection) == {("pid", "succeeded"): 4}
 
 
+@pytest.mark.usefixtures("either_serializer")
 def test_a_killed_horse_is_abandoned_and_told_from_a_failure(redis_connection):
-    queue = Queue("q", connection=redis_connection)
+    queue = Queue("q", connection=redis_connection, serializer=configured())
     queue.enqueue(kill_horse, retry=Retry(max=1))
     RecordingWorker([queue], connection=redis_connection).work(burst=True)
     counts = ledger.read(redis_connection)

@@ -23,6 +23,7 @@ def _own_process(pytester, monkeypatch, pytestconfig):
     monkeypatch.delenv("RQ_REDIS_URL", raising=False)
 
 
+@pytest.mark.usefixtures("either_serializer")
 def test_jobs_stay_queued_without_a_fixture_and_run_with_async_queue(pytester):
     result = run(
         pytester,

@@ -34,6 +34,13 @@ def test_log_level_names_the_levels():
         Settings.from_env({"RQ_LOG_LEVEL": "loud"})
 
 
+def test_the_serializer_is_one_of_two():
+    assert Settings.from_env({}).serializer == "pickle"
+    assert Settings.from_env({"RQ_SERIALIZER": "JSON"}).serializer == "json"
+    with pytest.raises(ConfigError, match=r"^RQ_SERIALIZER is 'yaml': use pickle or json$"):
+        Settings.from_env({"RQ_SERIALIZER": "yaml"})
+
+
 def test_an_errors_docstring_is_its_message():
     assert str(ScheduleConflictError()).startswith("Give one of cron, interval_seconds and time_delta")
     assert str(ScheduleConflictError("other")) == "other"

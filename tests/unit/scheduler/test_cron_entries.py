@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scheduler import CronEntry, CronError
-from scheduler.cron.entries import Outcome, arguments_digest, derive_id, job_data
+from scheduler.cron.entries import Outcome, arguments_digest, derive_id
 from scheduler.cron.slots import Due, Schedule
+from scheduler.serializers import configured, job_data
 
 NOW = datetime(2026, 11, 24, 12, 0, 10, tzinfo=UTC)
 SLOTS = tuple(NOW - timedelta(seconds=10, minutes=n) for n in range(4, -1, -1))
@@ -18,7 +19,7 @@ def entry(**kwargs):
         **{
             "id": "an-id",
             "function": "tests.jobs.pid",
-            "data": job_data("tests.jobs.pid", (1,), {"a": 2}),
+            "data": job_data("tests.jobs.pid", (1,), {"a": 2}, serializer=configured()),
             "digest": None,
             "queue_name": "q",
             "schedule": Schedule(cron="* * * * *", timezone="Europe/London"),

@@ -1,0 +1,73 @@
+"""How a job stands in Redis: pickled, or as JSON, which is data and runs nothing when it is read."""
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rq.job import Job
+from rq.serializers import DefaultSerializer, JSONSerializer, Serializer
+from rq.utils import resolve_function_reference
+
+from scheduler.config import Settings
+from scheduler.errors import ArgumentError
+
+# The function of a job that can't be read, or whose worker died before it could read it.
+UNKNOWN = "unknown"
+
+
+class Json(JSONSerializer):
+    """RQ's JSON, for jobs that were queued with another serializer too.
+
+    RQ keeps the bytes of a meta that it can't read in a dictionary, which JSON can't hold: a scheduler that
+    queues such a job, or a worker that retries it, would fail. They are written back as they were.
+    """
+
+    @staticmethod
+    def dumps(value: Any) -> bytes:
+        """A value as JSON."""
+        unread = value.get("unserialized") if isinstance(value, dict) else None
+        return unread if isinstance(unread, bytes) else JSONSerializer.dumps(value)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+
+SERIALIZERS: dict[str, Serializer] = {"pickle": DefaultSerializer, "json": Json}
+
+
+def configured() -> Serializer:
+    """The serializer that `RQ_SERIALIZER` names."""
+    return SERIALIZERS[Settings.from_env().serializer]
+
+
+def job_data(
+    function: Callable[..., Any] | str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    serializer: Serializer,
+) -> bytes:
+    """A function and its arguments as RQ keeps them in a job.
+
+    Raises:
+        ArgumentError: The serializer can't hold an argument, or the object that the function belongs to.
+    """
+    instance, name = resolve_function_reference(function)
+    if serializer is Json and instance is not None:
+        raise ArgumentError(
+            f"{name} belongs to an object, which can't be JSON: use a function, or set RQ_SERIALIZER=pickle"
+        )
+    try:
+        return serializer.dumps((name, instance, tuple(args), dict(kwargs)))
+    except (pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        if serializer is not Json:
+            raise ArgumentError(f"The arguments of {name} can't be pickled: {error}") from None
+        raise ArgumentError(
+            f"The arguments of {name} can't be JSON: {error}. "
+            "Pass texts, numbers, lists and dicts, or set RQ_SERIALIZER=pickle"
+        ) from None
+
+
+def function_name(job: Job) -> str:
+    """The import path of a job's function; `UNKNOWN` where it can't be told."""
+    try:
+        return str(job.func_name)
+    except Exception:  # noqa: BLE001  # what it is made of can raise anything; RQ fails the job for it next
+        return UNKNOWN
