@@ -14,6 +14,7 @@ from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from scheduler.ledger import jobs as ledger
+from scheduler.serializers import SERIALIZERS
 from tests.containers.containers import docker
 from tests.stack import ROOT
 
@@ -52,15 +53,18 @@ def test_the_cores_own_tests_pass_on_it(server):
     assert "skipped" not in summary
 
 
-def test_our_image_runs_jobs_from_it(server, network, containers):
+@pytest.mark.parametrize("name", SERIALIZERS)
+def test_our_image_runs_jobs_from_it(server, network, containers, name):
     image = containers.inspect("rq_short")["Config"]["Image"]
     client = server.get_client()
     client.flushall()
-    job = Queue("short-running", connection=client).enqueue("ops.jobs.work_for", 0)
+    queue = Queue("short-running", connection=client, serializer=SERIALIZERS[name])
+    job = queue.enqueue("ops.jobs.work_for", 0)
     worker = (
         DockerContainer(image)
         .with_network(network)
         .with_env("RQ_REDIS_URL", "redis://:secret@redis:6379/0")
+        .with_env("RQ_SERIALIZER", name)
         .with_command("python short-running-worker.py")
         .waiting_for(LogMessageWaitStrategy("job_finished|Job OK"))
     )
