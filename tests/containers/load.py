@@ -102,7 +102,7 @@ class Load:
             id_ = uuid.uuid4().hex
             try:
                 queue.enqueue(
-                    "ops.jobs.work_for", 0.02, job_id=id_, result_ttl=_KEPT_SECONDS, failure_ttl=_KEPT_SECONDS
+                    "ops.jobs.work_for", 0.05, job_id=id_, result_ttl=_KEPT_SECONDS, failure_ttl=_KEPT_SECONDS
                 )
             except RedisError:
                 continue
