@@ -88,6 +88,14 @@ def test_no_secret_is_on_a_command_line(name):
     assert "--requirepass" not in service.get("command", [])
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_secret_is_in_an_environment_variable(name):
+    # docker inspect would show it; a file's name is none.
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        assert "PASSWORD" not in str(value), variable
+        assert "PASSWORD" not in variable or variable.endswith("__FILE")
+
+
 def test_workers_may_finish_their_jobs_and_are_asked_by_queue():
     for name, queue in (("rq_short", SHORT_RUNNING_QUEUE), ("rq_long", LONG_RUNNING_QUEUE)):
         assert SERVICES[name]["stop_grace_period"] == "30s"

@@ -85,6 +85,11 @@ def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection
     done = manage("rq_health_check", "--queue", "mine")
     assert (done.returncode, done.stdout) == (0, "1 live worker listens to mine.\n")
     assert manage("rq_health_check", "--queue", "other").returncode == 1
+    assert manage("rq_health_check", "--queue", "mine", "--this-host").returncode == 0
+    [key] = redis_connection.keys("rq:worker:*")
+    redis_connection.hset(key, "hostname", "another container")
+    assert manage("rq_health_check", "--queue", "mine", "--this-host").returncode == 1
+    assert manage("rq_health_check", "--queue", "mine").returncode == 0
 
 
 @pytest.mark.parametrize(
