@@ -1,18 +1,32 @@
 """PromQL over the catalog's metrics: every selector is narrowed to the dashboard's variables here."""
 
-from dashboards.catalog import EXPORTER_JOB, RQ_JOBS, UP, Metric
+from dashboards.catalog import (
+    EXPORTER_JOB,
+    RQ_EXPORTER_BUILD_INFO,
+    RQ_JOBS,
+    RQ_REQUEST_PROCESSING_SECONDS,
+    RQ_SCRAPE_ERRORS_TOTAL,
+    UP,
+    Metric,
+)
 
 RATE_INTERVAL = "$__rate_interval"
 # A worker lists its queues in one label, joined by commas.
-MATCHERS = {"queue": 'queue=~"$queue"', "queues": 'queues=~"(.*,)?($queue)(,.*)?"'}
+MATCHERS = {
+    "queue": 'queue=~"$queue"',
+    "queues": 'queues=~"(.*,)?($queue)(,.*)?"',
+    "function": 'function=~"$function"',
+}
+# The exporter's own, about no server.
+_OF_NO_REDIS = (UP, RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL)
 
 
 def select(metric: Metric, suffix: str = "", **labels: str) -> str:
-    """A selector of `metric`, narrowed to the chosen queues and to `labels`.
+    """A selector of `metric`, narrowed to the chosen servers, queues and functions and to `labels`.
 
     Args:
         metric: From the catalog.
-        suffix: `_sum` or `_count` of a summary.
+        suffix: `_sum` or `_count` of a summary, or of a histogram, which also has `_bucket`.
         labels: Label values that must be equal, such as `status="failed"`.
 
     Raises:
@@ -24,6 +38,8 @@ def select(metric: Metric, suffix: str = "", **labels: str) -> str:
         raise ValueError(f"{metric.name} has no sample {metric.name + suffix}; it has {list(metric.samples)}")
     matchers = [f'{label}="{value}"' for label, value in labels.items()]
     matchers += [MATCHERS[label] for label in metric.labels if label in MATCHERS]
+    if metric not in _OF_NO_REDIS:
+        matchers.append('redis=~"$redis"')
     if metric is UP:
         matchers.append(f'job="{EXPORTER_JOB}"')
     return f"{metric.name}{suffix}" + (f"{{{', '.join(matchers)}}}" if matchers else "")
@@ -34,9 +50,17 @@ def or_zero(expr: str) -> str:
     return f"{expr} or 0 * max({select(UP)} == 1)"
 
 
-def rate(metric: Metric, suffix: str = "", *, window: str = RATE_INTERVAL) -> str:
-    """The metric's increase a second, over all its series."""
-    return f"sum(rate({select(metric, suffix)}[{window}]))"
+def rate(
+    metric: Metric, suffix: str = "", *, by: str = "", window: str = RATE_INTERVAL, **labels: str
+) -> str:
+    """The metric's increase a second, over all its series or kept apart by the labels `by`."""
+    return f"sum{f' by ({by}) ' if by else ''}(rate({select(metric, suffix, **labels)}[{window}]))"
+
+
+def quantile(share: float, metric: Metric, *, by: str = "", window: str = RATE_INTERVAL) -> str:
+    """What that share of a histogram's observations stays below, kept apart by the labels `by`."""
+    buckets = rate(metric, "_bucket", by=", ".join(filter(None, (by, "le"))), window=window)
+    return f"histogram_quantile({share}, {buckets})"
 
 
 def jobs(by: str = "", **labels: str) -> str:

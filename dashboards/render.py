@@ -65,6 +65,7 @@ OPTIONS: dict[str, Json] = {
     "timeseries": {},
 }
 # The annotations that every dashboard has: Grafana's own, of its alerts.
+LINK = {"icon": "external link", "targetBlank": False, "tooltip": "", "url": ""}
 ANNOTATIONS = {
     "builtIn": 1,
     "datasource": {"type": "grafana", "uid": "-- Grafana --"},
@@ -86,10 +87,10 @@ def render(dashboard: Dashboard) -> str:
     panels = [_panel(panel) for panel in model["panels"]]
     _place(panels)
     normalised = {key: model[key] for key in DASHBOARD_KEYS} | {
-        "annotations": {"list": [ANNOTATIONS]},
+        "annotations": {"list": [ANNOTATIONS, *model["annotations"]["list"]]},
         "editable": True,
         "fiscalYearStartMonth": 0,
-        "links": [],
+        "links": [LINK | link for link in model["links"]],
         "panels": panels,
         "preload": False,
         "schemaVersion": SCHEMA_VERSION,

@@ -2,7 +2,7 @@
 
 from grafanalib import core
 
-from dashboards import panels, theme, variables
+from dashboards import panels, theme
 from dashboards.catalog import (
     JOB_STATUSES,
     RQ_REQUEST_PROCESSING_SECONDS,
@@ -11,6 +11,7 @@ from dashboards.catalog import (
     RQ_WORKERS_SUCCESS_TOTAL,
     UP,
 )
+from dashboards.common import dashboard
 from dashboards.queries import jobs, or_zero, rate, select, share
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
 from dashboards.worker_panels import throughput, workers
@@ -27,17 +28,11 @@ COLLECTION_SECONDS = (
 
 def rq_dashboard() -> core.Dashboard:
     """All sections, from the question asked first to the detail needed last."""
-    return core.Dashboard(
-        title="RQ Dashboard",
-        uid="rq-dashboard",
-        description="Jobs, queues and workers of RQ, as Redis holds them and rq-exporter reads them.",
-        tags=["rq"],
-        time=core.Time("now-30m", "now"),
-        refresh="10s",
-        timezone="browser",
-        graphTooltip=core.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
-        templating=core.Templating([variables.datasource(), variables.queue()]),
-        panels=[*health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
+    return dashboard(
+        "RQ Dashboard",
+        "rq-dashboard",
+        "Jobs, queues and workers of RQ, as Redis holds them and rq-exporter reads them.",
+        [*health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
     )
 
 

@@ -2,7 +2,7 @@
 
 from grafanalib.core import Template
 
-from dashboards.catalog import RQ_JOBS
+from dashboards.catalog import RQ_JOBS, RQ_JOBS_PROCESSED_TOTAL, RQ_REDIS_UP, Metric
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -12,12 +12,22 @@ def datasource() -> Template:
     return Template(name="datasource", label="Data source", query="prometheus", type="datasource")
 
 
-def queue() -> Template:
-    """Which queues to show: all of them, whenever they were made, or any choice."""
+def every() -> list[Template]:
+    """The same on every dashboard, so that what is chosen stays chosen on the way from one to the next."""
+    return [
+        datasource(),
+        _labels("redis", "Redis", RQ_REDIS_UP),
+        _labels("queue", "Queue", RQ_JOBS),
+        _labels("function", "Function", RQ_JOBS_PROCESSED_TOTAL),
+    ]
+
+
+def _labels(name: str, label: str, metric: Metric) -> Template:
+    """All values of the label of that name, whenever they were seen, or any choice of them."""
     return Template(
-        name="queue",
-        label="Queue",
-        query=f"label_values({RQ_JOBS.name}, queue)",
+        name=name,
+        label=label,
+        query=f"label_values({metric.name}, {name})",
         dataSource=DATASOURCE,
         default="$__all",
         includeAll=True,

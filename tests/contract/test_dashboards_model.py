@@ -72,7 +72,12 @@ def test_the_dashboard_opens_as_agreed(model: dict[str, Any]) -> None:
         "browser",
         1,
     )
-    assert [variable["name"] for variable in model["templating"]["list"]] == ["datasource", "queue"]
+    assert [variable["name"] for variable in model["templating"]["list"]] == [
+        "datasource",
+        "redis",
+        "queue",
+        "function",
+    ]
 
 
 def test_grafanas_model_reads_it_and_loses_nothing(model: dict[str, Any]) -> None:

@@ -7,11 +7,11 @@ from dashboards.queries import rate, select, share
 
 
 def test_a_selector_is_narrowed_to_the_chosen_queues() -> None:
-    assert select(RQ_JOBS, status="failed") == 'rq_jobs{status="failed", queue=~"$queue"}'
+    assert select(RQ_JOBS, status="failed") == 'rq_jobs{status="failed", queue=~"$queue", redis=~"$redis"}'
 
 
 def test_a_worker_is_chosen_by_any_of_its_queues() -> None:
-    assert select(RQ_WORKERS) == 'rq_workers{queues=~"(.*,)?($queue)(,.*)?"}'
+    assert select(RQ_WORKERS) == 'rq_workers{queues=~"(.*,)?($queue)(,.*)?", redis=~"$redis"}'
 
 
 def test_up_is_the_exporters_own() -> None:
@@ -35,7 +35,7 @@ def test_a_rate_follows_the_graphs_step() -> None:
 
 
 def test_a_share_never_divides_by_zero() -> None:
-    assert share("status").endswith('/ scalar(clamp_min(sum(rq_jobs{queue=~"$queue"}), 1))')
+    assert share("status").endswith('/ scalar(clamp_min(sum(rq_jobs{queue=~"$queue", redis=~"$redis"}), 1))')
 
 
 def test_each_metric_is_in_the_catalog_once_and_counters_end_in_total() -> None:

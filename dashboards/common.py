@@ -1,0 +1,49 @@
+"""What every dashboard has: variables, time range, links to the others and annotations."""
+
+from typing import Any
+
+from grafanalib import core
+
+from dashboards import variables
+from dashboards.catalog import RQ_CRON_PROCESSES, RQ_EXPORTER_BUILD_INFO
+from dashboards.queries import select
+from dashboards.variables import DATASOURCE
+
+TAG = "rq"
+
+
+def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) -> core.Dashboard:
+    """A dashboard of this bundle; sections are rows, which collapse."""
+    build = select(RQ_EXPORTER_BUILD_INFO)
+    return core.Dashboard(
+        title=title,
+        uid=uid,
+        description=description,
+        tags=[TAG],
+        time=core.Time("now-30m", "now"),
+        refresh="10s",
+        timezone="browser",
+        graphTooltip=core.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
+        templating=core.Templating(variables.every()),
+        links=[
+            core.DashboardLink(
+                title="RQ", tags=[TAG], type="dashboards", asDropdown=True, includeVars=True, keepTime=True
+            )
+        ],
+        annotations=core.Annotations(
+            [
+                _annotation(
+                    "Deploys",
+                    f"group by (version) ({build}) unless group by (version) ({build} offset 1m)",
+                    "blue",
+                ),
+                _annotation("Cron process gone", f"delta({select(RQ_CRON_PROCESSES)}[1m]) < 0", "orange"),
+                _annotation("Alerts", 'ALERTS{alertstate="firing"}', "red"),
+            ]
+        ),
+        panels=panels,
+    )
+
+
+def _annotation(name: str, expr: str, color: str) -> dict[str, Any]:
+    return {"datasource": DATASOURCE, "enable": True, "expr": expr, "iconColor": color, "name": name}
