@@ -34,6 +34,11 @@ class Families:
         """Every family."""
         return iter(self._families[metric] for metric in catalog.METRICS if metric in self._families)
 
+    def add(self, other: "Families") -> None:
+        """Add every sample of the other."""
+        for family in other:
+            self._of(family.metric).extend(family.samples)
+
     def server(self, base: Mapping[str, str], snapshot: Snapshot | None, *, seconds: float) -> None:
         """Add a server's samples under its `base` labels; without a snapshot, that it is down."""
         text = labels(base)

@@ -41,14 +41,18 @@ _SAMPLE = 100
 
 
 def take(
-    client: Redis, *, queue_class: type[Queue] = Queue, worker_class: type[BaseWorker] = Worker
+    client: Redis,
+    *,
+    queue_class: type[Queue] = Queue,
+    worker_class: type[BaseWorker] = Worker,
+    seconds: float = 10.0,
 ) -> Snapshot:
-    """Read the server.
+    """Read the server, within so many seconds.
 
     Raises:
         redis.RedisError: It does not answer, or not yet, as while it loads its data.
     """
-    with RoundTrips(client) as trips:
+    with RoundTrips(client, seconds=seconds) as trips:
         first = _First(trips, queue_class, worker_class)
         snapshot = first.snapshot
         prefix = queue_class.redis_queue_namespace_prefix
