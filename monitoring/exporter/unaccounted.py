@@ -1,5 +1,6 @@
 """Where a job must be by its status, and whether it is: bounded work for a sample of jobs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,7 @@ def _places(
         return [pack("LPOS", queue, job, "MAXLEN", _SEARCHED), between, execution]
     if status == "started":
         running = key_of(StartedJobRegistry, origin)
-        executions = job + b":*"
+        executions = re.sub(rb"[*?\[\]\\]", rb"\\\g<0>", job) + b":*"
         return [between, execution, pack("ZSCAN", running, 0, "MATCH", executions, "COUNT", _SEARCHED)]
     kind = REGISTRIES.get("failed" if status == "stopped" else status)
     return [pack("ZSCORE", key_of(kind, origin), job)] if kind else []

