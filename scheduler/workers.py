@@ -57,8 +57,8 @@ class Unsubscribing(BaseWorker):
     def subscribe(self) -> None:
         """Listen to commands, with the lock that newer redis-py has: to unsubscribe may subscribe again."""
         super().subscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
-        assert self.pubsub is not None  # noqa: S101  # made just now
-        self.pubsub._lock = threading.RLock()
+        pubsub: Any = self.pubsub
+        pubsub._lock = threading.RLock()
 
 
 class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
