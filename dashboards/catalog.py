@@ -26,6 +26,18 @@ JOB_STATUSES = {
     "failed": "Failed, and still kept: a year by default.",
     "canceled": "Canceled by a person or a program before it ran.",
 }
+# The outcomes that rq_jobs_processed_total counts, and what they mean; each execution has exactly one.
+JOB_OUTCOMES = {
+    "succeeded": "Returned.",
+    "failed": "Raised, or returned a Retry, and no retry was left.",
+    "retried": "Raised, or returned a Retry, and was to run again.",
+    "stopped": "A person stopped it.",
+    "abandoned": (
+        "Its process or its worker died, or the job was lost between queue and start; RQ fails the job, or "
+        "runs it again."
+    ),
+    "rate_limited": "Raised TooManyRequests, whether it was to run again or not.",
+}
 # The `job` label that Prometheus gives to what it scrapes from the exporter.
 EXPORTER_JOB = "rq-exporter"
 
@@ -104,7 +116,10 @@ RQ_REQUEST_PROCESSING_SECONDS = Metric(
     type="summary",
     unit="seconds",
     labels=(),
-    help="Time the exporter took to read RQ's data from Redis, once a scrape.",
+    help=(
+        "Time the exporter took to read Redis, all servers at once; scrapes and calls of /healthz within a "
+        "second share one reading."
+    ),
     source="rq-exporter",
 )
 
@@ -113,7 +128,7 @@ RQ_REDIS_UP = Metric(
     type="gauge",
     unit="boolean",
     labels=(),
-    help="1 if Redis answered this scrape, else 0.",
+    help="1 if Redis answered this scrape and could be read, else 0.",
     source="exporter",
 )
 RQ_SCRAPE_DURATION_SECONDS = Metric(
@@ -121,7 +136,7 @@ RQ_SCRAPE_DURATION_SECONDS = Metric(
     type="gauge",
     unit="seconds",
     labels=(),
-    help="Time this scrape took to read Redis.",
+    help="Time this scrape took to read this Redis.",
     source="exporter",
 )
 RQ_SCRAPE_ERRORS_TOTAL = Metric(
@@ -131,7 +146,7 @@ RQ_SCRAPE_ERRORS_TOTAL = Metric(
     labels=("reason",),
     help=(
         "What could not be read since the exporter started: a server (connection, timeout, "
-        "authentication) or one key."
+        "authentication, or unexpected: its log has the traceback) or one key."
     ),
     source="exporter",
 )
@@ -160,7 +175,10 @@ RQ_QUEUE_OLDEST_JOB_AGE_SECONDS = Metric(
     type="gauge",
     unit="seconds",
     labels=("queue",),
-    help="How long the first job of the queue has waited; 0 when the queue is empty.",
+    help=(
+        "How long the older one of the queue's first and last job has waited; those between them are not "
+        "looked at. 0 when the queue is empty."
+    ),
     source="RQ",
 )
 RQ_QUEUE_SCHEDULED_OVERDUE_JOBS = Metric(
@@ -237,7 +255,11 @@ RQ_JOB_FAILURES_TOTAL = Metric(
         "queue",
         "exception",
     ),
-    help="Executions that ended with an exception, by its class; also those that are retried.",
+    help=(
+        "Executions that ended with an exception, by its class; also those that are retried. "
+        "WorkHorseKilled, which is no class, is a job's process that died. Jobs lost between queue and start "
+        "are not among them."
+    ),
     source="ledger",
 )
 RQ_JOB_RETRIES_TOTAL = Metric(
@@ -253,7 +275,7 @@ RQ_WORK_HORSES_KILLED_TOTAL = Metric(
     type="counter",
     unit="processes",
     labels=("queue",),
-    help="Processes that died while they ran a job.",
+    help="Processes that were killed or exited, with whatever code, before they had finished their job.",
     source="ledger",
 )
 RQ_WORKERS_BY_STATE = Metric(
@@ -277,7 +299,10 @@ RQ_JOBS_SAMPLED = Metric(
     type="gauge",
     unit="jobs",
     labels=(),
-    help="Jobs that this scrape looked for, at random.",
+    help=(
+        "Jobs that this scrape looked for: a random sample of those that were queued 60 s ago or earlier, "
+        "without the queued ones of queues that are longer than 2,000."
+    ),
     source="RQ",
 )
 RQ_JOBS_UNACCOUNTED = Metric(
@@ -285,7 +310,10 @@ RQ_JOBS_UNACCOUNTED = Metric(
     type="gauge",
     unit="jobs",
     labels=(),
-    help="Sampled jobs that are in no queue, registry or worker, though their status says so.",
+    help=(
+        "Sampled jobs (see rq_jobs_sampled) that are in no queue, registry or worker, though their status "
+        "says so. Each scrape samples others: ask for max_over_time(rq_jobs_unaccounted[10m]) > 0."
+    ),
     source="RQ",
 )
 RQ_CRON_ENTRIES = Metric(

@@ -1,16 +1,18 @@
 """docs/metrics.md: every metric of the catalog, for people."""
 
-from dashboards.catalog import JOB_STATUSES, METRICS
+from dashboards.catalog import JOB_OUTCOMES, JOB_STATUSES, METRICS
 
 _HEAD = """# Metrics
 
 What the exporter serves on :9726, and what Prometheus adds to it. This page is generated from
 `dashboards/catalog.py` by `make dashboards`.
 
-With several servers (`RQ_REDIS_URLS`) each metric also has the label `redis`: host:port/database.
+With several servers (`RQ_REDIS_URLS`) each metric also has the label `redis`: host:port/database, or
+socket/database.
 Metrics from `rq-exporter` have its names, labels and values. Those from the `ledger` are counted in Redis
 when a job or a cron slot ends, so they outlive workers, results and restarts of anything, unless Redis is
-emptied; jobs that a worker of another class than `RecordingWorker` ran are not among them.
+emptied. Redis writes to disk every second (`appendfsync everysec`): when its machine dies, what was counted
+in the last second is lost. Jobs that a worker of another class than `RecordingWorker` ran are not among them.
 
 | metric | type | unit | labels | meaning | source |
 |---|---|---|---|---|---|
@@ -19,6 +21,12 @@ _STATUSES = """
 ## Statuses of jobs
 
 | status | meaning |
+|---|---|
+"""
+_OUTCOMES = """
+## Outcomes of jobs
+
+| outcome | meaning |
 |---|---|
 """
 
@@ -31,4 +39,5 @@ def metrics_page() -> str:
         for m in METRICS
     ]
     statuses = [f"| `{status}` | {meaning} |\n" for status, meaning in JOB_STATUSES.items()]
-    return "".join([_HEAD, *rows, _STATUSES, *statuses])
+    outcomes = [f"| `{outcome}` | {meaning} |\n" for outcome, meaning in JOB_OUTCOMES.items()]
+    return "".join([_HEAD, *rows, _STATUSES, *statuses, _OUTCOMES, *outcomes])

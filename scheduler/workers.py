@@ -2,6 +2,7 @@
 
 import functools
 import os
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -50,7 +51,17 @@ class Configured(BaseWorker):
                 queue.serializer = Json  # its registries read jobs too
 
 
-class RecordingWorker(JobLogs, Recording, Configured, Worker):
+class Unsubscribing(BaseWorker):
+    """End also when Redis goes away at that moment, where redis-py 5 locks itself out of its subscription."""
+
+    def subscribe(self) -> None:
+        """Listen to commands, with the lock that newer redis-py has: to unsubscribe may subscribe again."""
+        super().subscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        pubsub: Any = self.pubsub
+        pubsub._lock = threading.RLock()
+
+
+class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
     """Run each job in a process of its own; `rq worker --worker-class` takes this class too.
 
     Its scheduler is a child process that ends when Redis goes away. RQ looks for it every ten minutes, and
@@ -80,7 +91,7 @@ class RecordingWorker(JobLogs, Recording, Configured, Worker):
             self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
-class InProcessWorker(JobLogs, Recording, Configured, SimpleWorker):
+class InProcessWorker(JobLogs, Recording, Configured, Unsubscribing, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork."""
 
     _forks = False

@@ -16,9 +16,10 @@ ANSWER_SECONDS = 2.0
 
 
 @contextmanager
-def exporter(url, *, module="monitoring.exporter", arguments=(), **variables):
+def exporter(url, *, module="monitoring.exporter", code="", arguments=(), **variables):
     port = free_port()
-    command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--port", str(port), *arguments]
+    program = ["-c", code] if code else ["-m", module]
+    command = [sys.executable, *program, "--host", "127.0.0.1", "--port", str(port), *arguments]
     environment = {**os.environ, "RQ_REDIS_URL": url, **variables}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     process.url = f"http://127.0.0.1:{port}"

@@ -1,14 +1,29 @@
 """Real servers and processes for tests, started on free ports and waited for, never slept for."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
+
+import psutil
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def kill_with_children(pid: int) -> None:
+    """SIGKILL a process and what it started, or else RQ's scheduler outlives its worker and holds its socket.
+
+    Redis could give that a job. The process is stopped first, so that it starts nothing meanwhile.
+    """
+    parent = psutil.Process(pid)
+    parent.suspend()
+    for process in (*parent.children(recursive=True), parent):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 20, what: str = "the condition") -> None:

@@ -5,7 +5,6 @@ import os
 import platform
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import urlsplit
 
 from prometheus_client import (
     CollectorRegistry,
@@ -48,7 +47,8 @@ def servers(options: argparse.Namespace) -> list[Server]:
         raise ConfigError(f"RQ_QUEUE_CLASS or RQ_WORKER_CLASS can't be imported: {error}") from None
     try:
         if urls := os.environ.get("RQ_REDIS_URLS"):
-            found = [Server(Redis.from_url(url), {"redis": _name(url)}, **classes) for url in _split(urls)]
+            clients = [Redis.from_url(url) for url in _split(urls)]
+            found = [Server(client, {"redis": _name(client)}, **classes) for client in clients]
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
@@ -85,10 +85,11 @@ def _split(urls: str) -> list[str]:
     return given
 
 
-def _name(url: str) -> str:
-    """host:port/db: without user and password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or parts.path}:{parts.port or 6379}/{parts.path.strip('/') or 0}"
+def _name(client: Redis) -> str:
+    """host:port/db, or the socket's path instead of the first two: without user and password."""
+    given = client.connection_pool.connection_kwargs
+    address = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+    return f"{address}/{given.get('db', 0)}"
 
 
 def own_metrics() -> tuple[CollectorRegistry, Counter, Summary]:

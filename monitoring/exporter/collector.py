@@ -1,12 +1,13 @@
 """Turns snapshots into metric families; nothing is kept between scrapes."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from dashboards import catalog
 from dashboards.catalog import Metric
 from monitoring.exporter.exposition import Family, Sample, labels
-from monitoring.exporter.registries import STATUSES
+from monitoring.exporter.registries import STATUSES, amount
 from monitoring.exporter.state import Snapshot
 from scheduler.ledger.jobs import Histogram, JobOutcome
 
@@ -27,12 +28,17 @@ class Families:
     """The families of one scrape, in the catalog's order, from any number of servers."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = tuple(f"{bound:g}" for bound in bounds)
+        self._bounds = tuple(float(f"{bound:g}") for bound in bounds)  # as the ledger writes them
         self._families: dict[Metric, Family] = {}
 
     def __iter__(self) -> Iterator[Family]:
         """Every family."""
         return iter(self._families[metric] for metric in catalog.METRICS if metric in self._families)
+
+    def add(self, other: "Families") -> None:
+        """Add every sample of the other."""
+        for family in other:
+            self._of(family.metric).extend(family.samples)
 
     def server(self, base: Mapping[str, str], snapshot: Snapshot | None, *, seconds: float) -> None:
         """Add a server's samples under its `base` labels; without a snapshot, that it is down."""
@@ -118,6 +124,8 @@ class Families:
             (catalog.RQ_JOB_RUN_SECONDS, counts.run),
         ):
             for (queue, function), histogram in histograms.items():
+                if not histogram.buckets:
+                    continue  # they could not be read
                 self._histogram(metric, before + labels({"queue": queue, "function": function}), histogram)
         for (resource, outcome), number in snapshot.rate_limits.items():
             where = before + labels({"resource": resource, "outcome": outcome})
@@ -127,30 +135,21 @@ class Families:
 
     def _histogram(self, metric: Metric, where: str, histogram: Histogram) -> None:
         # Counted in other buckets before the settings were changed: those are shown too.
-        bounds = sorted({*self._bounds, *histogram.buckets} - {"+Inf"}, key=float)
+        bounds = sorted({*self._bounds, *histogram.buckets, math.inf})
         samples, total, before = self._of(metric), 0, f"{where}," if where else ""
-        for bound in (*bounds, "+Inf"):
+        for bound in bounds:
             total += histogram.buckets.get(bound, 0)
-            le = bound if bound == "+Inf" else repr(float(bound))
+            le = "+Inf" if bound == math.inf else repr(bound)
             samples.append(("_bucket", f'{before}le="{le}"', total))
         samples.append(("_count", where, total))
         samples.append(("_sum", where, histogram.sum_seconds))
 
     def _cron(self, before: str, text: str, snapshot: Snapshot) -> None:
         cron = snapshot.cron
-        self._add(catalog.RQ_CRON_ENTRIES, "", text, len(cron.specs))
+        self._add(catalog.RQ_CRON_ENTRIES, "", text, len(cron.entries))
         self._add(catalog.RQ_CRON_PROCESSES, "", text, cron.processes)
-        for id_, spec in cron.specs.items():
-            schedule = spec.get("schedule") or {}
-            every = schedule.get("interval_seconds")
-            about = {
-                "entry": id_,
-                "function": str(spec.get("function")),
-                "queue": str(spec.get("queue_name")),
-                "schedule": str(schedule.get("cron") or f"every {every} s"),
-                "timezone": str(schedule.get("timezone")),
-            }
-            self._add(catalog.RQ_CRON_ENTRY_INFO, "", before + labels(about), 1)
+        for id_, about in cron.entries.items():
+            self._add(catalog.RQ_CRON_ENTRY_INFO, "", before + labels({"entry": id_, **about}), 1)
         for metric, times in (
             (catalog.RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS, cron.next),
             (catalog.RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS, cron.last),
@@ -167,12 +166,18 @@ class Families:
         info = snapshot.info
         for metric, name in _FROM_INFO.items():
             if name in info:
-                self._add(metric, "", text, float(info[name]))
+                self._number(metric, text, info[name], of=name, snapshot=snapshot)
         for kind, name in (("rdb", "rdb_last_bgsave_status"), ("aof", "aof_last_write_status")):
             if name in info:
                 where = before + labels({"kind": kind})
                 self._add(catalog.RQ_REDIS_LAST_WRITE_OK, "", where, int(info[name] == "ok"))
         for name, value in info.items():
             if name.startswith("db") and value.startswith("keys="):
-                keys = int(value.partition("=")[2].partition(",")[0])
-                self._add(catalog.RQ_REDIS_KEYS, "", before + labels({"db": name[2:]}), keys)
+                keys, where = value.removeprefix("keys=").partition(",")[0], before + labels({"db": name[2:]})
+                self._number(catalog.RQ_REDIS_KEYS, where, keys, of=name, snapshot=snapshot)
+
+    def _number(self, metric: Metric, where: str, value: str, *, of: str, snapshot: Snapshot) -> None:
+        try:
+            self._add(metric, "", where, amount(value))
+        except ValueError:
+            snapshot.unreadable.append(f"info {of}")

@@ -36,7 +36,7 @@ def _escaped(value: str) -> str:
 
 
 def write(families: Iterable[Family], *, openmetrics: bool) -> bytes:
-    """Families as text, without OpenMetrics's end mark."""
+    """Families as text, without OpenMetrics's end mark; never fails for what a label is."""
     lines: list[str] = []
     for family in families:
         if not family.samples:
@@ -48,4 +48,4 @@ def write(families: Iterable[Family], *, openmetrics: bool) -> bytes:
             f"{metric.name}{suffix}{{{text}}} {value}\n" if text else f"{metric.name}{suffix} {value}\n"
             for suffix, text, value in family.samples
         ]
-    return "".join(lines).encode()
+    return "".join(lines).encode(errors="backslashreplace")

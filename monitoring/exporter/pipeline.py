@@ -1,11 +1,13 @@
 """Many commands to one Redis server in one round trip, read as fast as the C parser can."""
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import hiredis
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _RECEIVE_BYTES = 1 << 18
@@ -22,12 +24,17 @@ class RoundTrips:
 
     redis-py handles each answer of a pipeline on its own in Python: 38 ms for 7,000 answers, of which
     the parser needs 2. So this reads the connection's socket itself.
+
+    Args:
+        client: Of the server.
+        seconds: Within which every answer must be there, however slowly they come.
     """
 
-    def __init__(self, client: Redis) -> None:
-        self._pool = client.connection_pool
+    def __init__(self, client: Redis, *, seconds: float) -> None:
+        self._pool, self._seconds = client.connection_pool, seconds
 
     def __enter__(self) -> "RoundTrips":
+        self._deadline = time.monotonic() + self._seconds
         # Looks whether the server closed it meanwhile, and connects again if so.
         self._connection = self._pool.get_connection()
         return self
@@ -42,16 +49,19 @@ class RoundTrips:
 
         Raises:
             redis.ConnectionError: The server went away.
-            redis.TimeoutError: It did not answer within the client's socket timeout.
+            redis.InvalidResponse: It answered what is no answer.
+            redis.TimeoutError: The time for all of them is over.
         """
         if not answers:
             return []
         socket = self._connection._sock  # redis-py has no public way to it
-        reader = hiredis.Reader()
+        reader = hiredis.Reader(protocolError=InvalidResponse)
         found: list[Any] = []
         try:
+            self._until_deadline(socket)
             socket.sendall(b"".join(commands))
             while len(found) < answers:
+                self._until_deadline(socket)
                 received = socket.recv(_RECEIVE_BYTES)
                 if not received:
                     raise RedisConnectionError("The server closed the connection")
@@ -62,4 +72,12 @@ class RoundTrips:
             raise RedisTimeoutError("The server did not answer in time") from error
         except OSError as error:
             raise RedisConnectionError(str(error)) from error
+        if len(found) > answers:
+            raise InvalidResponse("The server answered more than it was asked")
         return found
+
+    def _until_deadline(self, socket: Any) -> None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        socket.settimeout(left)

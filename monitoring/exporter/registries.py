@@ -1,7 +1,10 @@
-"""RQ's registries by the status that rq-exporter counts them as, and how RQ writes times."""
+"""RQ's registries by the status that rq-exporter counts them as, and how what it writes is read."""
 
+import math
+import re
 from datetime import datetime
 
+from rq.executions import ExecutionRegistry
 from rq.registry import (
     BaseRegistry,
     CanceledJobRegistry,
@@ -22,6 +25,12 @@ REGISTRIES: dict[str, type[BaseRegistry]] = {
     "canceled": CanceledJobRegistry,
 }
 STATUSES = ("queued", *REGISTRIES)
+_AMOUNT = re.compile(r"\d+(\.\d+)?(e[-+]\d+)?", re.ASCII)
+
+
+def key_of(kind: type[BaseRegistry] | type[ExecutionRegistry], name: bytes) -> bytes:
+    """The key of a registry, of the queue or job with that name."""
+    return kind.key_template.encode().replace(b"{0}", name)
 
 
 def timestamp(text: bytes | None) -> float | None:
@@ -30,4 +39,25 @@ def timestamp(text: bytes | None) -> float | None:
     Raises:
         ValueError: It is none.
     """
-    return datetime.fromisoformat(text.decode()).timestamp() if text else None
+    try:
+        return datetime.fromisoformat(text.decode()).timestamp() if text else None
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+
+
+def amount(text: str | bytes) -> float:
+    """A count or a time; what else float() takes, as nan and -1, would make a page that can't be read.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(text, bytes):
+        text = text.decode()
+    if not _AMOUNT.fullmatch(text) or not math.isfinite(read := float(text)):
+        raise ValueError("not a number")
+    return read
+
+
+def shown(name: bytes) -> str:
+    """A name as a label: two names stay two, also where they are no UTF-8."""
+    return name.decode(errors="backslashreplace")

@@ -22,12 +22,14 @@ from monitoring.exporter import snapshot as snapshots
 from monitoring.exporter.collector import Families
 from monitoring.exporter.state import Snapshot
 
-# Redis has this long to connect, and for each answer; Prometheus waits ten seconds by default.
+# Redis has this long to connect, and for each answer of its greeting; Prometheus waits ten by default.
 _SOCKET_TIMEOUT_SECONDS = 1.0
+# For everything, the connection included.
+_SNAPSHOT_SECONDS = 1.5
 # A server that needs longer, as for its name to be found, counts as down in this scrape.
 _DEADLINE_SECONDS = 1.6
 SHARED_SECONDS = 1.0
-REASONS = ("connection", "timeout", "authentication", "key")
+REASONS = ("connection", "timeout", "authentication", "unexpected", "key")
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +61,8 @@ class Scrapes:
         self._threads = ThreadPoolExecutor(max_workers=len(servers), thread_name_prefix="redis")
         self._lock = threading.Lock()
         self._taken: tuple[float, Families, bool] | None = None
-        self._busy: dict[int, Future[Snapshot]] = {}
-        self._down: set[int] = set()
+        self._busy: dict[int, Future[tuple[Snapshot | Exception, float]]] = {}
+        self._down: dict[int, str] = {}
 
     def families(self) -> Families:
         """The samples of now, at most a second old."""
@@ -85,21 +87,25 @@ class Scrapes:
         for number, server in enumerate(self._servers):
             # One that hung in the last scrape has its thread still: it is not given another.
             if number not in self._busy or self._busy[number].done():
-                self._busy[number] = self._threads.submit(
-                    snapshots.take,
-                    server.client,
-                    queue_class=server.queue_class,
-                    worker_class=server.worker_class,
-                )
+                self._busy[number] = self._threads.submit(_read, server)
         for number, server in enumerate(self._servers):
-            taken: Snapshot | None = None
+            part: Families | None = None
+            seconds: float | None = None
             with self._told(number, server):
-                taken = self._busy[number].result(max(0.0, started + _DEADLINE_SECONDS - time.monotonic()))
+                left = started + _DEADLINE_SECONDS - time.monotonic()
+                taken, seconds = self._busy[number].result(max(0.0, left))
+                if isinstance(taken, Exception):
+                    raise taken
+                whole = Families(self._bounds)
+                whole.server(server.labels, taken, seconds=seconds)
                 for name in taken.unreadable:
                     _log.warning("key_unreadable", extra={"key": name, **server.labels})
                     self._errors.labels("key").inc()
-            families.server(server.labels, taken, seconds=time.monotonic() - started)
-            healthy = healthy and taken is not None
+                part = whole
+            if part is None:
+                healthy, part = False, Families(self._bounds)
+                part.server(server.labels, None, seconds=seconds or time.monotonic() - started)
+            families.add(part)
         return families, healthy
 
     @contextmanager
@@ -107,16 +113,40 @@ class Scrapes:
         """Count what went wrong, and log it when it begins and when it ends."""
         try:
             yield
-        except (RedisError, OSError, FutureTimeoutError) as error:
-            timeout = isinstance(error, RedisTimeoutError | FutureTimeoutError)
-            reason = "timeout" if timeout else "connection"
-            if isinstance(error, AuthenticationError) or "NOAUTH" in str(error) or "WRONGPASS" in str(error):
-                reason = "authentication"
+        except Exception as error:  # noqa: BLE001  # whatever it is, the other servers are told of
+            if isinstance(error, FutureTimeoutError):
+                # Its thread may be in a greeting that comes byte by byte, where redis-py waits without end.
+                server.client.connection_pool.disconnect()
+            reason = _reason(error)
             self._errors.labels(reason).inc()
-            if number not in self._down:
-                _log.warning("redis_lost", extra={"reason": reason, "error": str(error), **server.labels})
-            self._down.add(number)
+            if self._down.get(number) != reason:
+                trace = error if reason == "unexpected" else None
+                told = {"reason": reason, "error": str(error), **server.labels}
+                _log.warning("redis_lost", extra=told, exc_info=trace)
+            self._down[number] = reason
         else:
-            if number in self._down:
+            if self._down.pop(number, None):
                 _log.info("redis_back", extra=dict(server.labels))
-            self._down.discard(number)
+
+
+def _read(server: Server) -> tuple[Snapshot | Exception, float]:
+    """What the server holds, or why that can't be told; and the seconds it took."""
+    started = time.monotonic()
+    try:
+        taken: Snapshot | Exception = snapshots.take(
+            server.client,
+            queue_class=server.queue_class,
+            worker_class=server.worker_class,
+            seconds=_SNAPSHOT_SECONDS,
+        )
+    except Exception as error:  # noqa: BLE001  # told by who asked
+        taken = error
+    return taken, time.monotonic() - started
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, AuthenticationError) or "NOAUTH" in str(error) or "WRONGPASS" in str(error):
+        return "authentication"
+    if isinstance(error, RedisTimeoutError | FutureTimeoutError):
+        return "timeout"
+    return "connection" if isinstance(error, RedisError | OSError) else "unexpected"

@@ -7,7 +7,6 @@ commands of each queue and worker; the third looks at what the second found.
 import functools
 import json
 import random
-import re
 from typing import Any
 
 import hiredis
@@ -21,7 +20,7 @@ from rq.worker import BaseWorker
 
 from monitoring.exporter import unaccounted
 from monitoring.exporter.pipeline import RoundTrips, pack
-from monitoring.exporter.registries import REGISTRIES, STATUSES, timestamp
+from monitoring.exporter.registries import REGISTRIES, STATUSES, amount, key_of, shown, timestamp
 from monitoring.exporter.state import QueueState, Snapshot, WorkerState
 from scheduler.cron import process, registry
 from scheduler.ledger import cron as cron_ledger
@@ -41,38 +40,42 @@ _SAMPLE = 100
 
 
 def take(
-    client: Redis, *, queue_class: type[Queue] = Queue, worker_class: type[BaseWorker] = Worker
+    client: Redis,
+    *,
+    queue_class: type[Queue] = Queue,
+    worker_class: type[BaseWorker] = Worker,
+    seconds: float = 10.0,
 ) -> Snapshot:
-    """Read the server.
+    """Read the server, within so many seconds.
 
     Raises:
         redis.RedisError: It does not answer, or not yet, as while it loads its data.
     """
-    with RoundTrips(client) as trips:
+    with RoundTrips(client, seconds=seconds) as trips:
         first = _First(trips, queue_class, worker_class)
         snapshot = first.snapshot
         prefix = queue_class.redis_queue_namespace_prefix
-        names = sorted(_names(first.answer("queues"), prefix))
-        workers = sorted(first.answer("workers") or [])
+        worker_prefix = worker_class.redis_worker_namespace_prefix
+        queues = first.names("queues", prefix)
+        workers = first.names("workers", worker_prefix)
         sampled = [key for key in first.sampled if key.count(b":") == 2]
         second = trips.ask(
             [
-                *(_queue_commands(prefix, name) for name in names),
-                *(_worker_command(key) for key in workers),
+                *(_queue_commands(prefix, raw) for raw in queues.values()),
+                *(_worker_command(worker_prefix, raw) for raw in workers.values()),
                 *(pack("HMGET", key, "status", "origin", "enqueued_at") for key in sampled),
             ],
-            answers=_QUEUE_ANSWERS * len(names) + len(workers) + len(sampled),
+            answers=_QUEUE_ANSWERS * len(queues) + len(workers) + len(sampled),
         )
-        for position, name in enumerate(names):
+        for position, (name, raw) in enumerate(queues.items()):
             start = position * _QUEUE_ANSWERS
-            snapshot.queues.append(_queue(name, second[start : start + _QUEUE_ANSWERS], snapshot))
-        answers = iter(second[_QUEUE_ANSWERS * len(names) :])
-        worker_prefix = len(worker_class.redis_worker_namespace_prefix)
-        for key in workers:
-            worker = _worker(key.decode(errors="replace")[worker_prefix:], next(answers), snapshot)
+            snapshot.queues.append(_queue(name, raw, second[start : start + _QUEUE_ANSWERS], snapshot))
+        answers = iter(second[_QUEUE_ANSWERS * len(queues) :])
+        for name in workers:
+            worker = _worker(name, next(answers), snapshot)
             if worker is not None:
                 snapshot.workers.append(worker)
-        lengths = {queue.name: queue.jobs.get("queued", 0) for queue in snapshot.queues}
+        lengths = {queue.raw: queue.jobs.get("queued", 0) for queue in snapshot.queues}
         searches = [
             unaccounted.sampled(key, next(answers), now=snapshot.taken_at, prefix=prefix, lengths=lengths)
             for key in sampled
@@ -110,8 +113,9 @@ class _First:
         seconds, microseconds = self._answers["time"]
         self.snapshot = Snapshot(taken_at=int(seconds) + int(microseconds) / 1e6)
         self.snapshot.suspended = bool(self.answer("suspended"))
-        self.snapshot.jobs = job_ledger.parse(self._numbers("jobs"))
-        self.snapshot.rate_limits = rate_limits.parse(self._numbers("rate limits"))
+        self.snapshot.jobs = job_ledger.parse(self._numbers("jobs", bars=3))
+        self.snapshot.unreadable += [f"jobs {name!r}" for name in self.snapshot.jobs.unreadable]
+        self.snapshot.rate_limits = rate_limits.parse(self._numbers("rate limits", bars=1))
         self.snapshot.info = _info(self.answer("info") or b"")
         self._read_cron()
         self.sampled: list[bytes] = (self.answer("sample") or [b"0", []])[1]
@@ -124,80 +128,112 @@ class _First:
             return None
         return answer
 
+    def names(self, name: str, prefix: str) -> dict[str, bytes]:
+        """What the keys end in, by how it is shown; one that has no prefix or looks like another is noted."""
+        names: dict[str, bytes] = {}
+        start = prefix.encode()
+        for key in sorted(self.answer(name) or []):
+            raw = key.removeprefix(start)
+            label = shown(raw)
+            if raw == key or label in names:
+                self.snapshot.unreadable.append(f"{name} {key!r}")
+            else:
+                names[label] = raw
+        return names
+
     def _pairs(self, name: str) -> dict[bytes, bytes]:
         flat = iter(self.answer(name) or [])
         return dict(zip(flat, flat, strict=True))
 
-    def _numbers(self, name: str) -> dict[bytes, bytes]:
-        """The pairs whose value is a number; the others are noted."""
+    def _numbers(self, name: str, *, bars: int = 0) -> dict[bytes, bytes]:
+        """The pairs of a text, with so many bars at least, and a number; the others are noted."""
         numbers = {}
         for key, value in self._pairs(name).items():
-            if re.fullmatch(rb"-?\d+(\.\d+)?(e[-+]\d+)?", value):
-                numbers[key] = value
-            else:
+            try:
+                amount(value)
+                if key.decode().count("|") < bars:
+                    raise ValueError("has parts that are missing")
+            except ValueError:
                 self.snapshot.unreadable.append(f"{name} {key!r}")
+            else:
+                numbers[key] = value
         return numbers
 
     def _read_cron(self) -> None:
         cron, now = self.snapshot.cron, self.snapshot.taken_at
         for id_, text in self._pairs("cron specs").items():
-            spec = _json(text)
-            if spec is None:
+            try:
+                cron.entries[id_.decode()] = _about(text)
+            except (ValueError, RecursionError):
                 self.snapshot.unreadable.append(f"cron entry {id_!r}")
-            else:
-                cron.specs[id_.decode(errors="replace")] = spec
         cron.next = _by_name(self._numbers("cron next"))
         cron.last = _by_name(self._numbers("cron last"))
-        cron.outcomes = cron_ledger.parse_outcomes(self._numbers("cron outcomes"))
-        lateness = _by_name(self._numbers("cron lateness"))
-        total = lateness.pop("sum", 0.0)
-        cron.lateness = job_ledger.Histogram({le: int(slots) for le, slots in lateness.items()}, total)
+        cron.outcomes = cron_ledger.parse_outcomes(self._numbers("cron outcomes", bars=1))
+        for le, value in _by_name(self._numbers("cron lateness")).items():
+            try:
+                if le == "sum":
+                    cron.lateness.sum_seconds = value
+                else:
+                    cron.lateness.add(le, int(value))
+            except ValueError:
+                self.snapshot.unreadable.append(f"cron lateness {le.encode()!r}")
         for name, text in self._pairs("cron processes").items():
             try:
-                beat = float((_json(text) or {})["heartbeat"])
-            except (KeyError, TypeError, ValueError):
+                beat = amount(str(_json(text)["heartbeat"]))
+            except (KeyError, ValueError, RecursionError):
                 self.snapshot.unreadable.append(f"cron process {name!r}")
             else:
                 cron.processes += now - beat < process.LIVE_SECONDS
 
 
-def _json(text: bytes) -> dict[str, Any] | None:
-    try:
-        loaded = json.loads(text)
-    except ValueError:
-        return None
-    return loaded if isinstance(loaded, dict) else None
+def _json(text: bytes) -> dict[str, Any]:
+    loaded = json.loads(text)
+    if not isinstance(loaded, dict):
+        raise ValueError("not an object")
+    return loaded
+
+
+def _about(spec: bytes) -> dict[str, str]:
+    """A cron entry's labels."""
+    fields = _json(spec)
+    schedule = fields.get("schedule") or {}
+    if not isinstance(schedule, dict):
+        raise ValueError("not a schedule")
+    about = {
+        "function": str(fields.get("function")),
+        "queue": str(fields.get("queue_name")),
+        "schedule": str(schedule.get("cron") or f"every {schedule.get('interval_seconds')} s"),
+        "timezone": str(schedule.get("timezone")),
+    }
+    "".join(about.values()).encode()  # JSON can hold halves of characters, which no text can
+    return about
 
 
 def _by_name(numbers: dict[bytes, bytes]) -> dict[str, float]:
-    return {name.decode(errors="replace"): float(number) for name, number in numbers.items()}
-
-
-def _names(keys: Any, prefix: str) -> list[str]:
-    return [key.decode(errors="replace").removeprefix(prefix) for key in keys or []]
+    return {name.decode(): float(number) for name, number in numbers.items()}
 
 
 @functools.lru_cache(maxsize=8192)
-def _queue_commands(prefix: str, name: str) -> bytes:
-    key = f"{prefix}{name}"
-    counts = [pack("ZCARD", kind.key_template.format(name)) for kind in REGISTRIES.values()]
-    return b"".join([pack("LLEN", key), *counts, pack("LLEN", f"{key}:intermediate")])
+def _queue_commands(prefix: str, raw: bytes) -> bytes:
+    key = prefix.encode() + raw
+    counts = [pack("ZCARD", key_of(kind, raw)) for kind in REGISTRIES.values()]
+    return b"".join([pack("LLEN", key), *counts, pack("LLEN", key + b":intermediate")])
 
 
 @functools.lru_cache(maxsize=8192)
-def _worker_command(key: bytes) -> bytes:
-    return pack("HMGET", key, *_WORKER_FIELDS)
+def _worker_command(prefix: str, raw: bytes) -> bytes:
+    return pack("HMGET", prefix.encode() + raw, *_WORKER_FIELDS)
 
 
-def _queue(name: str, answers: list[Any], snapshot: Snapshot) -> QueueState:
+def _queue(name: str, raw: bytes, answers: list[Any], snapshot: Snapshot) -> QueueState:
     try:
         sum(answers)
     except TypeError:  # a key of the wrong type answers an error
         snapshot.unreadable.append(f"queue {name}")
         answers = [answer if isinstance(answer, int) else None for answer in answers]
         jobs = {status: n for status, n in zip(STATUSES, answers, strict=False) if n is not None}
-        return QueueState(name, jobs, answers[-1])
-    return QueueState(name, dict(zip(STATUSES, answers, strict=False)), answers[-1])
+        return QueueState(name, raw, jobs, answers[-1])
+    return QueueState(name, raw, dict(zip(STATUSES, answers, strict=False)), answers[-1])
 
 
 def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:
@@ -207,11 +243,11 @@ def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:
             return None  # it is gone, and RQ has not taken its name from the set yet
         return WorkerState(
             name=name,
-            state=state.decode() if state else "?",
-            queues=queues.decode() if queues else "",
-            succeeded=int(succeeded or 0),
-            failed=int(failed or 0),
-            working_seconds=float(seconds or 0),
+            state=shown(state) if state else "?",
+            queues=shown(queues) if queues else "",
+            succeeded=int(amount(succeeded or b"0")),
+            failed=int(amount(failed or b"0")),
+            working_seconds=amount(seconds or b"0"),
             heartbeat=timestamp(heartbeat),
         )
     except (TypeError, ValueError):
@@ -222,9 +258,9 @@ def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:
 def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[unaccounted.Sampled]) -> None:
     waiting = [queue for queue in snapshot.queues if queue.jobs.get("queued")]
     scheduled = [queue for queue in snapshot.queues if queue.jobs.get("scheduled")]
-    commands = [_oldest(prefix, queue.name) for queue in waiting]
+    commands = [_end(prefix, queue.raw, order) for queue in waiting for order in ("ASC", "DESC")]
     for queue in scheduled:
-        key = ScheduledJobRegistry.key_template.format(queue.name)
+        key = key_of(ScheduledJobRegistry, queue.raw)
         commands.append(pack("ZCOUNT", key, "-inf", f"{snapshot.taken_at:.6f}"))
         commands.append(pack("ZRANGE", key, 0, 0, "WITHSCORES"))
     snapshot.sampled = len(searches)
@@ -232,29 +268,42 @@ def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[un
         commands += search.commands
     answers = iter(trips.ask(commands, answers=len(commands)))
     for queue in waiting:
-        queue.oldest_enqueued_at = _first_time(next(answers), snapshot)
+        queue.oldest_enqueued_at = _oldest_time(queue, [next(answers), next(answers)], snapshot)
     for queue in scheduled:
         overdue, earliest = next(answers), next(answers)
         if isinstance(overdue, int) and isinstance(earliest, list) and earliest:
             queue.overdue = overdue
-            queue.worst_delay_seconds = max(0.0, snapshot.taken_at - float(earliest[1]))
+            try:
+                queue.worst_delay_seconds = max(0.0, snapshot.taken_at - amount(earliest[1]))
+            except ValueError:
+                snapshot.unreadable.append(f"scheduled job {earliest[0]!r}")
     for search in searches:
         snapshot.unaccounted += search.lost([next(answers) for _ in search.commands])
 
 
 @functools.lru_cache(maxsize=8192)
-def _oldest(prefix: str, name: str) -> bytes:
-    # The first job's own field in one command; unsorted, SORT reads no more of a list than LIMIT says.
+def _end(prefix: str, raw: bytes, order: str) -> bytes:
+    # The last job's own field, or the first's, in one command; unsorted, SORT reads no more of a list than
+    # LIMIT says, from its end when it is to descend.
     field = f"{Job.redis_job_namespace_prefix}*->enqueued_at"
-    return pack("SORT", f"{prefix}{name}", "BY", "nosort", "LIMIT", 0, 1, "GET", field)
+    return pack("SORT", prefix.encode() + raw, "BY", "nosort", "LIMIT", 0, 1, "GET", field, order)
 
 
-def _first_time(answer: Any, snapshot: Snapshot) -> float | None:
-    try:
-        return timestamp(answer[0]) if answer else None
-    except (TypeError, ValueError):
-        snapshot.unreadable.append("oldest job")
-        return None
+def _oldest_time(queue: QueueState, ends: list[Any], snapshot: Snapshot) -> float | None:
+    """When the older of both ends was queued; one whose job is gone, or can't be read, is passed over."""
+    if ends == [[], []]:
+        return None  # it was emptied meanwhile
+    times, malformed = [], False
+    for end in ends:
+        try:
+            found = timestamp(end[0]) if end else None
+        except (TypeError, ValueError):
+            malformed = True
+        else:
+            times += [] if found is None else [found]
+    if malformed or not times:
+        snapshot.unreadable.append(f"oldest job of {queue.name}")
+    return min(times, default=None)
 
 
 def _info(text: bytes) -> dict[str, str]:

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from scheduler.ledger.jobs import Histogram, JobCounts
 
 
 @dataclass(slots=True)
 class QueueState:
-    """One queue; a number that could not be read is missing from `jobs`, or None."""
+    """One queue, `raw` in Redis; a number that could not be read is missing from `jobs`, or None."""
 
     name: str
+    raw: bytes
     jobs: dict[str, int] = field(default_factory=dict)
     intermediate: int | None = None
     oldest_enqueued_at: float | None = None
@@ -34,9 +34,9 @@ class WorkerState:
 
 @dataclass(slots=True)
 class CronState:
-    """What is known of cron: specs by entry id, slots in Unix seconds, and counts."""
+    """What is known of cron: the entries' labels by id, slots in Unix seconds, and counts."""
 
-    specs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    entries: dict[str, dict[str, str]] = field(default_factory=dict)
     next: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

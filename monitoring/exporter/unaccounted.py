@@ -1,5 +1,6 @@
 """Where a job must be by its status, and whether it is: bounded work for a sample of jobs."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 
 from monitoring.exporter.pipeline import pack
-from monitoring.exporter.registries import REGISTRIES, timestamp
+from monitoring.exporter.registries import REGISTRIES, key_of, timestamp
 
 # A job that moved while it was looked for is not lost; one is looked for once it has been queued that long.
 _SETTLED_SECONDS = 60.0
@@ -32,7 +33,7 @@ class Sampled:
 
 
 def sampled(
-    key: bytes, answer: Any, *, now: float, prefix: str, lengths: Mapping[str, int]
+    key: bytes, answer: Any, *, now: float, prefix: str, lengths: Mapping[bytes, int]
 ) -> Sampled | None:
     """The search for a sampled job; None where there is nothing to search, or too much.
 
@@ -46,27 +47,30 @@ def sampled(
     if isinstance(answer, hiredis.ReplyError) or not answer[0] or not answer[1]:
         return None
     try:
-        status, origin = answer[0].decode(), answer[1].decode()
+        status = answer[0].decode()
         enqueued_at = timestamp(answer[2])
     except ValueError:
         return None
     if enqueued_at is not None and now - enqueued_at < _SETTLED_SECONDS:
         return None
-    job = key.decode(errors="replace").removeprefix(Job.redis_job_namespace_prefix)
-    places = _places(prefix, job, status, origin, lengths)
+    job = key.removeprefix(Job.redis_job_namespace_prefix.encode())
+    places = _places(prefix.encode() + answer[1], job, status, answer[1], lengths)
     return Sampled(answer[0], (*places, pack("HGET", key, "status"))) if places else None
 
 
-def _places(prefix: str, job: str, status: str, origin: str, lengths: Mapping[str, int]) -> list[bytes]:
+def _places(
+    queue: bytes, job: bytes, status: str, origin: bytes, lengths: Mapping[bytes, int]
+) -> list[bytes]:
     """Commands that answer something where the job is, in the order in which a job moves on."""
-    between = pack("LPOS", f"{prefix}{origin}:intermediate", job, "MAXLEN", _SEARCHED)
-    execution = pack("ZRANGE", ExecutionRegistry.key_template.format(job), 0, 0)
+    between = pack("LPOS", queue + b":intermediate", job, "MAXLEN", _SEARCHED)
+    execution = pack("ZRANGE", key_of(ExecutionRegistry, job), 0, 0)
     if status == "queued":
         if lengths.get(origin, 0) > _SEARCHED:
             return []
-        return [pack("LPOS", f"{prefix}{origin}", job, "MAXLEN", _SEARCHED), between, execution]
+        return [pack("LPOS", queue, job, "MAXLEN", _SEARCHED), between, execution]
     if status == "started":
-        running = StartedJobRegistry.key_template.format(origin)
-        return [between, execution, pack("ZSCAN", running, 0, "MATCH", f"{job}:*", "COUNT", _SEARCHED)]
+        running = key_of(StartedJobRegistry, origin)
+        executions = re.sub(rb"[*?\[\]\\]", rb"\\\g<0>", job) + b":*"
+        return [between, execution, pack("ZSCAN", running, 0, "MATCH", executions, "COUNT", _SEARCHED)]
     kind = REGISTRIES.get("failed" if status == "stopped" else status)
-    return [pack("ZSCORE", kind.key_template.format(origin), job)] if kind else []
+    return [pack("ZSCORE", key_of(kind, origin), job)] if kind else []

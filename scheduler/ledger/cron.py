@@ -101,11 +101,15 @@ def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:
 
 
 def parse_outcomes(answer: Mapping[bytes, bytes]) -> Mapping[str, Mapping[str, int]]:
-    """The same from the hash OUTCOMES."""
+    """The same from the hash OUTCOMES; a field that can't be read is left out."""
     counted: dict[str, dict[str, int]] = {}
     for name, slots in answer.items():
-        entry_id, _, outcome = name.decode().rpartition("|")
-        counted.setdefault(entry_id, {})[outcome] = int(float(slots))
+        try:
+            entry_id, outcome = name.decode().rsplit("|", 1)
+            number = int(float(slots))
+        except (ValueError, OverflowError):  # OverflowError: it is infinite
+            continue
+        counted.setdefault(entry_id, {})[outcome] = number
     return counted
 
 

@@ -119,12 +119,23 @@ class JobOutcome(StrEnum):
     RATE_LIMITED = "rate_limited"  # raised TooManyRequests, whether it will run again or not
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Histogram:
     """Observations by the upper bound of their bucket, not cumulative, and their sum in seconds."""
 
-    buckets: dict[str, int] = field(default_factory=dict)
+    buckets: dict[float, int] = field(default_factory=dict)
     sum_seconds: float = 0.0
+
+    def add(self, le: str, number: int) -> None:
+        """Add to a bucket; 60 and 60.0 are the same one.
+
+        Raises:
+            ValueError: `le` is no upper bound.
+        """
+        bound = float(le)
+        if not bound >= 0:  # nor is nan
+            raise ValueError(f"{le} is no upper bound")
+        self.buckets[bound] = self.buckets.get(bound, 0) + number
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +144,7 @@ class JobCounts:
 
     Retries are executions after which the job runs again, and like killed horses by queue. The histograms
     are by (queue, function). An execution that was abandoned with its worker has a wait and no run time; one
-    that was abandoned before it was loaded has neither.
+    that was abandoned before it was loaded has neither. The fields in `unreadable` are in nothing else.
     """
 
     outcomes: dict[tuple[str, str, str], int] = field(default_factory=dict)
@@ -142,6 +153,7 @@ class JobCounts:
     horses_killed: dict[str, int] = field(default_factory=dict)
     wait: dict[tuple[str, str], Histogram] = field(default_factory=dict)
     run: dict[tuple[str, str], Histogram] = field(default_factory=dict)
+    unreadable: list[bytes] = field(default_factory=list)
 
 
 def details(*, function: str, wait_seconds: float, bounds: tuple[float, ...]) -> dict[str, str]:
@@ -218,33 +230,37 @@ def bucket(seconds: float, bounds: tuple[float, ...]) -> str:
 
 
 def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
-    """The record from the hash COUNTS; a field that can't be read is left out."""
+    """The record from the hash COUNTS; a field that can't be read costs nothing else."""
     found = JobCounts()
-    sums: dict[str, dict[tuple[str, str], float]] = {"wait": {}, "run": {}}
-    buckets: dict[str, dict[tuple[str, str], dict[str, int]]] = {"wait": {}, "run": {}}
     for name, value in counts.items():
         try:
             kind, detail, function, queue = name.decode().split("|", 3)
-            number = float(value)
-        except ValueError:
-            continue
-        where = (queue, function)
-        if kind == "outcome":
-            found.outcomes[(queue, function, detail)] = int(number)
-        elif kind == "failure":
-            found.failures[(queue, detail)] = int(number)
-        elif kind == "retry":
-            found.retries[queue] = int(number)
-        elif kind == "horse_killed":
-            found.horses_killed[queue] = int(number)
-        elif kind in buckets:
-            buckets[kind].setdefault(where, {})[detail] = int(number)
-        elif kind.removesuffix("_sum") in sums:
-            sums[kind.removesuffix("_sum")][where] = number
-    for kind, histograms in (("wait", found.wait), ("run", found.run)):
-        for where, counted in buckets[kind].items():
-            histograms[where] = Histogram(counted, sums[kind].get(where, 0.0))
+            _add(found, kind, detail, function, queue, number=float(value))
+        except (ValueError, OverflowError):  # OverflowError: it is infinite
+            found.unreadable.append(name)
     return found
+
+
+def _add(found: JobCounts, kind: str, detail: str, function: str, queue: str, *, number: float) -> None:
+    where, whole = (queue, function), int(number)
+    histograms = {"wait": found.wait, "run": found.run}.get(kind.removesuffix("_sum"))
+    if kind == "outcome":
+        found.outcomes[(queue, function, JobOutcome(detail))] = whole
+    elif kind == "failure":
+        found.failures[(queue, detail)] = whole
+    elif kind == "retry":
+        found.retries[queue] = whole
+    elif kind == "horse_killed":
+        found.horses_killed[queue] = whole
+    elif histograms is None:
+        raise ValueError(f"{kind} is not counted")
+    else:
+        histogram = histograms.get(where, Histogram())
+        if kind.endswith("_sum"):
+            histogram.sum_seconds = number
+        else:
+            histogram.add(detail, whole)
+        histograms[where] = histogram
 
 
 def read(connection: Redis) -> JobCounts:

