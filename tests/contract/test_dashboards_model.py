@@ -29,6 +29,7 @@ GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
 TITLES = {
     "rq-dashboard": "RQ Dashboard",
+    "rq-jobs": "RQ Jobs",
     "rq-queues": "RQ Queues",
 }
 PANEL_TYPES = {"bargauge", "gauge", "heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
