@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dashboards.jobs import jobs
+from dashboards.limits import limits
 from dashboards.queues import queues
 from dashboards.reference import metrics_page
 from dashboards.render import render
@@ -18,7 +19,7 @@ METRICS_PAGE = Path("docs", "metrics.md")
 
 def generate() -> dict[Path, str]:
     """{path under the project's root: text} of every generated file; a dashboard's is named after its uid."""
-    dashboards = (rq_dashboard(), queues(), jobs())
+    dashboards = (rq_dashboard(), queues(), jobs(), limits())
     rendered = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
     return {**rendered, METRICS_PAGE: metrics_page()}
 

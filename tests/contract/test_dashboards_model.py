@@ -30,6 +30,7 @@ FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
 TITLES = {
     "rq-dashboard": "RQ Dashboard",
     "rq-jobs": "RQ Jobs",
+    "rq-limits": "RQ Limits & retries",
     "rq-queues": "RQ Queues",
 }
 PANEL_TYPES = {"bargauge", "gauge", "heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
