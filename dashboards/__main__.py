@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards.jobs import jobs
+from dashboards.limits import limits
+from dashboards.queues import queues
 from dashboards.reference import metrics_page
 from dashboards.render import render
 from dashboards.rq_dashboard import rq_dashboard
@@ -16,8 +19,9 @@ METRICS_PAGE = Path("docs", "metrics.md")
 
 def generate() -> dict[Path, str]:
     """{path under the project's root: text} of every generated file; a dashboard's is named after its uid."""
-    dashboards = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in (rq_dashboard(),)}
-    return {**dashboards, METRICS_PAGE: metrics_page()}
+    dashboards = (rq_dashboard(), queues(), jobs(), limits())
+    rendered = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
+    return {**rendered, METRICS_PAGE: metrics_page()}
 
 
 def drift(root: Path) -> list[str]:

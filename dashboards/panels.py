@@ -10,6 +10,7 @@ from typing import Any
 from grafanalib import core
 
 from dashboards import theme
+from dashboards.links import Link
 from dashboards.variables import DATASOURCE
 
 REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -46,10 +47,11 @@ def stat(
     thresholds: list[dict[str, Any]],
     mappings: list[dict[str, Any]] | None = None,
     decimals: int | None = None,
+    instant: bool = False,
 ) -> core.Stat:
-    """The latest value in large, coloured by its thresholds, over a line of its history."""
+    """The latest value in large, coloured by its thresholds, over a line of its history if not instant."""
     return core.Stat(
-        **_frame(title, description, queries, width=4, height=4),
+        **_frame(title, description, queries, width=4, height=4, instant=instant),
         format=unit,
         thresholds=thresholds,
         mappings=mappings or [],
@@ -108,6 +110,7 @@ def timeseries(
     stacked: bool = False,
     maximum: int | None = None,
     colors: dict[str, str] | None = None,
+    link: Link | None = None,
 ) -> core.TimeSeries:
     """History: lines from zero, or areas on top of each other when the parts make a whole."""
     return core.TimeSeries(
@@ -124,7 +127,15 @@ def timeseries(
         tooltipMode="multi",
         tooltipSort="desc",
         overrides=theme.color_overrides(colors or {}),
+        extraJson={"fieldConfig": {"defaults": {"links": [link.of_series()]}}} if link else None,
     )
+
+
+def heatmap(title: str, description: str, buckets: str, *, unit: str) -> core.Heatmap:
+    """How a histogram's observations spread over its buckets; `buckets` keeps `le` apart."""
+    frame = _frame(title, description, {"{{le}}": buckets}, width=24, height=11)
+    frame["targets"][0].format = "heatmap"
+    return core.Heatmap(**frame, extraJson={"fieldConfig": {"defaults": {"unit": unit}}})
 
 
 def state_timeline(
@@ -153,6 +164,8 @@ def table(
     labels: dict[str, str],
     width: int,
     overrides: list[dict[str, Any]],
+    link: Link | None = None,
+    sort: str | None = None,
 ) -> core.Table:
     """A row for each combination of labels, a column for each query (named by its legend).
 
@@ -163,6 +176,8 @@ def table(
         labels: {label: column title} in the order to show them.
         width: Of 24 columns.
         overrides: Units and colours of single columns, by their titles.
+        link: Where the first column leads; a row has the label `queue`.
+        sort: The column with the largest values first.
     """
     frame = _frame(title, description, queries, width=width, height=8, instant=True)
     for target in frame["targets"]:
@@ -172,7 +187,8 @@ def table(
         **frame,
         unit=theme.COUNT,
         thresholds=theme.steps(theme.NEUTRAL),
-        overrides=overrides,
+        overrides=[*overrides, *([link.of_column(next(iter(labels.values())))] if link else [])],
+        sortBy=[core.TableSortByField(displayName=sort, desc=True)] if sort else [],
         transformations=[
             {"id": "merge", "options": {}},
             {

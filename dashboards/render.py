@@ -2,8 +2,7 @@
 
 grafanalib 0.7.1 writes schema version 12, dozens of nulls and old forms of several panels; all of
 that is put right here, once. Defaults are those of the npm package @grafana/schema 13.2.2, which is
-released with the server: `defaultDashboard` in dist/esm/raw/dashboard/x/types.gen.mjs and each
-`defaultOptions` in dist/esm/raw/composable/<panel>/panelcfg/x/types.gen.mjs.
+released with the server: `defaultDashboard` in dist/esm/raw/dashboard/x/types.gen.mjs.
 """
 
 import json
@@ -14,6 +13,8 @@ from typing import Any
 from grafanalib._gen import DashboardEncoder
 from grafanalib.core import Dashboard
 
+from dashboards.panel_options import OPTIONS, SINGLE_VALUE
+
 Json = dict[str, Any]
 
 GRAFANA_VERSION = "13.2.2"
@@ -23,47 +24,20 @@ COLUMNS = 24
 DASHBOARD_KEYS = ("description", "graphTooltip", "refresh", "tags", "time", "timezone", "title", "uid")
 PANEL_KEYS = ("datasource", "description", "gridPos", "title", "transformations", "type")
 TARGET_KEYS = ("datasource", "expr", "format", "instant", "legendFormat", "refId")
-FIELD_KEYS = ("color", "custom", "decimals", "mappings", "max", "min", "noValue", "thresholds", "unit")
+FIELD_KEYS = (
+    "color",
+    "custom",
+    "decimals",
+    "links",
+    "mappings",
+    "max",
+    "min",
+    "noValue",
+    "thresholds",
+    "unit",
+)
 VARIABLE_KEYS = ("allValue", "datasource", "hide", "includeAll", "label", "multi", "name", "options")
 
-SINGLE_VALUE = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
-OPTIONS: dict[str, Json] = {
-    "bargauge": SINGLE_VALUE
-    | {
-        "displayMode": "gradient",
-        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
-        "maxVizHeight": 300,
-        "minVizHeight": 16,
-        "minVizWidth": 8,
-        "namePlacement": "auto",
-        "orientation": "horizontal",
-        "showUnfilled": True,
-        "sizing": "auto",
-        "valueMode": "color",
-    },
-    "gauge": SINGLE_VALUE
-    | {
-        "barShape": "flat",
-        "barWidthFactor": 0.5,
-        "effects": {},
-        "endpointMarker": "point",
-        "minVizHeight": 75,
-        "minVizWidth": 75,
-        "orientation": "auto",
-        "segmentCount": 1,
-        "segmentSpacing": 0.3,
-        "shape": "gauge",
-        "showThresholdLabels": False,
-        "showThresholdMarkers": True,
-        "sizing": "auto",
-        "sparkline": False,
-        "textMode": "auto",
-    },
-    "stat": {"percentChangeColorMode": "standard", "showPercentChange": False, "wideLayout": True},
-    "state-timeline": {"perPage": 20},
-    "table": {"cellHeight": "sm", "frameIndex": 0, "showTypeIcons": False},
-    "timeseries": {},
-}
 # The annotations that every dashboard has: Grafana's own, of its alerts.
 LINK = {"icon": "external link", "targetBlank": False, "tooltip": "", "url": ""}
 ANNOTATIONS = {
@@ -175,6 +149,11 @@ def _bargauge(panel: Json) -> tuple[Json, Json]:
     }
 
 
+def _heatmap(panel: Json) -> tuple[Json, Json]:
+    defaults = panel["fieldConfig"]["defaults"]
+    return defaults, {"yAxis": {"axisPlacement": "left", "unit": defaults["unit"]}}
+
+
 def _table(panel: Json) -> tuple[Json, Json]:
     defaults = panel["fieldConfig"]["defaults"]
     old = defaults["custom"]
@@ -191,6 +170,7 @@ def _table(panel: Json) -> tuple[Json, Json]:
 MODERNISE: dict[str, Callable[[Json], tuple[Json, Json]]] = {
     "bargauge": _bargauge,
     "gauge": _gauge,
+    "heatmap": _heatmap,
     "table": _table,
     "timeseries": _timeseries,
 }

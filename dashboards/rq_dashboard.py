@@ -12,13 +12,10 @@ from dashboards.catalog import (
     UP,
 )
 from dashboards.common import dashboard
-from dashboards.queries import jobs, or_zero, rate, select, share
+from dashboards.queries import RECENT, jobs, or_zero, rate, select, share
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
 from dashboards.worker_panels import throughput, workers
 
-DAY_SECONDS = 86_400
-# The window of single numbers about "now": one slow job must not make them jump.
-RECENT = "5m"
 UP_OR_DOWN = theme.text_for_values({0: ("Down", CRITICAL), 1: ("Up", OK)})
 
 COLLECTION_SECONDS = (
@@ -42,7 +39,7 @@ def health() -> list[core.Panel]:
     ended = f"({or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT))}) + ({failed})"
     busy_samples = f"sum(count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
     all_samples = f"sum(count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
-    clears_in_seconds = f"clamp_max(({jobs(status='queued')} > 0) / ({ended}), {DAY_SECONDS})"
+    clears_in_seconds = f"clamp_max(({jobs(status='queued')} > 0) / ({ended}), {theme.DAY_SECONDS})"
     return [
         panels.row("Is everything fine?"),
         panels.stat(
@@ -76,7 +73,7 @@ def health() -> list[core.Panel]:
             {"Clears in": or_zero(clears_in_seconds)},
             unit="s",
             thresholds=steps(OK, (60, WARNING), (300, CRITICAL)),
-            mappings=theme.text_for_values({DAY_SECONDS: ("Over a day", CRITICAL)}),
+            mappings=theme.OVER_A_DAY,
         ),
         panels.stat(
             "Failing",

@@ -13,9 +13,20 @@ STATUS_COLORS = {
     "finished": "green",
     "failed": "red",
 }
+OUTCOME_COLORS = {
+    "succeeded": "green",
+    "retried": "yellow",
+    "rate_limited": "blue",
+    "stopped": NEUTRAL,
+    "abandoned": "purple",
+    "failed": "red",
+}
 STATE_COLORS = {"busy": "blue", "idle": "green", "started": "yellow", "suspended": "orange"}
 COUNT = "locale"  # every digit, with separators
 JOBS_PER_SECOND = "jobs/s"  # Grafana appends a unit it does not know to the number
+REQUESTS_PER_SECOND = "reqps"
+TIMES = "suffix: times"  # a rate by another
+DAY_SECONDS = 86_400
 
 
 def steps(base: str, *above: tuple[float, str]) -> list[dict[str, Any]]:
@@ -32,6 +43,9 @@ def text_for_values(texts: dict[int, tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"options": options, "type": "value"}]
 
 
+OVER_A_DAY = text_for_values({DAY_SECONDS: ("Over a day", CRITICAL)})
+
+
 def color_overrides(colors: dict[str, str]) -> list[dict[str, Any]]:
     """Overrides that give each series, by its legend name, a fixed colour."""
     return [
@@ -46,6 +60,17 @@ def color_overrides(colors: dict[str, str]) -> list[dict[str, Any]]:
 def column_unit(column: str, unit: str) -> dict[str, Any]:
     """An override that gives one column of a table its own unit."""
     return {"matcher": {"id": "byName", "options": column}, "properties": [{"id": "unit", "value": unit}]}
+
+
+def column_mappings(column: str, mappings: list[dict[str, Any]]) -> dict[str, Any]:
+    """An override that writes some values of one column of a table as coloured text."""
+    return {
+        "matcher": {"id": "byName", "options": column},
+        "properties": [
+            {"id": "custom.cellOptions", "value": {"type": "color-text"}},
+            {"id": "mappings", "value": mappings},
+        ],
+    }
 
 
 def column_thresholds(column: str, thresholds: list[dict[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,13 @@ def _rectangles(rows: list[str], cells: list[list[Any]], *, gap: float, font: in
             "axisLine": {"show": False},
             "axisTick": {"show": False},
             "splitLine": {"show": False},
-            "axisLabel": {"color": TEXT_DIM, "width": 150, "overflow": "truncate", "fontFamily": FONT},
+            "axisLabel": {
+                "color": TEXT_DIM,
+                "width": 150,
+                "overflow": "truncate",
+                "fontFamily": FONT,
+                "hideOverlap": True,
+            },
         },
         "series": [
             {

@@ -6,24 +6,34 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import pytest
 import yaml
+from flask import Flask
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from redis import Redis
 from rq import Queue, Worker
+from rq_dashboard.web import blueprint
 from rq_exporter.collector import RQCollector
 
 from dashboards.__main__ import DASHBOARDS, ROOT
 from dashboards.catalog import METRICS
+from dashboards.theme import OUTCOME_COLORS
+from scheduler.ledger.jobs import JobOutcome
 
 GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
-PANEL_TYPES = {"bargauge", "gauge", "row", "stat", "state-timeline", "table", "timeseries"}
+TITLES = {
+    "rq-dashboard": "RQ Dashboard",
+    "rq-jobs": "RQ Jobs",
+    "rq-limits": "RQ Limits & retries",
+    "rq-queues": "RQ Queues",
+}
+PANEL_TYPES = {"bargauge", "gauge", "heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
 # What Grafana 13.2.2 has and the SDK leaves out: its releases model Grafana 10.1 (the one that a resolver
 # takes for the newest) to 11.6 (which knows all but the gauge's own options).
 _BARS = ("maxVizHeight", "minVizHeight", "minVizWidth", "sizing")
@@ -33,14 +43,20 @@ NEWER_THAN_SDK = {
     "panels[timeseries].fieldConfig.defaults.custom.axisBorderShow",
     *(f"panels[bargauge].options.{key}" for key in ("legend", "namePlacement", *_BARS)),
     *(f"panels[gauge].options.{key}" for key in ("shape", "sparkline", "textMode", *_BARS, *_GAUGE)),
+    "panels[heatmap].options.legend.placement",
     *(f"panels[stat].options.{key}" for key in ("percentChangeColorMode", "showPercentChange", "wideLayout")),
     "panels[state-timeline].options.perPage",
 }
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.stem)
-def model(request: pytest.FixtureRequest) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(request.param.read_text(encoding="utf-8"))
+@pytest.fixture(params=TITLES)
+def uid(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def model(uid: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / DASHBOARDS / f"{uid}.json").read_text(encoding="utf-8"))
     return loaded
 
 
@@ -50,7 +66,7 @@ def panels(model: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_there_are_dashboards() -> None:
-    assert [path.name for path in FILES] == ["rq-dashboard.json"]
+    assert [path.stem for path in FILES] == list(TITLES)
 
 
 def test_the_committed_files_are_current() -> None:
@@ -64,8 +80,8 @@ def test_the_committed_files_are_current() -> None:
     assert (check.returncode, check.stderr) == (0, "")
 
 
-def test_the_dashboard_opens_as_agreed(model: dict[str, Any]) -> None:
-    assert (model["uid"], model["title"]) == ("rq-dashboard", "RQ Dashboard")
+def test_the_dashboard_opens_as_agreed(uid: str, model: dict[str, Any]) -> None:
+    assert (model["uid"], model["title"]) == (uid, TITLES[uid])
     assert (model["refresh"], model["time"], model["timezone"], model["graphTooltip"]) == (
         "10s",
         {"from": "now-30m", "to": "now"},
@@ -128,12 +144,18 @@ def test_rates_follow_the_step_except_in_single_numbers_about_now(panels: list[d
         for target in panel["targets"]
         for window in re.findall(r"\[([^\]]+)\]", target["expr"])
     }
-    assert windows == {
-        ("stat", "$__rate_interval"),
-        ("timeseries", "$__rate_interval"),
-        ("stat", "5m"),
-        ("gauge", "5m"),
+    assert windows <= {
+        *((kind, "$__rate_interval") for kind in ("heatmap", "stat", "timeseries")),
+        *((kind, "5m") for kind in ("gauge", "stat", "table")),
+        ("stat", "1h"),
+        *((kind, "$__range") for kind in ("stat", "table")),
     }
+
+
+def test_what_looks_back_over_the_whole_range_is_asked_once(panels: list[dict[str, Any]]) -> None:
+    for panel in panels:
+        for target in panel["targets"]:
+            assert target["instant"] or "[$__range]" not in target["expr"], panel["title"]
 
 
 def test_queries_name_only_metrics_of_the_catalog(panels: list[dict[str, Any]]) -> None:
@@ -144,6 +166,57 @@ def test_queries_name_only_metrics_of_the_catalog(panels: list[dict[str, Any]]) 
             bare = re.sub(r'"[^"]*"', '""', target["expr"])
             used |= set(re.findall(r"\b((?:rq_\w+|up)\b)(?!\s*=)", bare))
     assert used <= known
+
+
+def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list[dict[str, Any]]) -> None:
+    for panel in panels:
+        for target in panel["targets"]:
+            bare = re.sub(r'"[^"]*"', '""', target["expr"])
+            metrics = [m for m in METRICS if any(re.search(rf"\b{s}\b", bare) for s in m.samples)]
+            known = {label for metric in metrics for label in metric.labels} | {"redis", "job"}
+            known |= {"le"} if "_bucket" in bare else set()
+            kept = {
+                label
+                for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare)
+                for label in labels.split(", ")
+            }
+            matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", bare))
+            assert kept | matched <= known, f"{panel['title']}: {kept | matched - known}"
+            shown = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            assert shown <= kept, f"{panel['title']}: its legend names a label that its query drops"
+            if panel["type"] == "table":
+                columns = panel["transformations"][1]["options"]["renameByName"]
+                assert columns.keys() >= kept - {"le"}, panel["title"]
+
+
+def _links(panel: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What each link of the panel takes the queue from, and its path on rq-dashboard with a queue in it."""
+    config = panel["fieldConfig"]
+    properties = (item for override in config["overrides"] for item in override["properties"])
+    found = [item["value"] for item in properties if item["id"] == "links"]
+    for link in chain(config["defaults"].get("links", []), *found):
+        assert link["url"].startswith("http://127.0.0.1:9181/")
+        [queue] = re.findall(r"\$\{[^}]+\}", link["url"])
+        yield queue, link["url"].removeprefix("http://127.0.0.1:9181").replace(queue, "short")
+
+
+def test_links_lead_from_a_queue_to_pages_that_rq_dashboard_serves(panels: list[dict[str, Any]]) -> None:
+    rq_dashboard = Flask("links")
+    rq_dashboard.register_blueprint(blueprint)
+    pages = rq_dashboard.url_map.bind("127.0.0.1")
+    for panel in panels:
+        for queue, path in _links(panel):
+            endpoint, values = pages.match(path)
+            assert (endpoint, values["queue_name"]) == ("rq_dashboard.jobs_overview", "short")
+            assert values["registry_name"] in ("queued", "scheduled", "failed")
+            source = "__data.fields" if panel["type"] == "table" else "__field.labels"
+            assert queue == f"${{{source}.queue:percentencode}}", panel["title"]
+            for target in panel["targets"]:
+                assert re.search(r"by \((\w+, )*queue", target["expr"]), panel["title"]
+
+
+def test_every_outcome_of_an_execution_has_its_colour() -> None:
+    assert OUTCOME_COLORS.keys() == set(JobOutcome)
 
 
 def test_panels_fit_the_grid_and_do_not_overlap(model: dict[str, Any]) -> None:

@@ -1,9 +1,20 @@
 """A query that could never have data is an error when the dashboards are generated, not an empty panel."""
 
+from collections.abc import Callable
+
 import pytest
 
-from dashboards.catalog import METRICS, RQ_JOBS, RQ_REQUEST_PROCESSING_SECONDS, RQ_WORKERS, UP
-from dashboards.queries import rate, select, share
+from dashboards.catalog import (
+    METRICS,
+    RQ_JOB_RUN_SECONDS,
+    RQ_JOBS,
+    RQ_JOBS_PROCESSED_TOTAL,
+    RQ_QUEUE_WORKERS,
+    RQ_REQUEST_PROCESSING_SECONDS,
+    RQ_WORKERS,
+    UP,
+)
+from dashboards.queries import increase, jobs, largest, quantile, rate, select, share, total
 
 
 def test_a_selector_is_narrowed_to_the_chosen_queues() -> None:
@@ -21,6 +32,40 @@ def test_up_is_the_exporters_own() -> None:
 def test_a_label_that_the_metric_lacks_is_named() -> None:
     with pytest.raises(ValueError, match=r"rq_jobs has no label \['state'\]"):
         select(RQ_JOBS, state="busy")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda: jobs("state"),
+        lambda: share("queue, state"),
+        lambda: total(RQ_QUEUE_WORKERS, by="state"),
+        lambda: total(RQ_QUEUE_WORKERS, state="busy"),
+        lambda: largest(RQ_QUEUE_WORKERS, by="state"),
+        lambda: rate(RQ_JOBS_PROCESSED_TOTAL, by="state"),
+        lambda: rate(RQ_JOBS_PROCESSED_TOTAL, state="busy"),
+        lambda: rate(RQ_JOBS_PROCESSED_TOTAL, by="le"),
+        lambda: rate(RQ_JOB_RUN_SECONDS, "_count", le="30.0"),
+        lambda: increase(RQ_JOBS_PROCESSED_TOTAL, by="queue, state"),
+        lambda: quantile(0.95, RQ_JOB_RUN_SECONDS, by="state"),
+    ],
+)
+def test_no_query_keeps_or_matches_a_label_that_the_metric_lacks(query: Callable[[], str]) -> None:
+    with pytest.raises(ValueError, match=r"has no label \['(state|le)'\]"):
+        query()
+
+
+def test_a_histogram_is_chosen_by_a_buckets_bound() -> None:
+    assert rate(RQ_JOB_RUN_SECONDS, "_bucket", by="queue", le="30.0") == (
+        'sum by (queue) (rate(rq_job_run_seconds_bucket{le="30.0", queue=~"$queue", function=~"$function", '
+        'redis=~"$redis"}[$__rate_interval]))'
+    )
+
+
+def test_what_is_known_by_queue_alone_stands_beside_every_function() -> None:
+    assert rate(RQ_JOBS_PROCESSED_TOTAL, by="queue", any_function=True) == (
+        'sum by (queue) (rate(rq_jobs_processed_total{queue=~"$queue", redis=~"$redis"}[$__rate_interval]))'
+    )
 
 
 def test_a_summary_has_no_sample_of_its_own_name() -> None:

@@ -9,6 +9,7 @@ from grafanalib import core
 
 from dashboards import panels, theme
 from dashboards.__main__ import DASHBOARDS, METRICS_PAGE, generate, main
+from dashboards.links import QUEUED
 from dashboards.render import render
 
 
@@ -78,6 +79,31 @@ def test_a_tables_columns_are_named_after_its_queries() -> None:
     assert [(t["format"], t["instant"], t["range"]) for t in panel["targets"]] == [("table", True, False)] * 2
 
 
+def test_a_heatmap_reads_the_histograms_own_buckets() -> None:
+    [panel] = rendered(panels.heatmap("Run times", "Means.", "sum by (le) (up)", unit="s"))
+    [target] = panel["targets"]
+    assert (target["format"], target["legendFormat"]) == ("heatmap", "{{le}}")
+    assert (panel["options"]["calculate"], panel["options"]["yAxis"]["unit"]) == (False, "s")
+
+
+def test_a_series_and_a_row_lead_to_their_queue() -> None:
+    series = panels.timeseries("Lines", "Means.", {"A": "up"}, unit="s", width=12, link=QUEUED)
+    rows = panels.table(
+        "Table",
+        "Means.",
+        {"Up": "up"},
+        labels={"queue": "Queue"},
+        width=12,
+        overrides=[],
+        link=QUEUED,
+        sort="Up",
+    )
+    of_series, of_rows = rendered(series, rows)
+    assert of_series["fieldConfig"]["defaults"]["links"] == [QUEUED.of_series()]
+    assert of_rows["fieldConfig"]["overrides"] == [QUEUED.of_column("Queue")]
+    assert of_rows["options"]["sortBy"] == [{"displayName": "Up", "desc": True}]
+
+
 def written(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
@@ -87,7 +113,7 @@ def test_writing_twice_gives_the_same_bytes_and_no_drift(tmp_path: Path) -> None
     first = written(tmp_path)
     main([], root=tmp_path)
     assert written(tmp_path) == first
-    assert first.keys() == {"rq-dashboard.json", "metrics.md"}
+    assert first.keys() == {path.name for path in generate()}
     assert first["rq-dashboard.json"].endswith(b"}\n")
     main(["--check"], root=tmp_path)
 

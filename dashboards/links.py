@@ -1,0 +1,38 @@
+"""Data links from a series or a row to the jobs of its queue in rq-dashboard."""
+
+from dataclasses import dataclass
+from typing import Any
+
+RQ_DASHBOARD = "http://127.0.0.1:9181"
+
+
+@dataclass(frozen=True)
+class Link:
+    """Opens one of a queue's lists of jobs; what links has the label `queue`."""
+
+    title: str
+    page: str  # rq-dashboard's: which list, how many a page, in which order, and which page
+
+    def of_series(self) -> dict[str, Any]:
+        """The link of each series of a graph."""
+        return self._to("${__field.labels.queue:percentencode}")
+
+    def of_column(self, column: str) -> dict[str, Any]:
+        """An override that makes a table's column the link of each row."""
+        link = self._to("${__data.fields.queue:percentencode}")
+        return {
+            "matcher": {"id": "byName", "options": column},
+            "properties": [{"id": "links", "value": [link]}],
+        }
+
+    def _to(self, queue: str) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "url": f"{RQ_DASHBOARD}/0/view/jobs/{queue}/{self.page}",
+            "targetBlank": True,
+        }
+
+
+QUEUED = Link("Queued jobs of the queue", "queued/10/asc/1")
+SCHEDULED = Link("Scheduled jobs of the queue", "scheduled/10/asc/1")
+FAILED = Link("Failed jobs of the queue", "failed/10/desc/1")
