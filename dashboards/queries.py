@@ -11,6 +11,8 @@ from dashboards.catalog import (
 )
 
 RATE_INTERVAL = "$__rate_interval"
+# The window of single numbers about "now": one slow job must not make them jump.
+RECENT = "5m"
 # A worker lists its queues in one label, joined by commas.
 MATCHERS = {
     "queue": 'queue=~"$queue"',
@@ -18,7 +20,7 @@ MATCHERS = {
     "function": 'function=~"$function"',
 }
 # The exporter's own, about no server.
-_OF_NO_REDIS = (UP, RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL)
+_OF_NO_REDIS = (RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL)
 
 
 def select(metric: Metric, suffix: str = "", **labels: str) -> str:
@@ -38,7 +40,7 @@ def select(metric: Metric, suffix: str = "", **labels: str) -> str:
         raise ValueError(f"{metric.name} has no sample {metric.name + suffix}; it has {list(metric.samples)}")
     matchers = [f'{label}="{value}"' for label, value in labels.items()]
     matchers += [MATCHERS[label] for label in metric.labels if label in MATCHERS]
-    if metric not in _OF_NO_REDIS:
+    if metric not in _OF_NO_REDIS and metric.source != "Prometheus":
         matchers.append('redis=~"$redis"')
     if metric is UP:
         matchers.append(f'job="{EXPORTER_JOB}"')
@@ -55,6 +57,14 @@ def rate(
 ) -> str:
     """The metric's increase a second, over all its series or kept apart by the labels `by`."""
     return f"sum{f' by ({by}) ' if by else ''}(rate({select(metric, suffix, **labels)}[{window}]))"
+
+
+def increase(metric: Metric, *, by: str = "", window: str = RATE_INTERVAL, **labels: str) -> str:
+    """How often something happened within the window, kept apart by the labels `by`.
+
+    Rounded, as Prometheus makes 1.1 of one event that lies between two samples.
+    """
+    return f"round(sum{f' by ({by}) ' if by else ''}(increase({select(metric, **labels)}[{window}])))"
 
 
 def quantile(share: float, metric: Metric, *, by: str = "", window: str = RATE_INTERVAL) -> str:

@@ -13,6 +13,7 @@ STATUS_COLORS = {
     "finished": "green",
     "failed": "red",
 }
+SLOT_COLORS = {"ran": "green", "late": "orange", "missed": "red", "skipped": "yellow"}
 STATE_COLORS = {"busy": "blue", "idle": "green", "started": "yellow", "suspended": "orange"}
 COUNT = "locale"  # every digit, with separators
 JOBS_PER_SECOND = "jobs/s"  # Grafana appends a unit it does not know to the number
@@ -30,6 +31,9 @@ def text_for_values(texts: dict[int, tuple[str, str]]) -> list[dict[str, Any]]:
         for index, (value, (text, color)) in enumerate(texts.items())
     }
     return [{"options": options, "type": "value"}]
+
+
+UP_OR_DOWN = text_for_values({0: ("Down", CRITICAL), 1: ("Up", OK)})
 
 
 def color_overrides(colors: dict[str, str]) -> list[dict[str, Any]]:

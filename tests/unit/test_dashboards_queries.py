@@ -2,7 +2,14 @@
 
 import pytest
 
-from dashboards.catalog import METRICS, RQ_JOBS, RQ_REQUEST_PROCESSING_SECONDS, RQ_WORKERS, UP
+from dashboards.catalog import (
+    METRICS,
+    RQ_JOBS,
+    RQ_REQUEST_PROCESSING_SECONDS,
+    RQ_WORKERS,
+    SCRAPE_DURATION_SECONDS,
+    UP,
+)
 from dashboards.queries import rate, select, share
 
 
@@ -16,6 +23,10 @@ def test_a_worker_is_chosen_by_any_of_its_queues() -> None:
 
 def test_up_is_the_exporters_own() -> None:
     assert select(UP) == 'up{job="rq-exporter"}'
+
+
+def test_prometheus_has_no_metrics_of_a_redis() -> None:
+    assert select(SCRAPE_DURATION_SECONDS) == "scrape_duration_seconds"
 
 
 def test_a_label_that_the_metric_lacks_is_named() -> None:

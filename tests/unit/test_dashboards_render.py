@@ -78,6 +78,13 @@ def test_a_tables_columns_are_named_after_its_queries() -> None:
     assert [(t["format"], t["instant"], t["range"]) for t in panel["targets"]] == [("table", True, False)] * 2
 
 
+def test_the_value_of_a_single_query_has_no_letter() -> None:
+    [panel] = rendered(
+        panels.table("Table", "Means.", {"Up": "up"}, labels={"job": "Job"}, width=12, overrides=[])
+    )
+    assert panel["transformations"][1]["options"]["renameByName"] == {"job": "Job", "Value": "Up"}
+
+
 def written(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
@@ -87,7 +94,7 @@ def test_writing_twice_gives_the_same_bytes_and_no_drift(tmp_path: Path) -> None
     first = written(tmp_path)
     main([], root=tmp_path)
     assert written(tmp_path) == first
-    assert first.keys() == {"rq-dashboard.json", "metrics.md"}
+    assert first.keys() == {path.name for path in generate()}
     assert first["rq-dashboard.json"].endswith(b"}\n")
     main(["--check"], root=tmp_path)
 
