@@ -5,9 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards.cron import cron_dashboard
+from dashboards.monitoring import monitoring_dashboard
+from dashboards.redis import redis_dashboard
 from dashboards.reference import metrics_page
 from dashboards.render import render
 from dashboards.rq_dashboard import rq_dashboard
+from dashboards.workers import workers_dashboard
 
 ROOT = Path(__file__).parents[1]
 DASHBOARDS = Path("monitoring", "grafana", "dashboards")
@@ -16,8 +20,15 @@ METRICS_PAGE = Path("docs", "metrics.md")
 
 def generate() -> dict[Path, str]:
     """{path under the project's root: text} of every generated file; a dashboard's is named after its uid."""
-    dashboards = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in (rq_dashboard(),)}
-    return {**dashboards, METRICS_PAGE: metrics_page()}
+    dashboards = (
+        rq_dashboard(),
+        workers_dashboard(),
+        cron_dashboard(),
+        redis_dashboard(),
+        monitoring_dashboard(),
+    )
+    files = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
+    return {**files, METRICS_PAGE: metrics_page()}
 
 
 def drift(root: Path) -> list[str]:
