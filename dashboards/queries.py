@@ -68,9 +68,12 @@ def increase(metric: Metric, *, by: str = "", window: str = RATE_INTERVAL, **lab
 
 
 def quantile(share: float, metric: Metric, *, by: str = "", window: str = RATE_INTERVAL) -> str:
-    """What that share of a histogram's observations stays below, kept apart by the labels `by`."""
+    """What that share of a histogram's observations stays below, kept apart by the labels `by`.
+
+    Nothing where nothing was observed: Prometheus says NaN there, and Grafana shows that as it is.
+    """
     buckets = rate(metric, "_bucket", by=", ".join(filter(None, (by, "le"))), window=window)
-    return f"histogram_quantile({share}, {buckets})"
+    return f"histogram_quantile({share}, {buckets}) >= 0"
 
 
 def jobs(by: str = "", **labels: str) -> str:
