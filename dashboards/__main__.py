@@ -5,12 +5,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards.cron import cron_dashboard
 from dashboards.jobs import jobs
 from dashboards.limits import limits
+from dashboards.monitoring import monitoring_dashboard
 from dashboards.queues import queues
+from dashboards.redis import redis_dashboard
 from dashboards.reference import metrics_page
 from dashboards.render import render
 from dashboards.rq_dashboard import rq_dashboard
+from dashboards.workers import workers_dashboard
 
 ROOT = Path(__file__).parents[1]
 DASHBOARDS = Path("monitoring", "grafana", "dashboards")
@@ -19,7 +23,16 @@ METRICS_PAGE = Path("docs", "metrics.md")
 
 def generate() -> dict[Path, str]:
     """{path under the project's root: text} of every generated file; a dashboard's is named after its uid."""
-    dashboards = (rq_dashboard(), queues(), jobs(), limits())
+    dashboards = (
+        rq_dashboard(),
+        queues(),
+        jobs(),
+        workers_dashboard(),
+        cron_dashboard(),
+        limits(),
+        redis_dashboard(),
+        monitoring_dashboard(),
+    )
     rendered = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
     return {**rendered, METRICS_PAGE: metrics_page()}
 

@@ -474,6 +474,54 @@ RQ_REDIS_KEYS = Metric(
     help="Keys in a database.",
     source="Redis INFO",
 )
+SCRAPE_DURATION_SECONDS = Metric(
+    name="scrape_duration_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=("job", "instance"),
+    help="Time Prometheus's last scrape of the target took.",
+    source="Prometheus",
+)
+SCRAPE_SAMPLES_SCRAPED = Metric(
+    name="scrape_samples_scraped",
+    type="gauge",
+    unit="samples",
+    labels=("job", "instance"),
+    help="Samples in Prometheus's last scrape of the target.",
+    source="Prometheus",
+)
+ALERTS = Metric(
+    name="ALERTS",
+    type="gauge",
+    unit="boolean",
+    labels=("alertname", "alertstate", "severity"),
+    help="1 while the alert is pending or firing, with the labels of its own; no series otherwise.",
+    source="Prometheus",
+)
+PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS = Metric(
+    name="prometheus_rule_group_last_duration_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=("rule_group",),
+    help="Time the last evaluation of a file's group of rules took.",
+    source="Prometheus",
+)
+PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL = Metric(
+    name="prometheus_rule_evaluation_failures_total",
+    type="counter",
+    unit="evaluations",
+    labels=("rule_group",),
+    help="Evaluations of a rule that failed.",
+    source="Prometheus",
+)
+PROMETHEUS_TSDB_HEAD_SERIES = Metric(
+    name="prometheus_tsdb_head_series",
+    type="gauge",
+    unit="series",
+    labels=(),
+    help="Series that Prometheus holds in memory.",
+    source="Prometheus",
+)
 
 METRICS = (
     UP,
@@ -521,4 +569,10 @@ METRICS = (
     RQ_REDIS_LAST_WRITE_OK,
     RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS,
     RQ_REDIS_KEYS,
+    SCRAPE_DURATION_SECONDS,
+    SCRAPE_SAMPLES_SCRAPED,
+    ALERTS,
+    PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS,
+    PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL,
+    PROMETHEUS_TSDB_HEAD_SERIES,
 )

@@ -182,7 +182,9 @@ def table(
     frame = _frame(title, description, queries, width=width, height=8, instant=True)
     for target in frame["targets"]:
         target.format = "table"
-    columns = labels | {f"Value #{target.refId}": target.legendFormat for target in frame["targets"]}
+    # What Grafana calls the values: a query's own letter only tells it from others.
+    names = [f"Value #{target.refId}" for target in frame["targets"]] if len(queries) > 1 else ["Value"]
+    columns = labels | dict(zip(names, queries, strict=True))
     return core.Table(
         **frame,
         unit=theme.COUNT,

@@ -24,7 +24,7 @@ MATCHERS = {
     "function": 'function=~"$function"',
 }
 # The exporter's own, about no server.
-_OF_NO_REDIS = (UP, RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL)
+_OF_NO_REDIS = (RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL)
 
 
 def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **labels: str) -> str:
@@ -45,7 +45,7 @@ def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **la
     matchers = [f'{label}="{value}"' for label, value in labels.items()]
     chosen = [label for label in metric.labels if not (any_function and label == "function")]
     matchers += [MATCHERS[label] for label in chosen if label in MATCHERS]
-    if metric not in _OF_NO_REDIS:
+    if metric not in _OF_NO_REDIS and metric.source != "Prometheus":
         matchers.append('redis=~"$redis"')
     if metric is UP:
         matchers.append(f'job="{EXPORTER_JOB}"')
@@ -53,7 +53,7 @@ def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **la
 
 
 def _require(metric: Metric, suffix: str, labels: Iterable[str]) -> None:
-    known = (*metric.labels, "le") if suffix == "_bucket" else metric.labels
+    known = (*metric.labels, *(["le"] if suffix == "_bucket" else []), "redis")
     if unknown := set(labels) - set(known):
         raise ValueError(f"{metric.name} has no label {sorted(unknown)}; it has {list(known)}")
 
@@ -101,10 +101,21 @@ def increase(metric: Metric, suffix: str = "", *, by: str = "", window: str = RA
     return f"sum{_by(metric, by, suffix)}(increase({selector}[{window}]))"
 
 
+def events(metric: Metric, *, by: str = "", window: str = RATE_INTERVAL, **labels: str) -> str:
+    """How often something happened within the window, kept apart by the labels `by`.
+
+    Rounded, as Prometheus makes 1.1 of one event that lies between two samples.
+    """
+    return f"round({increase(metric, by=by, window=window, **labels)})"
+
+
 def quantile(share: float, metric: Metric, *, by: str = "", window: str = RATE_INTERVAL) -> str:
-    """What that share of a histogram's observations stays below, kept apart by the labels `by`."""
+    """What that share of a histogram's observations stays below, kept apart by the labels `by`.
+
+    Nothing where nothing was observed: Prometheus says NaN there, and Grafana shows that as it is.
+    """
     buckets = rate(metric, "_bucket", by=", ".join(filter(None, (by, "le"))), window=window)
-    return f"histogram_quantile({share}, {buckets})"
+    return f"histogram_quantile({share}, {buckets}) >= 0"
 
 
 def jobs(by: str = "", **labels: str) -> str:

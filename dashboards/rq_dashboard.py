@@ -5,22 +5,16 @@ from grafanalib import core
 from dashboards import panels, theme
 from dashboards.catalog import (
     JOB_STATUSES,
-    RQ_REQUEST_PROCESSING_SECONDS,
     RQ_WORKERS,
     RQ_WORKERS_FAILED_TOTAL,
     RQ_WORKERS_SUCCESS_TOTAL,
     UP,
 )
 from dashboards.common import dashboard
+from dashboards.exporter_panels import COLLECTION_SECONDS, collection_time
 from dashboards.queries import RECENT, jobs, or_zero, rate, select, share
-from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
-from dashboards.worker_panels import throughput, workers
-
-UP_OR_DOWN = theme.text_for_values({0: ("Down", CRITICAL), 1: ("Up", OK)})
-
-COLLECTION_SECONDS = (
-    f"{rate(RQ_REQUEST_PROCESSING_SECONDS, '_sum')} / {rate(RQ_REQUEST_PROCESSING_SECONDS, '_count')}"
-)
+from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
+from dashboards.worker_panels import throughput, utilisation, workers
 
 
 def rq_dashboard() -> core.Dashboard:
@@ -37,8 +31,6 @@ def health() -> list[core.Panel]:
     """Is everything fine? All green means yes."""
     failed = or_zero(rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT))
     ended = f"({or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT))}) + ({failed})"
-    busy_samples = f"sum(count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
-    all_samples = f"sum(count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
     clears_in_seconds = f"clamp_max(({jobs(status='queued')} > 0) / ({ended}), {theme.DAY_SECONDS})"
     return [
         panels.row("Is everything fine?"),
@@ -59,13 +51,7 @@ def health() -> list[core.Panel]:
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
         ),
-        panels.gauge(
-            "Busy workers",
-            "How much of the last 5 minutes the workers spent in jobs. Near 100% while jobs queue: add "
-            "workers, or find out what the slow jobs wait for.",
-            {"Busy": or_zero(f"{busy_samples} / {all_samples}")},
-            thresholds=steps(OK, (0.8, WARNING), (0.95, CRITICAL)),
-        ),
+        utilisation(),
         panels.stat(
             "Queue clears in",
             "Queued jobs divided by the pace of the last 5 minutes. Rising: work arrives faster than it is "
@@ -201,13 +187,5 @@ def exporter() -> list[core.Panel]:
             mappings=UP_OR_DOWN,
             height=4,
         ),
-        panels.timeseries(
-            "Collection time history",
-            "The average time to read Redis for one scrape. Rising with the same queues and workers: Redis "
-            "is slow or far away.",
-            {"Collection time": COLLECTION_SECONDS},
-            unit="s",
-            width=24,
-            colors={"Collection time": INFO},
-        ),
+        collection_time(),
     ]

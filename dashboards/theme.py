@@ -21,6 +21,7 @@ OUTCOME_COLORS = {
     "abandoned": "purple",
     "failed": "red",
 }
+SLOT_COLORS = {"ran": "green", "late": "orange", "missed": "red", "skipped": "yellow"}
 STATE_COLORS = {"busy": "blue", "idle": "green", "started": "yellow", "suspended": "orange"}
 COUNT = "locale"  # every digit, with separators
 JOBS_PER_SECOND = "jobs/s"  # Grafana appends a unit it does not know to the number
@@ -44,6 +45,7 @@ def text_for_values(texts: dict[int, tuple[str, str]]) -> list[dict[str, Any]]:
 
 
 OVER_A_DAY = text_for_values({DAY_SECONDS: ("Over a day", CRITICAL)})
+UP_OR_DOWN = text_for_values({0: ("Down", CRITICAL), 1: ("Up", OK)})
 
 
 def color_overrides(colors: dict[str, str]) -> list[dict[str, Any]]:

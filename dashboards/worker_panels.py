@@ -1,4 +1,4 @@
-"""The RQ Dashboard's sections about workers: how fast they get work done, and what each of them does."""
+"""What the RQ Dashboard and RQ Workers share: how fast work gets done, and what each worker does."""
 
 from grafanalib import core
 
@@ -9,8 +9,21 @@ from dashboards.catalog import (
     RQ_WORKERS_SUCCESS_TOTAL,
     RQ_WORKERS_WORKING_TIME_TOTAL,
 )
-from dashboards.queries import RATE_INTERVAL, or_zero, rate, select
-from dashboards.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, steps
+from dashboards.queries import RATE_INTERVAL, RECENT, or_zero, rate, select
+from dashboards.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, WARNING, steps
+
+
+def utilisation() -> core.GaugePanel:
+    """How busy the workers were lately."""
+    busy_samples = f"sum(count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
+    all_samples = f"sum(count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
+    return panels.gauge(
+        "Busy workers",
+        "How much of the last 5 minutes the workers spent in jobs. Near 100% while jobs queue: add "
+        "workers, or find out what the slow jobs wait for.",
+        {"Busy": or_zero(f"{busy_samples} / {all_samples}")},
+        thresholds=steps(OK, (0.8, WARNING), (0.95, CRITICAL)),
+    )
 
 
 def throughput() -> list[core.Panel]:

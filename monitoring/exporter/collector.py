@@ -9,6 +9,7 @@ from dashboards.catalog import Metric
 from monitoring.exporter.exposition import Family, Sample, labels
 from monitoring.exporter.registries import STATUSES, amount
 from monitoring.exporter.state import Snapshot
+from scheduler.cron.entries import Outcome
 from scheduler.ledger.jobs import Histogram, JobOutcome
 
 _FROM_INFO: dict[Metric, str] = {
@@ -156,10 +157,12 @@ class Families:
         ):
             for id_, when in times.items():
                 self._add(metric, "", before + labels({"entry": id_}), when)
-        for id_, outcomes in cron.outcomes.items():
-            for outcome, number in outcomes.items():
+        # With zeros, as in _jobs: the first slot that is missed must be seen.
+        for id_ in dict.fromkeys((*cron.entries, *cron.outcomes)):
+            outcomes = cron.outcomes.get(id_, {})
+            for outcome in Outcome:
                 where = before + labels({"entry": id_, "outcome": outcome})
-                self._add(catalog.RQ_CRON_SLOTS_TOTAL, "", where, number)
+                self._add(catalog.RQ_CRON_SLOTS_TOTAL, "", where, outcomes.get(outcome, 0))
         self._histogram(catalog.RQ_CRON_LATENESS_SECONDS, text, cron.lateness)
 
     def _redis(self, before: str, text: str, snapshot: Snapshot) -> None:

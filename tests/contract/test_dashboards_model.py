@@ -28,10 +28,14 @@ from scheduler.ledger.jobs import JobOutcome
 GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
 TITLES = {
+    "rq-cron": "RQ Cron & scheduled",
     "rq-dashboard": "RQ Dashboard",
     "rq-jobs": "RQ Jobs",
     "rq-limits": "RQ Limits & retries",
+    "rq-monitoring": "RQ Monitoring itself",
     "rq-queues": "RQ Queues",
+    "rq-redis": "RQ Redis",
+    "rq-workers": "RQ Workers",
 }
 PANEL_TYPES = {"bargauge", "gauge", "heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
 # What Grafana 13.2.2 has and the SDK leaves out: its releases model Grafana 10.1 (the one that a resolver
@@ -145,7 +149,7 @@ def test_rates_follow_the_step_except_in_single_numbers_about_now(panels: list[d
         for window in re.findall(r"\[([^\]]+)\]", target["expr"])
     }
     assert windows <= {
-        *((kind, "$__rate_interval") for kind in ("heatmap", "stat", "timeseries")),
+        *((kind, "$__rate_interval") for kind in ("heatmap", "stat", "state-timeline", "timeseries")),
         *((kind, "5m") for kind in ("gauge", "stat", "table")),
         ("stat", "1h"),
         *((kind, "$__range") for kind in ("stat", "table")),
@@ -164,7 +168,7 @@ def test_queries_name_only_metrics_of_the_catalog(panels: list[dict[str, Any]]) 
     for panel in panels:
         for target in panel["targets"]:
             bare = re.sub(r'"[^"]*"', '""', target["expr"])
-            used |= set(re.findall(r"\b((?:rq_\w+|up)\b)(?!\s*=)", bare))
+            used |= set(re.findall(r"\b((?:(?:rq|prometheus|scrape)_\w+|up|ALERTS)\b)(?!\s*=)", bare))
     assert used <= known
 
 
@@ -173,13 +177,19 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
         for target in panel["targets"]:
             bare = re.sub(r'"[^"]*"', '""', target["expr"])
             metrics = [m for m in METRICS if any(re.search(rf"\b{s}\b", bare) for s in m.samples)]
-            known = {label for metric in metrics for label in metric.labels} | {"redis", "job"}
+            known = {label for metric in metrics for label in metric.labels} | {
+                "redis",
+                "job",
+                "alertname",
+                "alertstate",
+            }
             known |= {"le"} if "_bucket" in bare else set()
             kept = {
                 label
                 for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare)
                 for label in labels.split(", ")
             }
+            kept.discard("")  # as in "by ()"
             matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", bare))
             assert kept | matched <= known, f"{panel['title']}: {kept | matched - known}"
             shown = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))

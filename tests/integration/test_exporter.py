@@ -71,6 +71,7 @@ def test_the_catalog_is_what_is_served(everything, redis_connection):
     assert value(text, "rq_job_retries_total", queue="first") == 1
     assert value(text, "rq_queue_workers", queue="first") == 3
     assert value(text, "rq_cron_slots_total", entry="ten", outcome="ran") == 1
+    assert value(text, "rq_cron_slots_total", entry="ten", outcome="missed") == 0
 
 
 def test_the_catalog_explains_every_outcome():

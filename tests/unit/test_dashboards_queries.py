@@ -12,6 +12,7 @@ from dashboards.catalog import (
     RQ_QUEUE_WORKERS,
     RQ_REQUEST_PROCESSING_SECONDS,
     RQ_WORKERS,
+    SCRAPE_DURATION_SECONDS,
     UP,
 )
 from dashboards.queries import increase, jobs, largest, quantile, rate, select, share, total
@@ -27,6 +28,10 @@ def test_a_worker_is_chosen_by_any_of_its_queues() -> None:
 
 def test_up_is_the_exporters_own() -> None:
     assert select(UP) == 'up{job="rq-exporter"}'
+
+
+def test_prometheus_has_no_metrics_of_a_redis() -> None:
+    assert select(SCRAPE_DURATION_SECONDS) == "scrape_duration_seconds"
 
 
 def test_a_label_that_the_metric_lacks_is_named() -> None:

@@ -104,6 +104,13 @@ def test_a_series_and_a_row_lead_to_their_queue() -> None:
     assert of_rows["options"]["sortBy"] == [{"displayName": "Up", "desc": True}]
 
 
+def test_the_value_of_a_single_query_has_no_letter() -> None:
+    [panel] = rendered(
+        panels.table("Table", "Means.", {"Up": "up"}, labels={"job": "Job"}, width=12, overrides=[])
+    )
+    assert panel["transformations"][1]["options"]["renameByName"] == {"job": "Job", "Value": "Up"}
+
+
 def written(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
