@@ -54,12 +54,13 @@ demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
-check: $(VENV)/.dev  ## Lint, types, import contracts, generated files up to date
+check: $(VENV)/.dev  ## Lint (dashboards too), types, import contracts, generated files up to date
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports
 	@$(RUN)/python -m dashboards --check
+	@$(RUN)/python -m dashboards.lint
 
 format: $(VENV)/.dev  ## Format the code
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format .
