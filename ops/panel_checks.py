@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dashboards.preview.asking import ask, choices_of
 from dashboards.preview.frames import Answer, Frame, frames_of
-from dashboards.preview.model import Dashboard, Panel, Target
-from dashboards.preview.panels import plan
+from dashboards.preview.model import Annotation, Dashboard, Panel, Target, Variable
+from dashboards.preview.panels import plan, plan_annotation
 from dashboards.preview.prometheus import Prometheus, QueryError
 from dashboards.preview.state import state_from_query
 from dashboards.preview.timerange import TimeRange
@@ -93,24 +94,36 @@ class _Asking:
         panels = [panel for section in self._dashboard.sections for panel in section.panels]
         asked = [(panel, target) for panel in panels for target in panel.targets]
         verdicts = await asyncio.gather(*(self._verdict(panel, target) for panel, target in asked))
-        return [
+        of_panels = [
             (panel.title, f"{target.ref_id}: {target.legend_format}", verdict)
             for (panel, target), verdict in zip(asked, verdicts, strict=True)
         ]
+        variables = [v for v in self._dashboard.variables if v.type == "query"]
+        return [
+            *[("Variable", v.label, await self._of_variable(v)) for v in variables],
+            *of_panels,
+            *[("Annotation", a.name, await self._of_annotation(a)) for a in self._dashboard.annotations],
+        ]
+
+    async def _of_variable(self, variable: Variable) -> Verdict:
+        choices = await choices_of(self._prometheus, variable, self._values, self._range)
+        return Verdict(State.OK if choices else State.EMPTY)
+
+    async def _of_annotation(self, annotation: Annotation) -> Verdict:
+        found = await ask(
+            self._prometheus, plan_annotation(annotation, self._range, self._values, self._interval)
+        )
+        if isinstance(found, QueryError):
+            return Verdict(State.ERROR, str(found))
+        return Verdict(State.OK) if found else empty(annotation.expr)
 
     async def _verdict(self, panel: Panel, target: Target) -> Verdict:
         planned = plan(panel, self._range, self._values, scrape_interval_seconds=self._interval)
         query = next(query for planned_target, query in planned if planned_target is target)
-        try:
-            if query.step_seconds:
-                series = await self._prometheus.query_range(
-                    query.expr, start=query.start, end=query.end, step_seconds=query.step_seconds
-                )
-            else:
-                series = await self._prometheus.query(query.expr, at=query.end)
-        except QueryError as error:
-            return Verdict(State.ERROR, str(error))
-        return judge(panel, Answer(target, series, query.times), self._values)
+        found = await ask(self._prometheus, query)
+        if isinstance(found, QueryError):
+            return Verdict(State.ERROR, str(found))
+        return judge(panel, Answer(target, found, query.times), self._values)
 
 
 def judge(panel: Panel, answer: Answer, values: Mapping[str, Value]) -> Verdict:
