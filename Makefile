@@ -50,9 +50,12 @@ demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the
 
 ##@ The workshop
 
-.PHONY: dashboards check format test test-rq3 chaos verify-dashboards bench bench-cron bench-exporter bench-volume bench-worker
+.PHONY: dashboards dashboards-export check format test test-rq3 chaos verify-dashboards bench bench-cron bench-exporter bench-volume bench-worker
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
+
+dashboards-export: $(VENV)/.stack  ## Write importable dashboards to ./dashboards-export, for a Grafana of your own
+	@$(RUN)/python -m dashboards.export dashboards-export
 
 check: $(VENV)/.dev  ## Lint (dashboards too), types, import contracts, generated files up to date
 	@$(RUN)/ruff check .
