@@ -156,7 +156,9 @@ def _of_target(panel: Json, target: Json) -> Iterator[tuple[str, str]]:
         return
     tree = promql.parse(target["expr"])
     is_single = panel["type"] in SINGLE_VALUES
-    says_total = re.search(r"\b(totals?|since|ever)\b", f"{panel['title']} {panel['description']}", re.I)
+    says_total = re.search(
+        r"\b(totals?|since|ever)\b", f"{panel.get('title')} {panel.get('description')}", re.I
+    )
     for use in promql.uses(tree):
         yield from _of_counter(use, may_be_bare=is_single and says_total is not None)
         yield from _of_window(use, WINDOWS if is_single else {})

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import promql_parser
-from promql_parser import AggregateExpr, BinaryExpr, Call, Expr, MatrixSelector, SubqueryExpr, VectorSelector
+from promql_parser import (
+    AggregateExpr,
+    BinaryExpr,
+    Call,
+    Expr,
+    MatrixSelector,
+    NumberLiteral,
+    StringLiteral,
+    SubqueryExpr,
+    VectorSelector,
+)
 
 # Grafana's own variables, each as a duration that nobody writes, so that it is known again in the tree.
 _DURATIONS = {"$__rate_interval": "900001s", "$__range": "900002s", "$__interval": "900003s"}
@@ -82,7 +92,8 @@ def labels(node: Any) -> frozenset[str] | None:
     if isinstance(node, Call):
         if node.func.name in ("scalar", "vector", "time"):
             return frozenset()
-        known = labels(node.args[-1] if node.func.name == "histogram_quantile" else node.args[0])
+        inner = [a for a in node.args if not isinstance(a, NumberLiteral | StringLiteral)]
+        known = labels(inner[0]) if inner else frozenset()
         if node.func.name == "histogram_quantile" and known is not None:
             return known - {"le"}
         return None if node.func.name.startswith("label_") else known

@@ -51,11 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error(str(error))
         with own_stack() as stack:
             tables = _verify(stack, dashboards, seconds=options.seconds)
-    problems = [f"{title}: {row[0]}" for title, rows in tables for row in rows if row[2].is_problem]
+    problems = [
+        f"{title}: {panel} ({query})"
+        for title, rows in tables
+        for panel, query, verdict in rows
+        if verdict.is_problem
+    ]
     for title, rows in tables:
         _print(title, rows)
     if problems:
-        sys.exit(f"{len(problems)} not as they should be: {', '.join(dict.fromkeys(problems))}")
+        sys.exit(f"{len(problems)} not as they should be: {', '.join(problems)}")
 
 
 def _verify(

@@ -86,6 +86,10 @@ def test_a_broken_rule_is_found_by_name(title: str, change: Callable[[Json], obj
         ),
         (TABLE, "sum by (name, queues) (rq_workers_failed_total)"),
         (LINES, "label_replace(rq_jobs, 'queue', '$1', 'queue', '(.*)')"),
+        (LINES, "max by (queue) (quantile_over_time(0.9, rq_queue_oldest_job_age_seconds[5m]))"),
+        (LINES, "quantile_over_time(0.9, rq_queue_oldest_job_age_seconds[5m])"),
+        (LINES, "time() - max by (queue) (rq_jobs)"),
+        (LINES, "sum by (queue) (rq_jobs) and on (queue) (rq_queue_workers == 0)"),
         (LINES, 'topk(5, sum by (queue) (rq_jobs{queue=~"$queue"}) / scalar(sum(rq_jobs)))'),
     ],
 )
