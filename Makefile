@@ -18,7 +18,7 @@ endef
 .PHONY: help
 help:  ## Show this list
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.stack: requirements/stack.txt pyproject.toml
 	$(call install,$(VENV),requirements/stack.txt)
@@ -50,16 +50,20 @@ demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the
 
 ##@ The workshop
 
-.PHONY: dashboards check format test test-rq3 chaos bench bench-cron bench-exporter bench-volume bench-worker
+.PHONY: dashboards dashboards-export check format test test-rq3 chaos verify-dashboards bench bench-cron bench-exporter bench-volume bench-worker
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
-check: $(VENV)/.dev  ## Lint, types, import contracts, generated files up to date
+dashboards-export: $(VENV)/.stack  ## Write importable dashboards to ./dashboards-export, for a Grafana of your own
+	@$(RUN)/python -m dashboards.export dashboards-export
+
+check: $(VENV)/.dev  ## Lint (dashboards too), types, import contracts, generated files up to date
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports
 	@$(RUN)/python -m dashboards --check
+	@$(RUN)/python -m dashboards.lint
 
 format: $(VENV)/.dev  ## Format the code
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format .
@@ -69,6 +73,9 @@ test: $(VENV)/.dev  ## Run every test that this machine can run
 
 test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-py
 	@.venv-rq3/bin/python -m pytest tests/unit/scheduler tests/integration/scheduler
+
+verify-dashboards: $(VENV)/.dev  ## Ask a real Prometheus every query of every dashboard, under load
+	@$(RUN)/python -m ops.verify_dashboards
 
 chaos: $(VENV)/.dev  ## Break each container under load, and print what came of it
 	@$(RUN)/python -m pytest tests/containers/test_faults.py

@@ -37,7 +37,8 @@ def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) 
                     f"group by (version) ({build}) unless group by (version) ({build} offset 1m)",
                     "blue",
                 ),
-                _annotation("Cron process gone", f"delta({select(RQ_CRON_PROCESSES)}[1m]) < 0", "orange"),
+                # Grafana marks where a query is above 0, and nothing else.
+                _annotation("Cron process gone", f"-delta({select(RQ_CRON_PROCESSES)}[1m]) > 0", "orange"),
                 _annotation("Alerts", 'ALERTS{alertstate="firing"}', "red"),
             ]
         ),

@@ -1,6 +1,6 @@
 """The dashboards' template variables, and the data source that every panel asks."""
 
-from grafanalib.core import Template
+from grafanalib.core import REFRESH_ON_TIME_RANGE_CHANGE, Template
 
 from dashboards.catalog import RQ_JOBS, RQ_JOBS_PROCESSED_TOTAL, RQ_REDIS_UP, Metric
 
@@ -33,4 +33,5 @@ def _labels(name: str, label: str, metric: Metric) -> Template:
         includeAll=True,
         allValue=".*",
         multi=True,
+        refresh=REFRESH_ON_TIME_RANGE_CHANGE,
     )

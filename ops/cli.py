@@ -10,6 +10,7 @@ from ops.entry_point import one_line_errors
 # name -> "module:attribute"; a module is imported only when its command is asked for.
 COMMANDS = {
     "cron": "ops.cron:cron",
+    "dashboards": "ops.dashboards:dashboards",
     "demo": "ops.load_test:demo",
     "health-check": "ops.queues:health_check",
     "logs": "ops.services:logs",

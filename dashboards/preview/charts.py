@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
+from dashboards.preview.annotations import Mark, add_lines, told
 from dashboards.preview.colors import css_color, with_alpha
 from dashboards.preview.fields import Field
 from dashboards.preview.frames import Frame
@@ -45,7 +46,9 @@ def base_option(time_range: TimeRange) -> dict[str, Any]:
     }
 
 
-def timeseries_option(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> dict[str, Any]:
+def timeseries_option(
+    panel: Panel, frames: Sequence[Frame], time_range: TimeRange, marks: Sequence[Mark]
+) -> dict[str, Any]:
     """Lines, areas, bars or points over time, one y axis for each unit (two at most)."""
     option = base_option(time_range)
     axes: list[tuple[str, str]] = []
@@ -57,20 +60,19 @@ def timeseries_option(panel: Panel, frames: Sequence[Frame], time_range: TimeRan
         _y_axis(next(f.field for f in frames if f.field.unit == unit), right=placement == "right" or i > 0)
         for i, (unit, placement) in enumerate(axes)
     ]
-    drawn = _stacked(frames)
     units = [unit for unit, _ in axes]
     option["series"] = [
         _line(frame, axis=units.index(frame.field.unit) if frame.field.unit in units else 0, values=values)
-        for frame, values in zip(frames, drawn, strict=True)
+        for frame, values in zip(frames, _stacked(frames), strict=True)
     ]
     if option["series"]:
         _add_thresholds(option["series"][0], frames[0].field)
     option["legend"] = {"show": False, "data": [frame.name for frame in frames]}
     tooltip = panel.options.get("tooltip") or {}
     specs = [scale_of(frame.field.unit).to_json(frame.field.decimals) for frame in frames]
-    option["tooltip"] = tooltip_option(
-        f"rqmon.tooltip({script_json(specs)}, {script_json(str(tooltip.get('sort') or 'none'))})"
-    )
+    add_lines(option, marks)
+    arguments = (specs, str(tooltip.get("sort") or "none"), told(marks, time_range.seconds))
+    option["tooltip"] = tooltip_option(f"rqmon.tooltip({', '.join(map(script_json, arguments))})")
     option["tooltip"]["show"] = tooltip.get("mode") != "none"
     return option
 

@@ -10,16 +10,24 @@ from dashboards.preview.timerange import QUICK_RANGES, REFRESH_CHOICES
 NOTE = "Preview of the Grafana dashboards; read-only"
 
 
-def title_bar(dashboards: Mapping[str, Dashboard], current: Dashboard | None) -> None:
-    """Logo, breadcrumbs and, with several dashboards, a menu of them; fills the current slot."""
+def title_bar(
+    dashboards: Mapping[str, Dashboard],
+    current: Dashboard | None,
+    path_to: Callable[[Dashboard], str],
+) -> list[ui.link]:
+    """Logo, breadcrumbs and, with several dashboards, a menu of them; fills the current slot.
+
+    Returns:
+        The links to the list of dashboards.
+    """
     with ui.element("nav").classes("crumbs").props('aria-label="Dashboards"'):
-        ui.html(
-            '<a href="/" aria-label="All dashboards"><img class="logo" src="/assets/favicon.svg" alt=""></a>'
-        )
+        home = [ui.link(target="/").props('aria-label="All dashboards"')]
+        with home[0]:
+            ui.html('<img class="logo" src="/assets/favicon.svg" alt="">')
         if current is None:
             ui.html("Dashboards", tag="h1")
         else:
-            ui.link("Dashboards", "/")
+            home.append(ui.link("Dashboards", "/"))
             ui.label("/").classes("sep").props("aria-hidden=true")
             with ui.element("h1"):
                 ui.label(current.title)
@@ -32,9 +40,10 @@ def title_bar(dashboards: Mapping[str, Dashboard], current: Dashboard | None) ->
             ):
                 for dashboard in dashboards.values():
                     ui.menu_item(
-                        dashboard.title, on_click=lambda d=dashboard: ui.navigate.to(f"/d/{d.uid}")
+                        dashboard.title, on_click=lambda d=dashboard: ui.navigate.to(path_to(d))
                     ).classes("current" if dashboard is current else "")
     ui.label(NOTE).classes("note")
+    return home
 
 
 class TimeControls:

@@ -77,6 +77,24 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A link to every dashboard that has all of its tags, and what it takes along there."""
+
+    tags: tuple[str, ...]
+    include_vars: bool
+    keep_time: bool
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A query whose samples above 0 are marked on every chart over time."""
+
+    name: str
+    expr: str
+    color: str
+
+
+@dataclass(frozen=True)
 class Dashboard:
     """One dashboard file."""
 
@@ -86,6 +104,9 @@ class Dashboard:
     start: str
     end: str
     refresh: str
+    tags: tuple[str, ...]
+    links: tuple[Link, ...]
+    annotations: tuple[Annotation, ...]
     variables: tuple[Variable, ...]
     sections: tuple[Section, ...]
 
@@ -109,11 +130,23 @@ def parse_dashboard(data: Any) -> Dashboard:
             start=str(time.get("from") or "now-1h"),
             end=str(time.get("to") or "now"),
             refresh=str(data.get("refresh") or ""),
+            tags=tuple(str(tag) for tag in data.get("tags") or ()),
+            links=tuple(_link(v) for v in data.get("links") or () if v.get("type") == "dashboards"),
+            annotations=tuple(
+                Annotation(str(a["name"]), str(a["expr"]), str(a.get("iconColor") or "red"))
+                for a in (data.get("annotations") or {}).get("list") or ()
+                if a.get("expr") and a.get("enable") and not a.get("hide")
+            ),
             variables=tuple(_variable(v) for v in (data.get("templating") or {}).get("list") or ()),
             sections=_sections(data["panels"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"a dashboard this preview can't read ({type(error).__name__}: {error})") from error
+
+
+def _link(data: Json) -> Link:
+    tags = tuple(str(tag) for tag in data.get("tags") or ())
+    return Link(tags, include_vars=bool(data.get("includeVars")), keep_time=bool(data.get("keepTime")))
 
 
 def _sections(panels: list[Json]) -> tuple[Section, ...]:

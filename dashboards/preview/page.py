@@ -2,20 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 from nicegui import ui
 
+from dashboards.preview.annotations import marks_of
+from dashboards.preview.asking import ask, choices_of, view_or_error
 from dashboards.preview.controls import TimeControls, VariableSelect, title_bar
-from dashboards.preview.frames import Answer
-from dashboards.preview.model import ALL, Dashboard, Panel, Section, Target, Variable
+from dashboards.preview.model import Dashboard, Section, Variable
 from dashboards.preview.panel_box import PanelBox
-from dashboards.preview.panels import Query, View, plan, view
-from dashboards.preview.prometheus import Prometheus, PrometheusUnreachableError, QueryError, Series
-from dashboards.preview.state import ViewState
+from dashboards.preview.panels import View, plan, plan_annotation
+from dashboards.preview.prometheus import Prometheus, PrometheusUnreachableError, QueryError
+from dashboards.preview.state import ViewState, address, path_between
 from dashboards.preview.timerange import TimeRange
-from dashboards.preview.variables import Value, choices_from, chosen, interpolate, label_query, value_of
+from dashboards.preview.variables import Value, chosen, interpolate, value_of
 
 RETRY_SECONDS = 5.0
 _CHEVRON = (
@@ -50,7 +51,7 @@ class DashboardPage:
         """Lay the page out; data follows as soon as the browser is connected."""
         ui.page_title(f"{self._dashboard.title} - Preview")
         with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
-            title_bar(dashboards, self._dashboard)
+            self._home = title_bar(dashboards, self._dashboard, self._path_to)
             ui.element("div").classes("spacer")
             self._controls = TimeControls(
                 on_range=lambda start: self._choose(start=start),
@@ -129,7 +130,13 @@ class DashboardPage:
         self._show_controls()
         self._ask_again()
 
+    def _path_to(self, dashboard: Dashboard) -> str:
+        return path_between(self._dashboard.links, dashboard, self._state.pairs)
+
     def _show_controls(self) -> None:
+        for link in self._home:
+            link.props["href"] = address("/", self._state.pairs)
+            link.update()
         label = self._state.range_at(time.time()).label
         self._controls.show(range_label=label, start=self._state.start, interval=self._state.refresh)
 
@@ -177,68 +184,35 @@ class DashboardPage:
                     box.panel, time_range, values, scrape_interval_seconds=self._scrape_interval_seconds
                 )
                 planned.append((box, queries))
-        unique = list(dict.fromkeys(query for _, queries in planned for _, query in queries))
-        found = dict(zip(unique, await asyncio.gather(*map(self._ask, unique)), strict=True))
+        events = [
+            (one, plan_annotation(one, time_range, values, self._scrape_interval_seconds))
+            for one in self._dashboard.annotations
+        ]
+        asked = [query for _, queries in planned for _, query in queries] + [query for _, query in events]
+        unique = list(dict.fromkeys(asked))
+        answers = await asyncio.gather(*(ask(self._prometheus, query) for query in unique))
+        found = dict(zip(unique, answers, strict=True))
         if self._state is not state:
             return  # a newer choice is waiting: its own refresh follows
+        marks = [
+            mark
+            for one, query in events
+            if not isinstance(series := found[query], QueryError)
+            for mark in marks_of(one, series, step_seconds=query.step_seconds)
+        ]
         for box, queries in planned:
             results = [(target, query, found[query]) for target, query in queries]
-            box.show(_view_or_error(box.panel, results, time_range, values))
+            box.show(view_or_error(box.panel, results, time_range, values, marks))
         self._drawn = True
-
-    async def _ask(self, query: Query) -> list[Series] | QueryError:
-        try:
-            if not query.step_seconds:
-                return await self._prometheus.query(query.expr, at=query.end)
-            return await self._prometheus.query_range(
-                query.expr, start=query.start, end=query.end, step_seconds=query.step_seconds
-            )
-        except QueryError as error:
-            return error
 
     async def _resolve_variables(self, time_range: TimeRange) -> dict[str, Value]:
         """Each variable's value, in order: one may ask with another's."""
         values: dict[str, Value] = {}
         for variable in self._dashboard.variables:
-            choices = await self._choices_of(variable, values, time_range)
+            choices = await choices_of(self._prometheus, variable, values, time_range)
             asked = self._state.selection.get(variable.name)
             selection = chosen(variable, asked, choices)
             values[variable.name] = value_of(variable, selection, choices)
             if variable.name in self._selects:
                 self._selects[variable.name].show(choices, selection)
         return values
-
-    async def _choices_of(
-        self, variable: Variable, values: Mapping[str, Value], time_range: TimeRange
-    ) -> list[tuple[str, str]]:
-        if variable.type == "datasource":
-            return [("Prometheus", variable.current[0] if variable.current else "prometheus")]
-        asked = label_query(variable, values) if variable.type == "query" else None
-        if asked is None:
-            return [choice for choice in variable.choices if choice[1] != ALL]
-        label, selector = asked
-        try:
-            found = await self._prometheus.label_values(
-                label, match=selector, start=time_range.start, end=time_range.end
-            )
-        except QueryError:
-            found = []
-        return choices_from(variable, found)
-
-
-def _view_or_error(
-    panel: Panel,
-    results: Sequence[tuple[Target, Query, list[Series] | QueryError]],
-    time_range: TimeRange,
-    values: Mapping[str, Value],
-) -> View:
-    answers = []
-    for target, query, result in results:
-        if isinstance(result, QueryError):
-            return View(message=str(result), is_error=True)
-        answers.append(Answer(target, result, query.times))
-    try:
-        return view(panel, answers, time_range, values)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # One odd panel must not take the others with it.
-        return View(message=f"The preview can't draw this panel's JSON ({error}).", is_error=True)

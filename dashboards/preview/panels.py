@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dashboards.preview.annotations import Mark
 from dashboards.preview.bands import heatmap_option, state_timeline_option
 from dashboards.preview.charts import timeseries_option
 from dashboards.preview.frames import Answer, frames_of
-from dashboards.preview.model import Panel, Target
+from dashboards.preview.model import Annotation, Panel, Target
 from dashboards.preview.tables import legend_html, state_legend_html, table_html
 from dashboards.preview.timerange import TimeRange, duration_seconds, step_seconds
 from dashboards.preview.variables import Value, built_in, interpolate
@@ -68,8 +69,24 @@ def plan(
     return planned
 
 
-def view(panel: Panel, answers: Sequence[Answer], time_range: TimeRange, values: Mapping[str, Value]) -> View:
-    """What a panel shows for its answers."""
+def plan_annotation(
+    annotation: Annotation, time_range: TimeRange, values: Mapping[str, Value], scrape_interval_seconds: float
+) -> Query:
+    """The query of an annotation, in up to 300 points."""
+    step = step_seconds(time_range.seconds, points=300, min_step_seconds=scrape_interval_seconds)
+    known = built_in(time_range, step_seconds=step, scrape_interval_seconds=scrape_interval_seconds)
+    expr = interpolate(annotation.expr, {**values, **known})
+    return Query(expr, time_range.start // step * step, time_range.end // step * step, step)
+
+
+def view(
+    panel: Panel,
+    answers: Sequence[Answer],
+    time_range: TimeRange,
+    values: Mapping[str, Value],
+    marks: Sequence[Mark] = (),
+) -> View:
+    """What a panel shows for its answers, and on a chart over time for what happened meanwhile."""
     if not any(answer.series for answer in answers):
         return View(message=str(panel.defaults.get("noValue") or "No data"))
     if panel.type == "table":
@@ -82,5 +99,6 @@ def view(panel: Panel, answers: Sequence[Answer], time_range: TimeRange, values:
     if panel.type == "heatmap":
         return View(option=heatmap_option(panel, frames, time_range))
     if panel.type in CHARTS:
-        return View(option=timeseries_option(panel, frames, time_range), legend=legend_html(panel, frames))
+        option = timeseries_option(panel, frames, time_range, marks)
+        return View(option=option, legend=legend_html(panel, frames))
     return View(message=f"The preview does not draw {panel.type} panels; Grafana does.")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -18,7 +19,7 @@ from dashboards.preview.prometheus import (
     PrometheusUnreachableError,
     QueryError,
 )
-from dashboards.preview.state import state_from_query
+from dashboards.preview.state import address, path_between, state_from_query
 
 STATIC = Path(__file__).parent / "static"
 # NiceGUI compiles its templates in the page, hence unsafe-eval; nothing may come from elsewhere.
@@ -60,15 +61,16 @@ def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> 
         return {"status": "ok", "prometheus": "up" if await prometheus.is_up() else "down"}
 
     @ui.page("/")
-    def index() -> Response | None:
+    def index(request: Request) -> Response | None:
+        chosen = request.query_params.multi_items()
         if len(dashboards) == 1:
-            return RedirectResponse(f"/d/{next(iter(dashboards))}")
+            return RedirectResponse(address(f"/d/{quote(next(iter(dashboards)), safe='')}", chosen))
         with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
-            title_bar(dashboards, None)
+            title_bar(dashboards, None, lambda dashboard: path_between(dashboard.links, dashboard, chosen))
         with ui.element("main").classes("index"):
             ui.html("Dashboards", tag="h2")
             for dashboard in dashboards.values():
-                with ui.link(target=f"/d/{dashboard.uid}").classes("card"):
+                with ui.link(target=path_between(dashboard.links, dashboard, chosen)).classes("card"):
                     ui.html(f"<b>{escape(dashboard.title)}</b><span>{escape(dashboard.description)}</span>")
         return None
 

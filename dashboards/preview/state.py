@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from dashboards.preview.model import Dashboard
+from dashboards.preview.model import Dashboard, Link
 from dashboards.preview.timerange import REFRESH_CHOICES, TimeRange, duration_seconds, parse_range
 
 
@@ -27,11 +27,32 @@ class ViewState:
         """Seconds between refreshes, 0 when off."""
         return duration_seconds(self.refresh) or 0.0
 
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """This view as the parameters of an address."""
+        pairs = [(f"var-{name}", value) for name, values in self.selection.items() for value in values]
+        return [*pairs, ("from", self.start), ("to", self.end), ("refresh", self.refresh)]
+
     def path(self, uid: str) -> str:
         """The address of this view."""
-        pairs = [(f"var-{name}", value) for name, values in self.selection.items() for value in values]
-        pairs += [("from", self.start), ("to", self.end)]
-        return f"/d/{quote(uid, safe='')}?{urlencode([*pairs, ('refresh', self.refresh)])}"
+        return address(f"/d/{quote(uid, safe='')}", self.pairs)
+
+
+def address(path: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """A path with the parameters that say what is chosen, and no others; long values are cut."""
+    kept = [
+        (key, value[:1000])
+        for key, value in pairs
+        if key.startswith("var-") or key in ("from", "to", "refresh")
+    ]
+    return f"{path}?{urlencode(kept[:200])}" if kept else path
+
+
+def path_between(links: Iterable[Link], target: Dashboard, pairs: Iterable[tuple[str, str]]) -> str:
+    """The address of a dashboard, with as much of what is chosen as the link to its tags takes along."""
+    link = next((link for link in links if set(link.tags) <= set(target.tags)), Link((), False, False))
+    taken = [pair for pair in pairs if (link.include_vars if pair[0].startswith("var-") else link.keep_time)]
+    return address(f"/d/{quote(target.uid, safe='')}", taken)
 
 
 def state_from_query(

@@ -189,6 +189,74 @@ def test_buttons_have_names_and_the_menu_leads_on(page: Page, preview: str) -> N
     page.wait_for_url(re.compile("/d/broken"))
 
 
+CHOSEN = "var-queue=alpha&var-queue=beta&from=now-15m&to=now&refresh=30s"
+
+
+def expect_chosen(page: Page, uid: str) -> None:
+    """The dashboard has taken over what CHOSEN says."""
+    page.wait_for_url(re.compile(f"/d/{uid}"))
+    assert query_of(page) == parse_qs(CHOSEN)
+    expect(page.get_by_role("button", name="Time range: Last 15 minutes")).to_be_visible()
+    expect(page.get_by_role("button", name="Refresh every: 30s")).to_be_visible()
+    expect(panel(page, "Jobs").locator(".tile-value")).to_have_text("8")
+
+
+def test_the_menu_takes_along_what_is_chosen_to_dashboards_of_the_same_tag(page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel?var-queue=alpha&from=now-15m&to=now&refresh=10s")
+    # Chosen here, not in the address that was opened.
+    page.get_by_role("combobox", name="Queue").click()
+    page.get_by_role("option", name="beta").click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Refresh every: 10s").click()
+    page.get_by_text("30s", exact=True).click()
+    expect(page.get_by_role("button", name="Refresh every: 30s")).to_be_visible()
+    page.get_by_role("button", name="Choose a dashboard").click()
+    page.get_by_text("Linked", exact=True).click()
+    expect_chosen(page, "linked")
+
+    page.get_by_role("button", name="Choose a dashboard").click()
+    page.get_by_text("Broken panels").click()
+    page.wait_for_url(re.compile("/d/broken"))
+    assert query_of(page) == {}  # no link leads there, so nothing goes along
+
+
+@pytest.mark.parametrize("name", ["Dashboards", "All dashboards"])
+def test_the_list_keeps_what_is_chosen(name: str, page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel?{CHOSEN}")
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dashboards")
+    page.get_by_role("link", name="Linked").click()
+    expect_chosen(page, "linked")
+    page.go_back()
+    expect(page.get_by_role("link", name="Broken panels")).to_have_attribute("href", "/d/broken")
+
+
+def test_annotations_are_lines_with_names(page: Page, preview: str, prometheus: PrometheusServer) -> None:
+    open_dashboard(page, f"{preview}/d/linked?from=now-1m")
+    chart = panel(page, "Marked")
+    lines = """panel => {
+      const element = panel.querySelector('.nicegui-echart');
+      const option = getElement(Number(element.id.slice(1))).chart.getOption();
+      return option.series.flatMap(s => s.markLine ? s.markLine.data.map(d => d.xAxis / 1000) : []);
+    }"""
+    page.wait_for_function(f"panel => ({lines})(panel).length", arg=chart.element_handle())
+    starts = chart.evaluate(lines)
+    for start in starts:  # the state was 1 from then on, and not before
+        assert prometheus.query(f'demo_state{{worker="worker-2"}} @ {start}') == [1.0]
+        assert prometheus.query(f'demo_state{{worker="worker-2"}} @ {start - 1}') in ([0.0], [])
+    where = """([panel, at]) => {
+      const element = panel.querySelector('.nicegui-echart');
+      const chart = getElement(Number(element.id.slice(1))).chart;
+      return chart.convertToPixel({xAxisIndex: 0}, at * 1000);
+    }"""
+    box = chart.locator("canvas").bounding_box()
+    assert box is not None
+    x = page.evaluate(where, [chart.element_handle(), starts[-1]])
+    page.mouse.move(box["x"] + x, box["y"] + box["height"] / 2)
+    expect(chart.locator(".tip-name").last).to_have_text("Busy <b>again</b>")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 @pytest.mark.parametrize("path", ["/d/no-such", "/d/..%2F..%2Fpyproject", "/assets/..%2Fserver.py"])
 def test_only_known_dashboards_and_assets_are_served(preview: str, path: str) -> None:
     with pytest.raises(HTTPError) as caught:

@@ -151,7 +151,7 @@ def test_the_ledger_equals_what_the_jobs_wrote_down(fleet, record_property):
         except RedisError:
             return False
 
-    wait_for(step, seconds=240, what="the end of all jobs")
+    wait_for(step, seconds=480, what="the end of all jobs")
     expire_what_died(connection)
     for worker in fleet.workers:
         worker.send_signal(signal.SIGTERM)

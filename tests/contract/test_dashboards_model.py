@@ -182,6 +182,7 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
                 "job",
                 "alertname",
                 "alertstate",
+                "group",
             }
             known |= {"le"} if "_bucket" in bare else set()
             kept = {

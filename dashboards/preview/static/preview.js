@@ -41,13 +41,17 @@ window.rqmon = (() => {
     `<span class="tip-name">${escape(name)}</span><b>${escape(value)}</b></div>`;
   const box = (title, rows) => `<div class="tip"><div class="tip-title">${escape(title)}</div>${rows}</div>`;
 
-  const tooltip = (specs, sort) => (items) => {
+  const tooltip = (specs, sort, near) => (items) => {
     const known = items.filter((item) => item.value[1] !== null && item.value[1] !== undefined);
     if (!known.length) return "";
     if (sort === "desc") known.sort((a, b) => b.value[1] - a.value[1]);
     if (sort === "asc") known.sort((a, b) => a.value[1] - b.value[1]);
     const rows = known.slice(0, 25).map((i) => row(i.color, i.seriesName, format(specs[i.seriesIndex], i.value[1])));
-    return box(moment(known[0].value[0]), rows.join(""));
+    const at = known[0].value[0];
+    const marks = near.marks.filter((mark) => Math.abs(mark[0] - at) <= near.ms);
+    const told = [...new Map(marks.map((mark) => [mark[1], mark])).values()];
+    rows.push(...told.map((mark) => row(mark[2], mark[1], clock(new Date(mark[0]), true))));
+    return box(moment(at), rows.join(""));
   };
 
   const bandTooltip = (label) => (item) => {

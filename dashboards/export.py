@@ -1,0 +1,88 @@
+"""`python -m dashboards.export DIR`: the dashboards as files that any Grafana imports.
+
+They ask for their data source when they are imported; "Import" and "Upload dashboard JSON file" in Grafana.
+"""
+
+import argparse
+import copy
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dashboards.__main__ import DASHBOARDS, generate
+from dashboards.render import GRAFANA_VERSION
+
+Json = dict[str, Any]
+
+INPUT = {
+    "name": "DS_PROMETHEUS",
+    "label": "Prometheus",
+    "description": "The Prometheus that scrapes the exporter.",
+    "type": "datasource",
+    "pluginId": "prometheus",
+    "pluginName": "Prometheus",
+}
+# Panel types as Grafana calls them.
+PANEL_NAMES = {
+    "barchart": "Bar chart",
+    "bargauge": "Bar gauge",
+    "gauge": "Gauge",
+    "heatmap": "Heatmap",
+    "piechart": "Pie chart",
+    "stat": "Stat",
+    "state-timeline": "State timeline",
+    "status-history": "Status history",
+    "table": "Table",
+    "text": "Text",
+    "timeseries": "Time series",
+}
+
+
+def importable(dashboard: Json) -> Json:
+    """The dashboard with `__inputs` and `__requires`; its variable `datasource` starts as what is given."""
+    exported = copy.deepcopy(dashboard)
+    for variable in exported["templating"]["list"]:
+        if variable["type"] == "datasource":
+            given = f"${{{INPUT['name']}}}"
+            variable["current"] = {"selected": False, "text": given, "value": given}
+    types = sorted({panel["type"] for panel in _every(exported["panels"])} - {"row"})
+    return {
+        "__inputs": [INPUT],
+        "__elements": {},
+        "__requires": [
+            {"type": "grafana", "id": "grafana", "name": "Grafana", "version": GRAFANA_VERSION},
+            {"type": "datasource", "id": "prometheus", "name": "Prometheus", "version": "1.0.0"},
+            *({"type": "panel", "id": kind, "name": PANEL_NAMES[kind], "version": ""} for kind in types),
+        ],
+        **exported,
+        "id": None,
+    }
+
+
+def _every(panels: Sequence[Json]) -> list[Json]:
+    return [found for panel in panels for found in (panel, *_every(panel.get("panels", ())))]
+
+
+def export(folder: Path) -> list[Path]:
+    """Write every dashboard to a folder, which is made when missing; the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for path, text in generate().items():
+        if path.parent == DASHBOARDS:
+            files.append(folder / path.name)
+            exported = importable(json.loads(text))
+            files[-1].write_text(json.dumps(exported, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return files
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the files and say which."""
+    parser = argparse.ArgumentParser(prog="python -m dashboards.export", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write them")
+    for file in export(parser.parse_args(arguments).folder):
+        print(file)  # noqa: T201 (what the command is for)
+
+
+if __name__ == "__main__":
+    main()

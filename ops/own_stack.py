@@ -1,0 +1,102 @@
+"""A native stack beside any other: on free ports, with everything of its own in a temporary folder."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.environment import ROOT, StackConfig
+from ops.stack import WITH_GRAFANA, StackError
+
+_START_SECONDS, _STOP_SECONDS = 120, 120
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStack:
+    """A stack in `folder`."""
+
+    folder: Path
+
+    @property
+    def config(self) -> StackConfig:
+        """Its variables; complete once it is started."""
+        return StackConfig.from_env(self._places)
+
+    def run(self, *arguments: str) -> "subprocess.Popen[str]":
+        """`rqmon` on this stack, in a session of its own: Ctrl-C is for whoever started it."""
+        command = [sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')", *arguments]
+        # The caller's settings are another stack's; NiceGUI serves nothing when it sees pytest's variables.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_"))}
+        return subprocess.Popen(  # noqa: S603 (this project's own command)
+            command,
+            cwd=ROOT,
+            env={**inherited, **self._places, "MODE": "native"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def _places(self) -> dict[str, str]:
+        return {
+            "RQMON_STATE_DIR": str(self.folder / "state"),
+            "RQMON_ENV_FILE": str(self.folder / ".env"),
+        }
+
+
+@contextlib.contextmanager
+def own_stack() -> Iterator[OwnStack]:
+    """Start one, and stop it however the block ends, SIGTERM included.
+
+    Raises:
+        StackError: It does not start; the message is what `rqmon start` said.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with tempfile.TemporaryDirectory(prefix="rqmon-") as name:
+            stack = OwnStack(Path(name))
+            (stack.folder / ".env").write_text(_free_ports())
+            try:
+                _finish(stack.run("start"), seconds=_START_SECONDS)
+                yield stack
+            finally:
+                # A second signal must not leave half of it behind.
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_IGN)
+                _finish(stack.run("stop"), seconds=_STOP_SECONDS)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finish(process: "subprocess.Popen[str]", *, seconds: float) -> None:
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode:
+        raise StackError(" ".join(said.split()) or f"rqmon ended with {process.returncode}")
+
+
+def _free_ports() -> str:
+    variables = [service.port_variable for service in WITH_GRAFANA if service.port_variable]
+    with contextlib.ExitStack() as held:  # all at once, so that no two are the same
+        lines = []
+        for variable in variables:
+            probe = held.enter_context(socket.socket())
+            probe.bind(("127.0.0.1", 0))
+            lines.append(f"{variable}={probe.getsockname()[1]}\n")
+        return "".join(lines)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
