@@ -80,7 +80,8 @@ def lint(dashboards: Sequence[Json], exclusions: Sequence[Exclusion] = EXCLUSION
     for uid, count in Counter(str(dashboard.get("uid")) for dashboard in dashboards).items():
         if count > 1:
             found.append(Problem(uid, "", "dashboard-identity-rule", "give each dashboard a uid of its own"))
-    excluded = {(e.uid, e.panel, e.rule) for e in exclusions}
+    uids = {dashboard.get("uid") for dashboard in dashboards}
+    excluded = {(e.uid, e.panel, e.rule) for e in exclusions if e.uid in uids}
     unused = excluded - {(p.uid, p.panel, p.rule) for p in found}
     return [p for p in found if (p.uid, p.panel, p.rule) not in excluded] + [
         Problem(uid, panel, rule, "no longer broken; delete its exclusion")
