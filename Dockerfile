@@ -3,11 +3,14 @@ FROM python:3.11.14-slim-bookworm AS build
 RUN python -m venv /opt/venv
 COPY requirements/stack.txt /tmp/
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/stack.txt
+COPY . /app
+# Whatever umask it was checked out with.
+RUN chmod -R a+rX /app
 
 FROM python:3.11.14-slim-bookworm
 RUN groupadd --gid 10001 rqmon && useradd --uid 10001 --gid rqmon --no-create-home --shell /usr/sbin/nologin rqmon
 COPY --from=build /opt/venv /opt/venv
-COPY . /app
+COPY --from=build /app /app
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER rqmon

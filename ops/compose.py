@@ -1,6 +1,7 @@
 """The stack as containers, by Docker Compose."""
 
 import functools
+import hashlib
 import json
 import os
 import subprocess
@@ -23,9 +24,11 @@ def engine_answers() -> bool:
             ["docker", "info", "--format", "{{.ServerVersion}}"],
             ["docker", "compose", "version"],
         ):
-            subprocess.run(  # noqa: S603 (fixed words)
+            done = subprocess.run(  # noqa: S603 (fixed words)
                 command, check=True, capture_output=True, timeout=_ENGINE_TIMEOUT_SECONDS
             )
+            if not done.stdout.strip():  # what some clients say of an engine that is stopped
+                return False
     except (OSError, subprocess.SubprocessError):
         return False
     return True
@@ -71,12 +74,19 @@ class ComposeStack:
             StackError: Compose could not; what it said is on the screen.
         """
         _write_secrets(self._config)
-        if self._compose("pull", "--quiet", "--policy", "missing", "grafana").returncode == 0:
-            self.services = WITH_GRAFANA
+        pulled = self._compose("pull", "--quiet", "--policy", "missing", "grafana")
+        if pulled.returncode == 0:
+            self.services, other = WITH_GRAFANA, "preview"
         else:
             click.echo("Grafana's image can't be had: the preview of its dashboards starts in its place.")
-            self.services = WITH_PREVIEW
+            click.echo(f"  {(pulled.stderr.strip() or 'no reason given').splitlines()[-1]}")
+            self.services, other = WITH_PREVIEW, "grafana"
+        self._compose("rm", "--stop", "--force", other)  # it would keep the port
         names = [service.name for service in self.services]
+        # Compose does not see that a mounted file has changed.
+        digest, made_with = _digest(self._config), self._config.state_dir / "containers"
+        if not made_with.exists() or made_with.read_text() != digest:
+            names.append("--force-recreate")
         # Built once, for all the services that run it; "up" would build it for each.
         click.echo("Building the image and starting the containers ...")
         for arguments in (
@@ -89,6 +99,7 @@ class ComposeStack:
                     f"docker compose {' '.join(arguments)} failed, see above: "
                     "make logs shows what the containers said"
                 )
+        made_with.write_text(digest)
 
     def states(self) -> list[ServiceState]:
         """What the engine says about each container."""
@@ -159,6 +170,16 @@ class ComposeStack:
         return subprocess.run(  # noqa: S603 (names of services, checked)
             command, cwd=ROOT, env=environment, capture_output=capture, text=True
         )
+
+
+def _digest(config: StackConfig) -> str:
+    """Of all that containers are given from this machine: mounted files, and what `.env` says."""
+    digest = hashlib.sha256(json.dumps(dict(config.variables), sort_keys=True).encode())
+    for folder in ("prometheus", "redis", "grafana"):
+        for path in sorted((ROOT / "monitoring" / folder).rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _is_healthy(container: dict[str, Any]) -> bool:

@@ -117,8 +117,11 @@ def logs(*, service: str | None, follow: bool) -> None:
 
 
 def _recorded(config: StackConfig) -> Backend | None:
-    run = runs.recall(config)
-    return _BACKENDS[run.mode](config) if run else None
+    if run := runs.recall(config):
+        return _BACKENDS[run.mode](config)
+    # A person may have started the containers with plain docker compose.
+    containers = ComposeStack(config) if config.variables and engine_answers() else None
+    return containers if containers and containers.is_running() else None
 
 
 def _running(config: StackConfig, mode: str | None) -> Backend | None:
@@ -127,7 +130,7 @@ def _running(config: StackConfig, mode: str | None) -> Backend | None:
         return None
     if mode and mode != run.mode:
         raise StackError(f"The stack runs in {run.mode} mode: stop it first, with make stop-rq-mon")
-    if run != runs.Run.of(config, run.mode):
+    if not backend.upgrades and run != runs.Run.of(config, run.mode):
         raise StackError(
             f"{config.env_file} has changed since the stack was started: "
             "run make stop-rq-mon, then make start-rq-mon"

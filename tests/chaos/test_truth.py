@@ -1,5 +1,6 @@
 """The ledger beside what the jobs themselves wrote down, while processes and the server are killed."""
 
+import contextlib
 import json
 import random
 import signal
@@ -13,6 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Retry
 from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation
 from rq.suspension import resume, suspend
 
 from scheduler.ledger import jobs as ledger
@@ -76,9 +78,13 @@ def written(path: Path) -> Counter:
 
 
 def stop_what_waits_to_be_stopped(connection: Redis) -> None:
-    """Stop the jobs that have written down that they will be."""
-    while job := connection.lpop("truth:to-stop"):
-        send_stop_job_command(connection, job.decode())
+    """Stop the jobs that have written down that they will be; again if a worker did not hear of it."""
+    for id_ in connection.lrange("truth:to-stop", 0, -1):
+        if connection.hget(f"rq:job:{id_.decode()}", "status") != b"started":
+            connection.lrem("truth:to-stop", 1, id_)
+        elif connection.set(f"truth:told-to-stop:{id_.decode()}", 1, nx=True, ex=3):
+            with contextlib.suppress(InvalidJobOperation):  # it has just ended
+                send_stop_job_command(connection, id_.decode())
 
 
 def expire_what_died(connection: Redis) -> None:

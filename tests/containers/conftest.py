@@ -8,7 +8,8 @@ from rich.table import Table
 from testcontainers.compose import DockerCompose
 
 from ops.compose import engine_answers
-from tests.containers.containers import Containers
+from ops.environment import complete_env_file
+from tests.containers.containers import Containers, docker
 from tests.containers.load import FAULTS_SEEN
 from tests.stack import ROOT, Stack
 
@@ -35,20 +36,24 @@ def pytest_terminal_summary(terminalreporter):
 def containers(tmp_path_factory):
     """The stack of the two compose files, started as people start it."""
     stack = Stack.new("docker", tmp_path_factory.mktemp("containers"))
-    before = os.environ.get("RQMON_STATE_DIR")
-    os.environ["RQMON_STATE_DIR"] = str(stack.state_dir)
+    complete_env_file(stack.env_file)
     compose = DockerCompose(
         ROOT,
         ["docker-compose.yml", "docker-compose-rq-monitor.yml"],
         env_file=str(stack.env_file),
         profiles=["preview", "demo"],
     )
-    try:
-        said = stack.start()
-        yield Containers(stack, compose, said)
-    finally:
-        stack.rqmon("stop")
-        compose.stop(down=True)  # with the volumes
-        os.environ.pop("RQMON_STATE_DIR")
-        if before:
-            os.environ["RQMON_STATE_DIR"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        # What a person's shell has of their own stack would win over the file.
+        for name in (*stack.config.variables, *(n for n in os.environ if n.startswith("COMPOSE_"))):
+            patch.delenv(name, raising=False)
+        patch.setenv("RQMON_STATE_DIR", str(stack.state_dir))
+        try:
+            said = stack.start()
+            yield Containers(stack, compose, said)
+        finally:
+            try:
+                stack.rqmon("stop")
+            finally:
+                compose.stop(down=True)  # with the volumes
+                docker("image", "rm", "--force", f"{stack.config.variables['COMPOSE_PROJECT_NAME']}:local")

@@ -1,8 +1,6 @@
 """The containers of a stack: what the engine says about them, and what is done to them."""
 
 import json
-import os
-import signal
 import subprocess
 from dataclasses import dataclass
 
@@ -14,7 +12,9 @@ from tests.stack import Stack
 
 
 def docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"docker {' '.join(map(str, arguments))}: {done.stderr[-2000:]}"
+    return done.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Containers:
         return container
 
     def up(self, *arguments: str) -> None:
-        docker(*self._compose_command("up", "--detach", "--wait", *arguments))
+        docker(*self._compose_command("up", "--detach", *arguments))
 
     def inspect(self, service: str) -> dict:
         return json.loads(docker("inspect", self.id(service)))[0]
@@ -60,9 +60,9 @@ class Containers:
         return up == ["1", "1", "1"]
 
     def crash(self, service: str) -> None:
-        """Kill what the container runs, as the kernel would; `docker kill` also keeps it from restarting."""
+        """SIGKILL what the container runs, from inside; after `docker kill` the engine restarts nothing."""
         before = self.inspect(service)["State"]
-        os.kill(before["Pid"], signal.SIGKILL)
+        docker("exec", self.id(service), "sh", "-c", "kill -9 $(cat /proc/1/task/1/children)")
         wait_for(
             lambda: self.inspect(service)["State"]["StartedAt"] > before["StartedAt"],
             what=f"{service} starts again",
@@ -75,6 +75,7 @@ class Containers:
     def _compose_command(self, *arguments: str) -> list[str]:
         return [
             "compose",
+            *("--project-name", self.project),
             *("--project-directory", self.compose.context),
             *("--env-file", str(self.stack.env_file)),
             *(

@@ -114,14 +114,19 @@ def test_every_job_that_was_accepted_ended_and_every_slot_has_one_job(containers
     assert fates["lost"] == 0
     assert fates["failed"] <= len(FAULTS), "no more than a worker's one job fails with it"
 
+    runs = Counter()
+
     def each_slot_ran_once():
-        runs = Counter()
+        runs.clear()
         for (_, function, _), number in ledger.read(load.redis).outcomes.items():
             runs[function] += number
         # One that a worker took along before it was loaded may be a slot's, and may not.
         return runs[CRON_FUNCTION] <= load.outcomes().total() <= runs[CRON_FUNCTION] + runs["unknown"]
 
-    wait_for(each_slot_ran_once, seconds=ENDED_WITHIN_SECONDS, what="each slot's job ended, once")
+    try:
+        wait_for(each_slot_ran_once, seconds=ENDED_WITHIN_SECONDS, what="each slot's job ended, once")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {load.outcomes()}, {runs}") from None
 
 
 def test_it_is_well_again_when_redis_lost_its_data(containers, load):

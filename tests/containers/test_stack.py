@@ -37,7 +37,10 @@ def workers(containers, queue: str) -> int:
 
 
 def test_everything_is_healthy_and_seen_by_prometheus(containers):
-    running = set(docker("ps", "--format", '{{.Label "com.docker.compose.service"}}').split())
+    ours = f"label=com.docker.compose.project={containers.project}"
+    running = set(
+        docker("ps", "--filter", ours, "--format", '{{.Label "com.docker.compose.service"}}').split()
+    )
     has_grafana = "grafana" in running
     assert {service.name for service in (WITH_GRAFANA if has_grafana else WITH_PREVIEW)} <= running
     assert has_grafana or "the preview of its dashboards starts in its place" in containers.said
@@ -186,6 +189,12 @@ def test_a_start_over_a_running_stack_keeps_the_data(containers, connection):
     containers.stack.start()
     assert containers.inspect("rq_short")["Image"] != older
     assert containers.id("redis") == kept
+    assert connection.get("kept") == b"over an upgrade"
+    # And one whose .env had a variable less: whatever reads it is made again, on its data.
+    lines = containers.stack.env_file.read_text().splitlines(keepends=True)
+    containers.stack.env_file.write_text("".join(x for x in lines if not x.startswith("RQ_DASHBOARD_USER")))
+    assert "Wrote RQ_DASHBOARD_USERNAME" in containers.stack.start()
+    assert containers.id("redis") != kept
     assert connection.get("kept") == b"over an upgrade"
     job = Queue("short-running", connection=connection).enqueue("ops.jobs.queue_health_check")
     wait_for(lambda: finished(job))
