@@ -14,7 +14,7 @@ from rq import Queue
 from rq.job import Job
 
 from scheduler import job_scheduler
-from scheduler.ledger.cron import cron_history, cron_outcomes
+from scheduler.ledger.cron import SlotRecord, cron_history, cron_outcomes
 
 QUEUES = ("short-running", "long-running")
 CRON_ID, CRON_FUNCTION = "every-second", "ops.jobs.queue_health_check"
@@ -93,8 +93,15 @@ class Load:
 
     def doubled(self) -> int:
         """How many of the last hundred slots were counted again."""
-        history = cron_history(self.redis, [CRON_ID], last=100)[CRON_ID]
+        history = self._history()
         return len(history) - len({record.slot for record in history})
+
+    def jobs_of_slots(self) -> list[str]:
+        """The jobs of the last hundred slots."""
+        return [record.job_id or "" for record in self._history()]
+
+    def _history(self) -> list[SlotRecord]:
+        return cron_history(self.redis, [CRON_ID], last=100)[CRON_ID]
 
     def _run(self) -> None:
         queue = Queue("short-running", connection=self.redis)
