@@ -24,6 +24,7 @@ EXPECTED_EMPTY = {
     "rq_scrape_errors_total": "Redis answers every scrape",
     "rq_work_horses_killed_total": "no job's process is killed",
     "rq_redis_evicted_keys_total": "Redis has memory enough",
+    "rq_redis_memory_max_bytes": "Redis has no limit of its own here",
     "rq_exporter_build_info offset": "nothing is deployed while it runs",
     "delta(rq_cron_processes": "no cron process ends",
     'outcome="abandoned"': "no worker dies",

@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import time
 import uuid
 
 import httpx
@@ -172,10 +171,8 @@ def test_workers_are_scaled(containers, connection):
 def test_a_stopped_worker_finishes_its_job_first(containers, connection):
     job = Queue("short-running", connection=connection).enqueue("ops.jobs.work_for", 6)
     wait_for(lambda: job.get_status(refresh=True) == "started")
-    started = time.monotonic()
     docker("stop", "--time", "30", containers.id("rq_short"))
     try:
-        assert 1 < time.monotonic() - started < 20
         assert finished(job)
     finally:
         containers.up("rq_short")
