@@ -84,7 +84,8 @@ class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
                 worker_registration.register(self, pipe)
                 pipe.expire(self.key, timeout or self.worker_ttl + 60)
                 pipe.execute()
-        if self.scheduler is None:
+        # RQ ends the scheduler at once when it is told to stop, and the worker after its job.
+        if self.scheduler is None or self._stop_requested:
             return
         process = self.scheduler._process
         if process is None or not process.is_alive():

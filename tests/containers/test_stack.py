@@ -174,6 +174,9 @@ def test_a_stopped_worker_finishes_its_job_first(containers, connection):
     docker("stop", "--time", "30", containers.id("rq_short"))
     try:
         assert finished(job)
+        assert containers.inspect("rq_short")["State"]["ExitCode"] == 0, (
+            "it was not killed at the end of its grace"
+        )
     finally:
         containers.up("rq_short")
 

