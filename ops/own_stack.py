@@ -1,4 +1,4 @@
-"""A native stack beside any other: on free ports, with everything of its own in a temporary folder."""
+"""A stack beside any other: on free ports, with everything of its own in a folder."""
 
 import contextlib
 import os
@@ -14,29 +14,50 @@ from pathlib import Path
 from ops.environment import ROOT, StackConfig
 from ops.stack import WITH_GRAFANA, StackError
 
+COMMAND = (sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')")
 _START_SECONDS, _STOP_SECONDS = 120, 120
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnStack:
-    """A stack in `folder`."""
+    """A stack in `folder`, run as `mode` says: native or docker."""
 
     folder: Path
+    mode: str = "native"
 
     @property
     def config(self) -> StackConfig:
         """Its variables; complete once it is started."""
         return StackConfig.from_env(self._places)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes `COMMAND` act on this stack."""
+        # The caller's settings are another stack's, whose .env may have been read; NiceGUI serves nothing
+        # when it sees pytest's variables.
+        others = self.config.variables
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_")) and k not in others
+        }
+        return {**inherited, **self._places, "MODE": self.mode}
+
+    def choose_ports(self) -> None:
+        """Write an `.env` with free ports."""
+        variables = [service.port_variable for service in WITH_GRAFANA if service.port_variable]
+        with contextlib.ExitStack() as held:  # all at once, so that no two are the same
+            lines = []
+            for variable in variables:
+                probe = held.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", 0))
+                lines.append(f"{variable}={probe.getsockname()[1]}\n")
+        (self.folder / ".env").write_text("".join(lines))
+
     def run(self, *arguments: str) -> "subprocess.Popen[str]":
         """`rqmon` on this stack, in a session of its own: Ctrl-C is for whoever started it."""
-        command = [sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')", *arguments]
-        # The caller's settings are another stack's; NiceGUI serves nothing when it sees pytest's variables.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_"))}
         return subprocess.Popen(  # noqa: S603 (this project's own command)
-            command,
+            [*COMMAND, *arguments],
             cwd=ROOT,
-            env={**inherited, **self._places, "MODE": "native"},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -53,7 +74,7 @@ class OwnStack:
 
 @contextlib.contextmanager
 def own_stack() -> Iterator[OwnStack]:
-    """Start one, and stop it however the block ends, SIGTERM included.
+    """Start a native one in a temporary folder, and stop it however the block ends, SIGTERM included.
 
     Raises:
         StackError: It does not start; the message is what `rqmon start` said.
@@ -62,7 +83,7 @@ def own_stack() -> Iterator[OwnStack]:
     try:
         with tempfile.TemporaryDirectory(prefix="rqmon-") as name:
             stack = OwnStack(Path(name))
-            (stack.folder / ".env").write_text(_free_ports())
+            stack.choose_ports()
             try:
                 _finish(stack.run("start"), seconds=_START_SECONDS)
                 yield stack
@@ -85,17 +106,6 @@ def _finish(process: "subprocess.Popen[str]", *, seconds: float) -> None:
         raise
     if process.returncode:
         raise StackError(" ".join(said.split()) or f"rqmon ended with {process.returncode}")
-
-
-def _free_ports() -> str:
-    variables = [service.port_variable for service in WITH_GRAFANA if service.port_variable]
-    with contextlib.ExitStack() as held:  # all at once, so that no two are the same
-        lines = []
-        for variable in variables:
-            probe = held.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            lines.append(f"{variable}={probe.getsockname()[1]}\n")
-        return "".join(lines)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -1,59 +1,49 @@
 """A real stack beside any other, driven by the commands that people use."""
 
-import os
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 from redis import Redis
 
-from ops.environment import StackConfig
+from ops.environment import ROOT
+from ops.own_stack import COMMAND, OwnStack
 from ops.stack import WITH_GRAFANA
-from tests.servers import free_port
 
-ROOT = Path(__file__).parents[1]
 PORTS = {service.name: service.port_variable for service in WITH_GRAFANA if service.port_variable}
 
 
-@dataclass(frozen=True)
-class Stack:
-    mode: str
-    state_dir: Path
-    env_file: Path
-
+class Stack(OwnStack):
     @classmethod
     def new(cls, mode: str, folder: Path) -> "Stack":
-        """One on free ports, with everything of its own in a folder."""
-        env_file = folder / ".env"
-        env_file.write_text("".join(f"{name}={free_port()}\n" for name in PORTS.values()))
-        return cls(mode, folder / "state", env_file)
+        stack = cls(folder, mode)
+        stack.choose_ports()
+        return stack
+
+    @property
+    def env_file(self) -> Path:
+        return self.config.env_file
+
+    @property
+    def state_dir(self) -> Path:
+        return self.config.state_dir
 
     def rqmon(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        # NiceGUI serves nothing when it sees pytest's own variables.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "RQ"))}
-        environment |= {
-            "RQMON_STATE_DIR": str(self.state_dir),
-            "RQMON_ENV_FILE": str(self.env_file),
-            "MODE": self.mode,
-            "COLUMNS": "120",
-        }
-        command = [sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+            [*COMMAND, *arguments],
+            cwd=ROOT,
+            env={**self.environment, "COLUMNS": "120"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
 
     def start(self) -> str:
         done = self.rqmon("start")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
-
-    @property
-    def config(self) -> StackConfig:
-        environ = {"RQMON_ENV_FILE": str(self.env_file), "RQMON_STATE_DIR": str(self.state_dir)}
-        return StackConfig.from_env(environ)
 
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.config.variables[PORTS[service]]}"

@@ -8,10 +8,10 @@ from rich.table import Table
 from testcontainers.compose import DockerCompose
 
 from ops.compose import engine_answers
-from ops.environment import complete_env_file
+from ops.environment import ROOT, complete_env_file
 from tests.containers.containers import Containers, docker
 from tests.containers.load import FAULTS_SEEN
-from tests.stack import ROOT, Stack
+from tests.stack import Stack
 
 HAS_ENGINE = engine_answers()
 if not HAS_ENGINE:

@@ -13,10 +13,10 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
+from ops.environment import ROOT
 from scheduler.ledger import jobs as ledger
 from scheduler.serializers import SERIALIZERS
 from tests.containers.containers import docker
-from tests.stack import ROOT
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
