@@ -63,8 +63,8 @@ def health() -> list[core.Panel]:
         ),
         panels.stat(
             "Failing",
-            "The share of executions that failed in the last 5 minutes, by the workers' own counters, with those "
-            "that are retried (RQ Jobs tells them apart). Above zero: read the exceptions before requeueing.",
+            "The share of executions that failed in the last 5 minutes, those that are retried too (RQ Jobs "
+            "tells them apart). Above zero: read the exceptions before requeueing.",
             {"Failing": or_zero(f"({failed}) / ({ended} > 0)")},
             unit="percentunit",
             decimals=1,
