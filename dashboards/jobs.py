@@ -180,15 +180,7 @@ def failures() -> list[core.Panel]:
             width=12,
             link=links.FAILED,
         ),
-        panels.timeseries(
-            "Retries by queue",
-            "Executions after which the job was to run again, of every function. Many for long: retrying "
-            "does not help; see the exceptions above.",
-            {"{{queue}}": rate(RQ_JOB_RETRIES_TOTAL, by="queue")},
-            unit=theme.JOBS_PER_SECOND,
-            width=12,
-            link=links.FAILED,
-        ),
+        retries(),
         panels.timeseries(
             "Killed and abandoned",
             "When processes died under a job, and when executions were given up. Peaks at deploys: let "
@@ -247,3 +239,16 @@ def functions() -> list[core.Panel]:
             sort="Failed",
         ),
     ]
+
+
+def retries() -> core.Panel:
+    """How often each queue's jobs have to run again; on RQ Limits & retries too."""
+    return panels.timeseries(
+        "Retries by queue",
+        "Executions after which the job was to run again, of every function. A level that stays: something "
+        "fails each time, and retrying does not help; see the exceptions in RQ Jobs.",
+        {"{{queue}}": rate(RQ_JOB_RETRIES_TOTAL, by="queue")},
+        unit=theme.JOBS_PER_SECOND,
+        width=12,
+        link=links.FAILED,
+    )

@@ -5,6 +5,7 @@ from grafanalib import core
 from dashboards import links, panels, theme
 from dashboards.catalog import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL, RQ_RATE_LIMIT_REQUESTS_TOTAL
 from dashboards.common import dashboard
+from dashboards.jobs import retries
 from dashboards.queries import RATE_INTERVAL, RECENT, jobs, or_zero, rate, select
 from dashboards.theme import CRITICAL, INFO, OK, WARNING, steps
 
@@ -156,15 +157,7 @@ def executions() -> list[core.Panel]:
             width=12,
             link=links.SCHEDULED,
         ),
-        panels.timeseries(
-            "Retries by queue",
-            "Executions after which the job was to run again, of every function. A level that stays: "
-            "something fails each time; see RQ Jobs.",
-            {"{{queue}}": rate(RQ_JOB_RETRIES_TOTAL, by="queue")},
-            unit=theme.JOBS_PER_SECOND,
-            width=12,
-            link=links.SCHEDULED,
-        ),
+        retries(),
         panels.timeseries(
             "Retried share by queue",
             "Executions after which the job runs again, among all of each queue; a gap where none ended. "
