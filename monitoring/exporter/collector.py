@@ -1,13 +1,14 @@
 """Turns snapshots into metric families; nothing is kept between scrapes."""
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from dashboards import catalog
 from dashboards.catalog import Metric
-from monitoring.exporter.exposition import Family, Sample, labels
-from monitoring.exporter.registries import STATUSES, amount
+from monitoring.exporter.exposition import Family, labels
+from monitoring.exporter.registries import amount
 from monitoring.exporter.state import Snapshot
 from scheduler.cron.entries import Outcome
 from scheduler.ledger.jobs import Histogram, JobOutcome
@@ -22,7 +23,6 @@ _FROM_INFO: dict[Metric, str] = {
     catalog.RQ_REDIS_AOF_ENABLED: "aof_enabled",
     catalog.RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS: "rdb_last_save_time",
 }
-_STATUS_LABELS = {status: f',status="{status}"' for status in STATUSES}
 
 
 class Families:
@@ -30,22 +30,24 @@ class Families:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = tuple(float(f"{bound:g}") for bound in bounds)  # as the ledger writes them
-        self._families: dict[Metric, Family] = {}
+        self._families: dict[str, Family] = {}
 
     def __iter__(self) -> Iterator[Family]:
         """Every family."""
-        return iter(self._families[metric] for metric in catalog.METRICS if metric in self._families)
+        return iter(
+            self._families[metric.name] for metric in catalog.METRICS if metric.name in self._families
+        )
 
     def add(self, other: "Families") -> None:
         """Add every sample of the other."""
         for family in other:
-            self._of(family.metric).extend(family.samples)
+            self._of(family.metric).lines += family.lines
 
     def server(self, base: Mapping[str, str], snapshot: Snapshot | None, *, seconds: float) -> None:
         """Add a server's samples under its `base` labels; without a snapshot, that it is down."""
         text = labels(base)
-        self._add(catalog.RQ_REDIS_UP, "", text, int(snapshot is not None))
-        self._add(catalog.RQ_SCRAPE_DURATION_SECONDS, "", text, round(seconds, 6))
+        self._add(catalog.RQ_REDIS_UP, text, int(snapshot is not None))
+        self._add(catalog.RQ_SCRAPE_DURATION_SECONDS, text, round(seconds, 6))
         if snapshot is not None:
             before = f"{text}," if text else ""
             self._queues(before, text, snapshot)
@@ -54,14 +56,14 @@ class Families:
             self._cron(before, text, snapshot)
             self._redis(before, text, snapshot)
 
-    def _add(self, metric: Metric, suffix: str, text: str, value: float) -> None:
-        self._of(metric).append((suffix, text, value))
+    def _add(self, metric: Metric, text: str, value: float) -> None:
+        self._of(metric).add(text, value)
 
-    def _of(self, metric: Metric) -> list[Sample]:
-        family = self._families.get(metric)
+    def _of(self, metric: Metric) -> Family:
+        family = self._families.get(metric.name)
         if family is None:
-            family = self._families[metric] = Family(metric)
-        return family.samples
+            family = self._families[metric.name] = Family(metric)
+        return family
 
     def _queues(self, before: str, text: str, snapshot: Snapshot) -> None:
         listening = Counter(name for worker in snapshot.workers for name in set(worker.queues.split(",")))
@@ -73,18 +75,18 @@ class Families:
         )
         for queue in snapshot.queues:
             where = before + labels({"queue": queue.name})
-            jobs += [("", where + _STATUS_LABELS[status], number) for status, number in queue.jobs.items()]
+            jobs.lines.append(_jobs_lines(where, *queue.jobs) % tuple(queue.jobs.values()))
             if queue.intermediate is not None:
-                between.append(("", where, queue.intermediate))
+                between.add(where, queue.intermediate)
             if queue.oldest_enqueued_at is not None:
-                oldest.append(("", where, round(max(0.0, snapshot.taken_at - queue.oldest_enqueued_at), 3)))
+                oldest.add(where, round(max(0.0, snapshot.taken_at - queue.oldest_enqueued_at), 3))
             elif queue.jobs.get("queued") == 0:
-                oldest.append(("", where, 0))
-            workers.append(("", where, listening[queue.name]))
+                oldest.add(where, 0)
+            workers.add(where, listening[queue.name])
             if "scheduled" in queue.jobs:
-                overdue.append(("", where, queue.overdue))
-                delay.append(("", where, round(queue.worst_delay_seconds, 3)))
-        self._add(catalog.RQ_SUSPENDED, "", text, int(snapshot.suspended))
+                overdue.add(where, queue.overdue)
+                delay.add(where, round(queue.worst_delay_seconds, 3))
+        self._add(catalog.RQ_SUSPENDED, text, int(snapshot.suspended))
 
     def _workers(self, before: str, text: str, snapshot: Snapshot) -> None:
         for worker in snapshot.workers:
@@ -92,18 +94,18 @@ class Families:
             # rq-exporter's order of labels.
             stated = {"name": worker.name, "state": worker.state, "queues": worker.queues}
             where = before + labels(named)
-            self._add(catalog.RQ_WORKERS, "", before + labels(stated), 1)
-            self._add(catalog.RQ_WORKERS_SUCCESS_TOTAL, "", where, worker.succeeded)
-            self._add(catalog.RQ_WORKERS_FAILED_TOTAL, "", where, worker.failed)
-            self._add(catalog.RQ_WORKERS_WORKING_TIME_TOTAL, "", where, worker.working_seconds)
+            self._add(catalog.RQ_WORKERS, before + labels(stated), 1)
+            self._add(catalog.RQ_WORKERS_SUCCESS_TOTAL, where, worker.succeeded)
+            self._add(catalog.RQ_WORKERS_FAILED_TOTAL, where, worker.failed)
+            self._add(catalog.RQ_WORKERS_WORKING_TIME_TOTAL, where, worker.working_seconds)
         states = Counter({"busy": 0, "idle": 0, "started": 0, "suspended": 0})
         states.update(worker.state for worker in snapshot.workers)
         for state, number in states.items():
-            self._add(catalog.RQ_WORKERS_BY_STATE, "", before + labels({"state": state}), number)
+            self._add(catalog.RQ_WORKERS_BY_STATE, before + labels({"state": state}), number)
         beats = [worker.heartbeat for worker in snapshot.workers if worker.heartbeat is not None]
         if beats:
             age = max(0.0, snapshot.taken_at - min(beats))
-            self._add(catalog.RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS, "", text, round(age, 3))
+            self._add(catalog.RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS, text, round(age, 3))
 
     def _jobs(self, before: str, text: str, snapshot: Snapshot) -> None:
         counts = snapshot.jobs
@@ -112,14 +114,14 @@ class Families:
             for possible in JobOutcome:
                 where = before + labels({"queue": queue, "function": function, "outcome": possible})
                 number = counts.outcomes.get((queue, function, possible), 0)
-                self._add(catalog.RQ_JOBS_PROCESSED_TOTAL, "", where, number)
+                self._add(catalog.RQ_JOBS_PROCESSED_TOTAL, where, number)
         for queue in dict.fromkeys(queue for queue, _, _ in counts.outcomes):
             where = before + labels({"queue": queue})
-            self._add(catalog.RQ_JOB_RETRIES_TOTAL, "", where, counts.retries.get(queue, 0))
-            self._add(catalog.RQ_WORK_HORSES_KILLED_TOTAL, "", where, counts.horses_killed.get(queue, 0))
+            self._add(catalog.RQ_JOB_RETRIES_TOTAL, where, counts.retries.get(queue, 0))
+            self._add(catalog.RQ_WORK_HORSES_KILLED_TOTAL, where, counts.horses_killed.get(queue, 0))
         for (queue, exception), number in counts.failures.items():
             where = before + labels({"queue": queue, "exception": exception})
-            self._add(catalog.RQ_JOB_FAILURES_TOTAL, "", where, number)
+            self._add(catalog.RQ_JOB_FAILURES_TOTAL, where, number)
         for metric, histograms in (
             (catalog.RQ_JOB_WAIT_SECONDS, counts.wait),
             (catalog.RQ_JOB_RUN_SECONDS, counts.run),
@@ -130,39 +132,39 @@ class Families:
                 self._histogram(metric, before + labels({"queue": queue, "function": function}), histogram)
         for (resource, outcome), number in snapshot.rate_limits.items():
             where = before + labels({"resource": resource, "outcome": outcome})
-            self._add(catalog.RQ_RATE_LIMIT_REQUESTS_TOTAL, "", where, number)
-        self._add(catalog.RQ_JOBS_SAMPLED, "", text, snapshot.sampled)
-        self._add(catalog.RQ_JOBS_UNACCOUNTED, "", text, snapshot.unaccounted)
+            self._add(catalog.RQ_RATE_LIMIT_REQUESTS_TOTAL, where, number)
+        self._add(catalog.RQ_JOBS_SAMPLED, text, snapshot.sampled)
+        self._add(catalog.RQ_JOBS_UNACCOUNTED, text, snapshot.unaccounted)
 
     def _histogram(self, metric: Metric, where: str, histogram: Histogram) -> None:
         # Counted in other buckets before the settings were changed: those are shown too.
         bounds = sorted({*self._bounds, *histogram.buckets, math.inf})
-        samples, total, before = self._of(metric), 0, f"{where}," if where else ""
+        family, total, before = self._of(metric), 0, f"{where}," if where else ""
         for bound in bounds:
             total += histogram.buckets.get(bound, 0)
             le = "+Inf" if bound == math.inf else repr(bound)
-            samples.append(("_bucket", f'{before}le="{le}"', total))
-        samples.append(("_count", where, total))
-        samples.append(("_sum", where, histogram.sum_seconds))
+            family.add(f'{before}le="{le}"', total, "_bucket")
+        family.add(where, total, "_count")
+        family.add(where, histogram.sum_seconds, "_sum")
 
     def _cron(self, before: str, text: str, snapshot: Snapshot) -> None:
         cron = snapshot.cron
-        self._add(catalog.RQ_CRON_ENTRIES, "", text, len(cron.entries))
-        self._add(catalog.RQ_CRON_PROCESSES, "", text, cron.processes)
+        self._add(catalog.RQ_CRON_ENTRIES, text, len(cron.entries))
+        self._add(catalog.RQ_CRON_PROCESSES, text, cron.processes)
         for id_, about in cron.entries.items():
-            self._add(catalog.RQ_CRON_ENTRY_INFO, "", before + labels({"entry": id_, **about}), 1)
+            self._add(catalog.RQ_CRON_ENTRY_INFO, before + labels({"entry": id_, **about}), 1)
         for metric, times in (
             (catalog.RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS, cron.next),
             (catalog.RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS, cron.last),
         ):
             for id_, when in times.items():
-                self._add(metric, "", before + labels({"entry": id_}), when)
+                self._add(metric, before + labels({"entry": id_}), when)
         # With zeros, as in _jobs: the first slot that is missed must be seen.
         for id_ in dict.fromkeys((*cron.entries, *cron.outcomes)):
             outcomes = cron.outcomes.get(id_, {})
             for outcome in Outcome:
                 where = before + labels({"entry": id_, "outcome": outcome})
-                self._add(catalog.RQ_CRON_SLOTS_TOTAL, "", where, outcomes.get(outcome, 0))
+                self._add(catalog.RQ_CRON_SLOTS_TOTAL, where, outcomes.get(outcome, 0))
         self._histogram(catalog.RQ_CRON_LATENESS_SECONDS, text, cron.lateness)
 
     def _redis(self, before: str, text: str, snapshot: Snapshot) -> None:
@@ -173,7 +175,7 @@ class Families:
         for kind, name in (("rdb", "rdb_last_bgsave_status"), ("aof", "aof_last_write_status")):
             if name in info:
                 where = before + labels({"kind": kind})
-                self._add(catalog.RQ_REDIS_LAST_WRITE_OK, "", where, int(info[name] == "ok"))
+                self._add(catalog.RQ_REDIS_LAST_WRITE_OK, where, int(info[name] == "ok"))
         for name, value in info.items():
             if name.startswith("db") and value.startswith("keys="):
                 keys, where = value.removeprefix("keys=").partition(",")[0], before + labels({"db": name[2:]})
@@ -181,6 +183,13 @@ class Families:
 
     def _number(self, metric: Metric, where: str, value: str, *, of: str, snapshot: Snapshot) -> None:
         try:
-            self._add(metric, "", where, amount(value))
+            self._add(metric, where, amount(value))
         except ValueError:
             snapshot.unreadable.append(f"info {of}")
+
+
+@functools.lru_cache(maxsize=8192)
+def _jobs_lines(where: str, *statuses: str) -> str:
+    """A queue's lines, into which its numbers are put: the most there are on a page."""
+    name = catalog.RQ_JOBS.name
+    return "".join([f'{name}{{{where.replace("%", "%%")},status="{status}"}} %d\n' for status in statuses])

@@ -1,7 +1,7 @@
 """Many commands to one Redis server in one round trip, read as fast as the C parser can."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import hiredis
@@ -44,8 +44,10 @@ class RoundTrips:
             self._connection.disconnect()  # answers may still be under way
         self._pool.release(self._connection)
 
-    def ask(self, commands: Iterable[bytes], *, answers: int) -> list[Any]:
-        """Send packed commands and read their answers; one that failed answers a `hiredis.ReplyError`.
+    def ask(self, commands: Iterable[bytes], *, answers: int) -> Iterator[Any]:
+        """Send packed commands and give each answer as it comes, while the server works on the next ones.
+
+        One that failed answers a `hiredis.ReplyError`. All have to be read.
 
         Raises:
             redis.ConnectionError: The server went away.
@@ -53,28 +55,26 @@ class RoundTrips:
             redis.TimeoutError: The time for all of them is over.
         """
         if not answers:
-            return []
+            return
         socket = self._connection._sock  # redis-py has no public way to it
         reader = hiredis.Reader(protocolError=InvalidResponse)
-        found: list[Any] = []
         try:
             self._until_deadline(socket)
             socket.sendall(b"".join(commands))
-            while len(found) < answers:
-                self._until_deadline(socket)
-                received = socket.recv(_RECEIVE_BYTES)
-                if not received:
-                    raise RedisConnectionError("The server closed the connection")
-                reader.feed(received)
-                while (answer := reader.gets()) is not False:
-                    found.append(answer)
+            for left in reversed(range(answers)):
+                while (answer := reader.gets()) is False:
+                    self._until_deadline(socket)
+                    received = socket.recv(_RECEIVE_BYTES)
+                    if not received:
+                        raise RedisConnectionError("The server closed the connection")
+                    reader.feed(received)
+                if not left and reader.has_data():
+                    raise InvalidResponse("The server answered more than it was asked")
+                yield answer
         except TimeoutError as error:
             raise RedisTimeoutError("The server did not answer in time") from error
         except OSError as error:
             raise RedisConnectionError(str(error)) from error
-        if len(found) > answers:
-            raise InvalidResponse("The server answered more than it was asked")
-        return found
 
     def _until_deadline(self, socket: Any) -> None:
         left = self._deadline - time.monotonic()

@@ -5,6 +5,7 @@ commands of each queue and worker; the third looks at what the second found.
 """
 
 import functools
+import itertools
 from typing import Any
 
 from redis import Redis
@@ -58,17 +59,16 @@ def take(
             ],
             answers=_QUEUE_ANSWERS * len(queues) + len(workers) + len(sampled),
         )
-        for position, (name, raw) in enumerate(queues.items()):
-            start = position * _QUEUE_ANSWERS
-            snapshot.queues.append(_queue(name, raw, second[start : start + _QUEUE_ANSWERS], snapshot))
-        answers = iter(second[_QUEUE_ANSWERS * len(queues) :])
+        for name, raw in queues.items():
+            answers = list(itertools.islice(second, _QUEUE_ANSWERS))
+            snapshot.queues.append(_queue(name, raw, answers, snapshot))
         for name in workers:
-            worker = _worker(name, next(answers), snapshot)
+            worker = _worker(name, next(second), snapshot)
             if worker is not None:
                 snapshot.workers.append(worker)
         lengths = {queue.raw: queue.jobs.get("queued", 0) for queue in snapshot.queues}
         searches = [
-            unaccounted.sampled(key, next(answers), now=snapshot.taken_at, prefix=prefix, lengths=lengths)
+            unaccounted.sampled(key, next(second), now=snapshot.taken_at, prefix=prefix, lengths=lengths)
             for key in sampled
         ]
         _third(trips, snapshot, prefix, [search for search in searches if search is not None])
@@ -128,7 +128,7 @@ def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[un
     snapshot.sampled = len(searches)
     for search in searches:
         commands += search.commands
-    answers = iter(trips.ask(commands, answers=len(commands)))
+    answers = trips.ask(commands, answers=len(commands))
     for queue in waiting:
         queue.oldest_enqueued_at = _oldest_time(queue, [next(answers), next(answers)], snapshot)
     for queue in scheduled:

@@ -80,7 +80,8 @@ def test_the_catalog_explains_every_outcome():
 
 @pytest.mark.parametrize("text", ["plain", 'a"b', "a\\b", "a\nb", "ü", "", 'a,b="c"'])
 def test_labels_are_read_back_as_they_were(text):
-    family = Family(METRICS[1], [("", labels({"name": text, "state": "x"}), 1)])
+    family = Family(METRICS[1])
+    family.add(labels({"name": text, "state": "x"}), 1)
     [read] = text_string_to_metric_families(write([family], openmetrics=False).decode())
     assert read.samples[0].labels == {"name": text, "state": "x"}
 

@@ -147,8 +147,9 @@ def test_cron_outcomes_that_cannot_be_read_are_left_out():
 
 
 def test_half_a_character_does_not_cost_the_page():
-    families = [Family(METRICS[1], [("", labels({"name": "\ud800", "state": "x"}), 1)])]
-    assert rb'name="\ud800"' in write(families, openmetrics=False)
+    family = Family(METRICS[1])
+    family.add(labels({"name": "\ud800", "state": "x"}), 1)
+    assert rb'name="\ud800"' in write([family], openmetrics=False)
 
 
 @pytest.mark.parametrize("id_", ["j[0", "j*", "j?", "j\\0", "plain"])
