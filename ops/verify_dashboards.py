@@ -69,7 +69,7 @@ def _verify(
     variables = stack.config.variables
     url = f"http://127.0.0.1:{variables['PROMETHEUS_PORT']}"
     with Redis.from_url(variables["RQ_REDIS_URL"]) as redis:
-        _add_to_the_demo(redis)
+        add_to_the_demo(redis)
         # It goes on while the questions are asked: what is asked of this moment has an answer too.
         demo = stack.run("demo", "--seconds", str(seconds + 60))
         try:
@@ -84,7 +84,7 @@ def _verify(
     return tables
 
 
-def _add_to_the_demo(redis: Redis) -> None:
+def add_to_the_demo(redis: Redis) -> None:
     """What the demo leaves out: crons of seconds, and jobs that are deferred and canceled."""
     scheduler = Scheduler(connection=redis)
     scheduler.cron(SHORT_RUNNING_QUEUE, None, queue_health_check, interval_seconds=5, cron_id="verify")
