@@ -22,7 +22,7 @@ from scheduler.cron.entries import (
 )
 from scheduler.cron.registry import CronRegistry
 from scheduler.cron.slots import Schedule
-from scheduler.errors import CronError, FunctionError
+from scheduler.errors import ConfigError, CronError, FunctionError
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.recording import DUE_AT
 from scheduler.serializers import configured, job_data
@@ -67,6 +67,7 @@ class Scheduler:
 
     Raises:
         SchedulerError: There is no such strategy.
+        ConfigError: The connection decodes what Redis answers.
     """
 
     def __init__(
@@ -75,6 +76,8 @@ class Scheduler:
         self._strategy = find_strategy(strategy)
         self.is_async = is_async
         self._connection = connection or queues.shared_connection()
+        if self._connection.connection_pool.connection_kwargs.get("decode_responses"):
+            raise ConfigError("RQ needs a connection that answers bytes: make it without decode_responses")
         self._serializer = configured()
         self._cron = CronRegistry(self._connection)
         self._queues: dict[str, Queue] = {}

@@ -2,9 +2,10 @@ import os
 from datetime import timedelta
 
 import pytest
+from redis import Redis
 from rq.exceptions import NoSuchJobError
 
-from scheduler import DataHubScheduler, QueueStateError, Scheduler, SchedulerError
+from scheduler import ConfigError, DataHubScheduler, QueueStateError, Scheduler, SchedulerError
 from tests.jobs import Recorder, fail, pid
 
 
@@ -90,3 +91,9 @@ def test_purge_copes_with_more_than_one_batch(queue):
         queue.enqueue_in("q", timedelta(hours=1), pid)
     assert queue.scheduled_count("q") == 1100
     assert queue.purge("q", "scheduled") == 0
+
+
+def test_a_connection_that_decodes_is_refused(redis_connection):
+    port = redis_connection.connection_pool.connection_kwargs["port"]
+    with Redis(port=port, decode_responses=True) as decoding, pytest.raises(ConfigError, match="decode_resp"):
+        Scheduler(connection=decoding)
