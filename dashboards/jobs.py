@@ -17,6 +17,8 @@ from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNIN
 
 # A function that runs in two queues is two series: they differ in run time, and a link needs the queue.
 BY = "function, queue"
+_ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)
+FAILING_SHARE = f"{rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT, outcome='failed')} / ({_ENDED} > 0)"
 LEGEND = "{{function}} in {{queue}}"
 LABELS = {"function": "Function", "queue": "Queue"}
 
@@ -46,15 +48,13 @@ def _lasting(name: str, description: str, expr: str) -> core.Panel:
 
 def health() -> list[core.Panel]:
     """Do jobs run, and do they end well?"""
-    ended = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)
-    failed = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT, outcome="failed")
     return [
         panels.row("Do jobs run, and end well?"),
         panels.stat(
             "Executions",
             "Executions that ended a second, over 5 minutes. Zero while jobs are queued: see RQ Queues for "
             "who serves them.",
-            {"Executions": or_zero(ended)},
+            {"Executions": or_zero(_ENDED)},
             unit=theme.JOBS_PER_SECOND,
             thresholds=steps(INFO),
         ),
@@ -62,7 +62,7 @@ def health() -> list[core.Panel]:
             "Failing",
             "The share of executions that failed for good, over 5 minutes; abandoned ones are counted apart. "
             "Above zero: see which function and exception below, and read one in rq-dashboard.",
-            {"Failing": or_zero(f"{failed} / ({ended} > 0)")},
+            {"Failing": or_zero(FAILING_SHARE)},
             unit="percentunit",
             thresholds=steps(OK, (0.01, WARNING), (0.05, CRITICAL)),
             decimals=1,

@@ -12,6 +12,7 @@ from dashboards.catalog import (
 )
 from dashboards.common import dashboard
 from dashboards.exporter_panels import COLLECTION_SECONDS, collection_time
+from dashboards.jobs import FAILING_SHARE
 from dashboards.queries import RECENT, jobs, or_zero, rate, select, share
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
 from dashboards.worker_panels import throughput, utilisation, workers
@@ -63,9 +64,9 @@ def health() -> list[core.Panel]:
         ),
         panels.stat(
             "Failing",
-            "The share of executions that failed in the last 5 minutes, those that are retried too (RQ Jobs "
-            "tells them apart). Above zero: read the exceptions before requeueing.",
-            {"Failing": or_zero(f"({failed}) / ({ended} > 0)")},
+            "The share of executions that failed for good, over 5 minutes; where workers do not record, "
+            "retried ones too. Above zero: read the exceptions before requeueing.",
+            {"Failing": or_zero(f"{FAILING_SHARE} or ({failed}) / ({ended} > 0)")},
             unit="percentunit",
             decimals=1,
             thresholds=steps(OK, (0.01, WARNING), (0.05, CRITICAL)),
