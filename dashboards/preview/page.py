@@ -15,7 +15,7 @@ from dashboards.preview.panel_box import PanelBox
 from dashboards.preview.panels import View, plan, plan_annotation
 from dashboards.preview.prometheus import Prometheus, PrometheusUnreachableError, QueryError
 from dashboards.preview.state import ViewState, address, path_between
-from dashboards.preview.timerange import TimeRange
+from dashboards.preview.timerange import TimeRange, parse_range
 from dashboards.preview.variables import Value, chosen, interpolate, value_of
 
 RETRY_SECONDS = 5.0
@@ -67,7 +67,8 @@ class DashboardPage:
             ui.label(notice).classes("banner notice").props("role=status")
         self._banner = ui.label("").classes("banner").props("role=alert")
         self._banner.set_visibility(False)
-        with ui.element("main").classes("board"):
+        with ui.element("main").classes("board") as board:
+            board.on("zoom", lambda event: self._zoom(*event.args["detail"]), args=["detail"])
             for section in self._dashboard.sections:
                 self._build_section(section)
         self._show_controls()
@@ -109,11 +110,17 @@ class DashboardPage:
         if opened:
             self._ask_again()
 
-    def _choose(self, *, start: str | None = None, refresh: str | None = None) -> None:
+    def _zoom(self, start_ms: float, end_ms: float) -> None:
+        """To what was dragged over in a chart."""
+        start, end = (str(round(moment)) for moment in (start_ms, end_ms))
+        if parse_range(start, end, now=time.time()):
+            self._choose(start=start, end=end)
+
+    def _choose(self, *, start: str | None = None, end: str = "now", refresh: str | None = None) -> None:
         old = self._state
         self._state = ViewState(
             start or old.start,
-            "now" if start else old.end,
+            end if start else old.end,
             old.refresh if refresh is None else refresh,
             old.selection,
         )

@@ -12,11 +12,10 @@ from tests.browser.conftest import EXACT, HOSTILE_QUEUE, JOBS, PrometheusServer
 
 pytestmark = pytest.mark.browser
 
-CHART_DATA = """panel => {
-  const element = panel.querySelector('.nicegui-echart');
-  const option = getElement(Number(element.id.slice(1))).chart.getOption();
-  return option.series.map(s => s.data.filter(d => d[1] !== null).length);
-}"""
+CHART = "panel => getElement(Number(panel.querySelector('.nicegui-echart').id.slice(1))).chart"
+CHART_DATA = (
+    f"panel => ({CHART})(panel).getOption().series.map(s => s.data.filter(d => d[1] !== null).length)"
+)
 
 
 def open_dashboard(page: Page, url: str) -> None:
@@ -134,10 +133,7 @@ def test_a_refused_query_shows_in_its_own_panel(page: Page, preview: str) -> Non
 def test_a_refresh_keeps_the_charts(page: Page, preview: str) -> None:
     open_dashboard(page, f"{preview}/d/every-panel")
     page.evaluate("document.querySelectorAll('canvas').forEach(c => c.marked = true)")
-    last = """panel => {
-      const element = panel.querySelector('.nicegui-echart');
-      return getElement(Number(element.id.slice(1))).chart.getOption().xAxis[0].max;
-    }"""
+    last = f"panel => ({CHART})(panel).getOption().xAxis[0].max"
     before = panel(page, "Stacked rate").evaluate(last)
     page.get_by_role("button", name="Refresh now").click()
     page.wait_for_function(
@@ -148,17 +144,42 @@ def test_a_refresh_keeps_the_charts(page: Page, preview: str) -> None:
 
 def test_a_click_in_the_legend_shows_one_series_alone(page: Page, preview: str) -> None:
     open_dashboard(page, f"{preview}/d/every-panel?refresh=")
-    shown = """panel => {
-      const element = panel.querySelector('.nicegui-echart');
-      const selected = getElement(Number(element.id.slice(1))).chart.getOption().legend[0].selected;
-      return Object.values(selected).filter(Boolean).length;
-    }"""
+    selected = f"({CHART})(panel).getOption().legend[0].selected"
+    shown = f"panel => Object.values({selected}).filter(Boolean).length"
     key = panel(page, "Stacked rate").get_by_role("button", name="Show only beta")
     key.click()
     expect(key).to_have_attribute("aria-pressed", "true")
     assert panel(page, "Stacked rate").evaluate(shown) == 1
     key.click()
     assert panel(page, "Stacked rate").evaluate(shown) == len(JOBS)
+
+
+@pytest.mark.parametrize("title", ["Stacked rate", "Run time", "States"])
+def test_dragging_over_a_chart_chooses_that_time(title: str, page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel?var-queue=beta&from=now-1m&refresh=")
+    chart = panel(page, title)
+    chart.scroll_into_view_if_needed()
+    box = chart.locator("canvas").bounding_box()
+    assert box is not None
+    left, right = box["width"] * 0.7, box["width"] * 0.9
+    moments = f"(panel, xs) => xs.map(x => ({CHART})(panel).convertFromPixel({{xAxisIndex: 0}}, x))"
+    expected = chart.evaluate(moments, [left, right])
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + left, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + right, middle, steps=5)
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"from=\d+&to=\d+"))
+    chosen = [int(query_of(page)[end][0]) for end in ("from", "to")]
+    assert chosen == pytest.approx(expected, abs=1_000)
+    assert query_of(page)["var-queue"] == ["beta"]
+    page.wait_for_function(
+        f"([panel, start]) => ({CHART})(panel).getOption().xAxis[0].min === start",
+        arg=[chart.element_handle(), chosen[0]],
+    )
+    page.get_by_role("button", name="Time range: 20").click()
+    page.get_by_text("Last 5 minutes", exact=True).click()
+    expect(page.get_by_role("button", name="Time range: Last 5 minutes")).to_be_visible()
 
 
 def test_rows_open_and_close(page: Page, preview: str) -> None:
@@ -234,21 +255,14 @@ def test_the_list_keeps_what_is_chosen(name: str, page: Page, preview: str) -> N
 def test_annotations_are_lines_with_names(page: Page, preview: str, prometheus: PrometheusServer) -> None:
     open_dashboard(page, f"{preview}/d/linked?from=now-1m")
     chart = panel(page, "Marked")
-    lines = """panel => {
-      const element = panel.querySelector('.nicegui-echart');
-      const option = getElement(Number(element.id.slice(1))).chart.getOption();
-      return option.series.flatMap(s => s.markLine ? s.markLine.data.map(d => d.xAxis / 1000) : []);
-    }"""
+    marked = "s => s.markLine ? s.markLine.data.map(d => d.xAxis / 1000) : []"
+    lines = f"panel => ({CHART})(panel).getOption().series.flatMap({marked})"
     page.wait_for_function(f"panel => ({lines})(panel).length", arg=chart.element_handle())
     starts = chart.evaluate(lines)
     for start in starts:  # the state was 1 from then on, and not before
         assert prometheus.query(f'demo_state{{worker="worker-2"}} @ {start}') == [1.0]
         assert prometheus.query(f'demo_state{{worker="worker-2"}} @ {start - 1}') in ([0.0], [])
-    where = """([panel, at]) => {
-      const element = panel.querySelector('.nicegui-echart');
-      const chart = getElement(Number(element.id.slice(1))).chart;
-      return chart.convertToPixel({xAxisIndex: 0}, at * 1000);
-    }"""
+    where = f"([panel, at]) => ({CHART})(panel).convertToPixel({{xAxisIndex: 0}}, at * 1000)"
     box = chart.locator("canvas").bounding_box()
     assert box is not None
     x = page.evaluate(where, [chart.element_handle(), starts[-1]])

@@ -42,7 +42,8 @@ window.rqmon = (() => {
   const box = (title, rows) => `<div class="tip"><div class="tip-title">${escape(title)}</div>${rows}</div>`;
 
   const tooltip = (specs, sort, near) => (items) => {
-    const known = items.filter((item) => item.value[1] !== null && item.value[1] !== undefined);
+    // A refresh under the pointer may leave an item without its value.
+    const known = items.filter((item) => (item.value?.[1] ?? null) !== null);
     if (!known.length) return "";
     if (sort === "desc") known.sort((a, b) => b.value[1] - a.value[1]);
     if (sort === "asc") known.sort((a, b) => a.value[1] - b.value[1]);
@@ -96,13 +97,49 @@ window.rqmon = (() => {
   };
 })();
 
-// A click on a legend's name shows that series alone, a second click all of them again, as in Grafana.
+// A click on a legend's name shows that series alone, a second click all of them again, as in Grafana;
+// and what is dragged over in a chart becomes the time range of all.
 (() => {
   const alone = new WeakMap();
 
+  const chartOf = (panel) => {
+    const element = panel?.querySelector(".nicegui-echart");
+    return element && window.getElement?.(element.id.replace(/^c/, ""))?.chart;
+  };
+
+  document.addEventListener("pointerdown", (event) => {
+    const panel = event.target.closest?.(".panel");
+    const chart = chartOf(panel);
+    if (!chart || event.button || event.pointerType === "touch") return; // a finger scrolls
+    const element = chart.getDom();
+    const left = element.getBoundingClientRect().left;
+    const start = event.clientX - left;
+    if (!element.contains(event.target) || !chart.containPixel({ gridIndex: 0 }, [start, event.offsetY])) return;
+    event.preventDefault(); // no text is selected
+    const band = element.appendChild(document.createElement("div"));
+    band.className = "zoom";
+    const ends = (moved) => [start, moved.clientX - left].sort((a, b) => a - b);
+    const draw = (moved) => {
+      const [from, to] = ends(moved);
+      band.style.left = `${from}px`;
+      band.style.width = `${to - from}px`;
+    };
+    const stop = new AbortController();
+    const finish = (moved) => {
+      stop.abort();
+      band.remove();
+      const [from, to] = ends(moved);
+      if (moved.type !== "pointerup" || to - from < 5) return; // a click
+      const detail = [from, to].map((x) => chart.convertFromPixel({ xAxisIndex: 0 }, x));
+      panel.dispatchEvent(new CustomEvent("zoom", { bubbles: true, detail }));
+    };
+    window.addEventListener("pointermove", draw, { signal: stop.signal });
+    window.addEventListener("pointerup", finish, { signal: stop.signal });
+    window.addEventListener("pointercancel", finish, { signal: stop.signal });
+  });
+
   const apply = (panel) => {
-    const element = panel.querySelector(".nicegui-echart");
-    const chart = element && window.getElement?.(element.id.replace(/^c/, ""))?.chart;
+    const chart = chartOf(panel);
     if (!chart) return;
     const series = chart.getOption().series;
     const only = alone.get(panel);
