@@ -73,7 +73,7 @@ class ComposeStack:
         Raises:
             StackError: Compose could not; what it said is on the screen.
         """
-        _write_secrets(self._config)
+        write_secrets(self._config)
         pulled = self._compose("pull", "--quiet", "--policy", "missing", "grafana")
         if pulled.returncode == 0:
             self.services, other = WITH_GRAFANA, "preview"
@@ -186,7 +186,7 @@ def _is_healthy(container: dict[str, Any]) -> bool:
     return bool(container["State"] == "running" and container["Health"] == "healthy")
 
 
-def _write_secrets(config: StackConfig) -> None:
+def write_secrets(config: StackConfig) -> None:
     """Write what containers are given as files: in their environment `docker inspect` would show it.
 
     A container's user is not this one, so anyone may read the files, and nobody else the folder.
