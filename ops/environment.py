@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,6 +105,7 @@ class StackConfig:
                     f"{seen[int(port)]} and {name} in {self.env_file} are both {port}: choose another for one"
                 )
             seen[int(port)] = name
+        Settings.from_env(self.variables)
 
 
 def complete_env_file(path: Path) -> tuple[str, ...]:
