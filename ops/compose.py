@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from ops.environment import ROOT, StackConfig
 from ops.stack import WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
 
 _ENGINE_TIMEOUT_SECONDS = 5.0
+# Below monitoring/: the folders whose files are mounted.
+_MOUNTED = ("prometheus", "redis", "grafana")
 
 
 def engine_answers() -> bool:
@@ -71,9 +74,10 @@ class ComposeStack:
         What runs already goes on, unless its image or settings have changed.
 
         Raises:
-            StackError: Compose could not; what it said is on the screen.
+            StackError: Compose could not; what it said is on the screen. Or containers can't read a file.
         """
-        _write_secrets(self._config)
+        _check_mounted_files()
+        write_secrets(self._config)
         pulled = self._compose("pull", "--quiet", "--policy", "missing", "grafana")
         if pulled.returncode == 0:
             self.services, other = WITH_GRAFANA, "preview"
@@ -172,10 +176,22 @@ class ComposeStack:
         )
 
 
+def _check_mounted_files() -> None:
+    """Refuse a file that the containers' users can't read: they are not this one, nor of its group."""
+    folders = [ROOT / "monitoring" / name for name in _MOUNTED]
+    for path in (path for folder in folders for path in (folder, *folder.rglob("*"))):
+        needed = 0o005 if path.is_dir() else 0o004
+        if path.stat().st_mode & needed != needed:
+            raise StackError(
+                f"Containers can't read {path} (a strict umask?): "
+                f"run chmod -R a+rX {shlex.join(map(str, folders))}"
+            )
+
+
 def _digest(config: StackConfig) -> str:
     """Of all that containers are given from this machine: mounted files, and what `.env` says."""
     digest = hashlib.sha256(json.dumps(dict(config.variables), sort_keys=True).encode())
-    for folder in ("prometheus", "redis", "grafana"):
+    for folder in _MOUNTED:
         for path in sorted((ROOT / "monitoring" / folder).rglob("*")):
             if path.is_file():
                 digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
@@ -186,7 +202,7 @@ def _is_healthy(container: dict[str, Any]) -> bool:
     return bool(container["State"] == "running" and container["Health"] == "healthy")
 
 
-def _write_secrets(config: StackConfig) -> None:
+def write_secrets(config: StackConfig) -> None:
     """Write what containers are given as files: in their environment `docker inspect` would show it.
 
     A container's user is not this one, so anyone may read the files, and nobody else the folder.

@@ -1,5 +1,6 @@
 """`.env`: the ports and passwords of one copy of the stack, made when missing and then the user's to edit."""
 
+import io
 import os
 import re
 import secrets
@@ -8,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
+from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,7 +79,13 @@ class StackConfig:
         Raises:
             ConfigError: It names the variable, and says what to do.
         """
+        written = dotenv_values(self.env_file, interpolate=False)
         for name in (name for group in _VARIABLES.values() for name in group):
+            if name.endswith("_PASSWORD") and "${" in (written.get(name) or ""):
+                raise ConfigError(
+                    f"{name} in {self.env_file} has ${{, which stands for another variable's value: "
+                    "use a password without it"
+                )
             if not self.variables.get(name):
                 raise ConfigError(
                     f"{name} in {self.env_file} is empty: give it a value, or delete the line to get one"
@@ -96,6 +105,7 @@ class StackConfig:
                     f"{seen[int(port)]} and {name} in {self.env_file} are both {port}: choose another for one"
                 )
             seen[int(port)] = name
+        Settings.from_env(self.variables)
 
 
 def complete_env_file(path: Path) -> tuple[str, ...]:
@@ -103,9 +113,21 @@ def complete_env_file(path: Path) -> tuple[str, ...]:
 
     Returns:
         The names of those that were added.
+
+    Raises:
+        ConfigError: A line of it can't be read.
     """
-    known = dotenv_values(path, interpolate=False) if path.exists() else {}
     text = path.read_text() if path.exists() else "# Settings of the stack. Not for git: it has passwords.\n"
+    known = set()
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            statement = binding.original.string  # with the empty lines before it
+            line = binding.original.line + statement[: -len(statement.lstrip())].count("\n")
+            raise ConfigError(
+                f"Line {line} of {path} can't be read: "
+                "write NAME=value, and end the quotes where the value ends"
+            )
+        known.add(binding.key)
     added: list[str] = []
     for title, group in _VARIABLES.items():
         missing = [name for name in group if name not in known]

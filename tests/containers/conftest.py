@@ -1,6 +1,9 @@
 """What the container tests share: an engine, or one line that says they were left out; and one real stack."""
 
+import contextlib
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -32,10 +35,12 @@ def pytest_terminal_summary(terminalreporter):
     Console(width=110).print(table)
 
 
-@pytest.fixture(scope="session")
-def containers(tmp_path_factory):
-    """The stack of the two compose files, started as people start it."""
-    stack = Stack.new("docker", tmp_path_factory.mktemp("containers"))
+@contextlib.contextmanager
+def started(folder: Path, *settings: str) -> Iterator[Containers]:
+    """The stack of the two compose files with these lines in `.env`, started as people start it."""
+    stack = Stack.new("docker", folder)
+    with stack.env_file.open("a") as file:
+        file.writelines(f"{line}\n" for line in settings)
     complete_env_file(stack.env_file)
     compose = DockerCompose(
         ROOT,
@@ -57,3 +62,15 @@ def containers(tmp_path_factory):
             finally:
                 compose.stop(down=True)  # with the volumes
                 docker("image", "rm", "--force", f"{stack.config.variables['COMPOSE_PROJECT_NAME']}:local")
+
+
+@pytest.fixture(scope="session")
+def containers(tmp_path_factory):
+    with started(tmp_path_factory.mktemp("containers")) as containers:
+        yield containers
+
+
+@pytest.fixture
+def json_containers(tmp_path):
+    with started(tmp_path, "RQ_SERIALIZER=json") as containers:
+        yield containers

@@ -31,6 +31,8 @@ def processes(stack: Stack) -> list[psutil.Process]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     stack = Stack.new("native", tmp_path_factory.mktemp("stack"))
+    with stack.env_file.open("a") as file:
+        file.write("""RQ_DASHBOARD_PASSWORD='a$b #"%(ENV_HOME)s@/é'\n""")
     try:
         stack.start()
         yield stack

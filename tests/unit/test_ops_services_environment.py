@@ -1,11 +1,15 @@
 import re
 
 import pytest
+from dotenv import dotenv_values
 
+from ops import compose, native_files
 from ops.environment import ROOT, StackConfig, complete_env_file
 from scheduler.errors import ConfigError
 from tests.servers import free_port
 
+ODD = r"""a$b $1 #c"d'e\f%g %(ENV_HOME)s@/é """
+ODD_IN_ENV = "'" + ODD.replace("'", r"\'") + "'"
 PASSWORDS = ("REDIS_PASSWORD", "RQ_DASHBOARD_PASSWORD", "GRAFANA_ADMIN_PASSWORD")
 
 
@@ -68,7 +72,11 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
     [
         ("REDIS_PASSWORD=", "REDIS_PASSWORD .* is empty"),
         ("REDIS_PASSWORD=p@ss/word", "REDIS_PASSWORD .* has a character that a URL can't have"),
+        ("REDIS_PASSWORD=p@ss${b}word", r"REDIS_PASSWORD .* has \$\{, which stands for another variable's"),
+        ("RQ_DASHBOARD_PASSWORD='p@ss${b}'", r"RQ_DASHBOARD_PASSWORD .* has \$\{"),
+        ("GRAFANA_ADMIN_PASSWORD=p@ss${", r"GRAFANA_ADMIN_PASSWORD .* has \$\{"),
         ("PROMETHEUS_PORT=http", "PROMETHEUS_PORT .* is 'http': give it a number from 1 to 65535"),
+        ("RQ_SERIALIZER=jsn", "RQ_SERIALIZER is 'jsn': use pickle or json"),
         ("GRAFANA_PORT=70000", "GRAFANA_PORT .* is '70000'"),
         ("GRAFANA_PORT=9090", "PROMETHEUS_PORT and GRAFANA_PORT .* are both 9090"),
     ],
@@ -81,6 +89,30 @@ def test_a_bad_variable_is_refused_by_name_without_its_secret(tmp_path, line, me
         config_of(path).check()
     assert "p@ss" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("line", ['A="p@ss', "A='p@ss'word'", 'A="p@ss\\"', "p@ss word"])
+def test_a_line_that_cant_be_read_is_refused_by_number_and_nothing_is_added(tmp_path, line):
+    path = tmp_path / ".env"
+    text = f"REDIS_PORT=6379\n\n\n{line}\nGRAFANA_PORT=4000\n"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"^Line 4 of .* can't be read: write NAME=value") as refused:
+        complete_env_file(path)
+    assert "p@ss" not in str(refused.value)
+    assert path.read_text() == text
+
+
+def test_any_other_password_is_the_same_in_both_modes(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text(f"RQ_DASHBOARD_PASSWORD={ODD_IN_ENV}\nGRAFANA_ADMIN_PASSWORD={ODD_IN_ENV}\n")
+    complete_env_file(path)
+    config = StackConfig.from_env({"RQMON_ENV_FILE": str(path), "RQMON_STATE_DIR": str(tmp_path)})
+    config.check()
+    natively = native_files.environment(config, {})
+    assert natively["RQ_DASHBOARD_PASSWORD"] == natively["GF_SECURITY_ADMIN_PASSWORD"] == ODD
+    compose.write_secrets(config)
+    in_container = dotenv_values(tmp_path / "secrets/rq.env")
+    assert in_container["RQ_DASHBOARD_PASSWORD"] == (tmp_path / "secrets/grafana_password").read_text() == ODD
 
 
 def test_the_file_wins_over_the_shell_and_no_password_is_in_the_repr(tmp_path, monkeypatch):
