@@ -15,7 +15,7 @@ from ops.environment import ROOT, StackConfig
 from ops.stack import WITH_GRAFANA, StackError
 
 COMMAND = (sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')")
-_START_SECONDS, _STOP_SECONDS = 120, 120
+_START_SECONDS, _STOP_SECONDS = 240, 120
 
 
 @dataclass(frozen=True)
