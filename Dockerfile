@@ -3,6 +3,9 @@ FROM python:3.11.14-slim-bookworm AS build
 RUN python -m venv /opt/venv
 COPY requirements/stack.txt /tmp/
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/stack.txt
+# Packages of whoever runs this, where that file is there.
+COPY requirements/stack.txt requirements/own.tx[t] /tmp/
+RUN test ! -e /tmp/own.txt || /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /tmp/own.txt
 COPY . /app
 # Whatever umask it was checked out with.
 RUN chmod -R a+rX /app

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _READY_SECONDS = 30
 _HEIGHT = 800  # to begin with; the picture has the whole page
-# Every panel outside closed rows has its answer, every chart its drawing.
+# There are panels (a busy preview makes the browser load the page again); each outside closed rows has its
+# answer, and every chart its drawing.
 _IS_DRAWN = """
-() => [...document.querySelectorAll('.panel.loading')].every(panel => !panel.offsetParent)
+() => document.querySelector('.panel')
+  && [...document.querySelectorAll('.panel.loading')].every(panel => !panel.offsetParent)
   && [...document.querySelectorAll('.nicegui-echart')].every(chart => chart.querySelector('canvas'))
 """
 
