@@ -6,7 +6,7 @@ from grafanalib import core
 
 from dashboards import variables
 from dashboards.catalog import RQ_CRON_PROCESSES, RQ_EXPORTER_BUILD_INFO
-from dashboards.queries import select
+from dashboards.queries import RATE_INTERVAL, select
 from dashboards.variables import DATASOURCE
 
 TAG = "rq"
@@ -14,7 +14,7 @@ TAG = "rq"
 
 def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) -> core.Dashboard:
     """A dashboard of this bundle; sections are rows, which collapse."""
-    build = select(RQ_EXPORTER_BUILD_INFO)
+    build, versions = select(RQ_EXPORTER_BUILD_INFO), ", ".join(RQ_EXPORTER_BUILD_INFO.labels)
     return core.Dashboard(
         title=title,
         uid=uid,
@@ -34,17 +34,29 @@ def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) 
             [
                 _annotation(
                     "Deploys",
-                    f"group by (version) ({build}) unless group by (version) ({build} offset 1m)",
+                    # An exporter that was away for a while and came back is none.
+                    f"group by ({versions}) ({build}) "
+                    f"unless group by ({versions}) (last_over_time({build}[1h] offset $__interval))",
                     "blue",
+                    title="rqmon {{version}} on rq {{rq_version}}, Python {{python_version}}",
                 ),
                 # Grafana marks where a query is above 0, and nothing else.
-                _annotation("Cron process gone", f"-delta({select(RQ_CRON_PROCESSES)}[1m]) > 0", "orange"),
-                _annotation("Alerts", 'ALERTS{alertstate="firing"}', "red"),
+                _annotation(
+                    "Cron process gone", f"-delta({select(RQ_CRON_PROCESSES)}[{RATE_INTERVAL}]) > 0", "orange"
+                ),
+                _annotation("Alerts", 'ALERTS{alertstate="firing"}', "red", title="{{alertname}}"),
             ]
         ),
         panels=panels,
     )
 
 
-def _annotation(name: str, expr: str, color: str) -> dict[str, Any]:
-    return {"datasource": DATASOURCE, "enable": True, "expr": expr, "iconColor": color, "name": name}
+def _annotation(name: str, expr: str, color: str, *, title: str = "") -> dict[str, Any]:
+    return {
+        "datasource": DATASOURCE,
+        "enable": True,
+        "expr": expr,
+        "iconColor": color,
+        "name": name,
+        "titleFormat": title or name,
+    }

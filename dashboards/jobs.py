@@ -12,7 +12,7 @@ from dashboards.catalog import (
     RQ_WORK_HORSES_KILLED_TOTAL,
 )
 from dashboards.common import dashboard
-from dashboards.queries import RANGE, RATE_INTERVAL, RECENT, increase, or_zero, quantile, rate, select
+from dashboards.queries import RANGE, RECENT, increase, or_zero, quantile, rate, select
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNING, steps
 
 # A function that runs in two queues is two series: they differ in run time, and a link needs the queue.
@@ -150,7 +150,8 @@ def run_times() -> list[core.Panel]:
             "Run times",
             "How many executions took how long; a row is a bucket. Two bright bands: two kinds of work; "
             "choose a function above to tell them apart.",
-            increase(RQ_JOB_RUN_SECONDS, "_bucket", by="le", window=RATE_INTERVAL),
+            # As wide as the cells, so that each execution is in one.
+            increase(RQ_JOB_RUN_SECONDS, "_bucket", by="le", window="$__interval"),
             unit="s",
         ),
     ]
@@ -174,7 +175,7 @@ def failures() -> list[core.Panel]:
         panels.timeseries(
             "Failures by exception",
             "Executions that ended with an exception, retried ones too, of every function in the chosen "
-            "queues. A new one after a deploy: roll back or fix it.",
+            "queues, but the very first of a kind. A new one after a deploy: roll back or fix it.",
             {"{{exception}} in {{queue}}": rate(RQ_JOB_FAILURES_TOTAL, by="exception, queue")},
             unit=theme.JOBS_PER_SECOND,
             width=12,

@@ -84,8 +84,8 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Scheduled for later",
-            "Jobs whose time has not come, retries that wait among them. Growing without end: more is "
-            "retried or scheduled than gets done.",
+            "Jobs that are scheduled, retries that wait among them. Growing without end: more is retried or "
+            "scheduled than gets done.",
             {"Scheduled": or_zero(jobs(status="scheduled"))},
             unit=theme.COUNT,
             thresholds=steps(INFO),
@@ -150,8 +150,8 @@ def executions() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Scheduled for later by queue",
-            "Jobs of each queue whose time has not come. It should fall as they become due; if not, see "
-            "Overdue scheduled jobs in RQ Queues.",
+            "Scheduled jobs of each queue. It should fall as they become due; if not, see Overdue scheduled "
+            "jobs in RQ Queues.",
             {"{{queue}}": jobs("queue", status="scheduled")},
             unit="short",
             width=12,

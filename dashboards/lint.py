@@ -53,6 +53,12 @@ EXCLUSIONS = (
         "the bare counter only chooses the functions that ever met a limit",
     ),
     Exclusion(
+        "rq-jobs",
+        "Run times",
+        "target-rate-interval-rule",
+        "cells as wide as the step, of at least a minute, hold each execution once",
+    ),
+    Exclusion(
         "rq-queues",
         "Burn rate, 1 hour",
         "target-rate-interval-rule",

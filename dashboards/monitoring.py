@@ -50,7 +50,7 @@ def now() -> list[core.Panel]:
         panels.stat(
             "Alerts firing",
             "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do.",
-            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})")},
+            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", known_by=UP)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -58,7 +58,7 @@ def now() -> list[core.Panel]:
             "Scrape errors",
             "What the exporter could not read in the last 5 minutes: a server or one key. Above zero: the "
             "reason is below, the details in its log.",
-            {"Errors": or_zero(events(RQ_SCRAPE_ERRORS_TOTAL, window=RECENT))},
+            {"Errors": or_zero(events(RQ_SCRAPE_ERRORS_TOTAL, window=RECENT), known_by=UP)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -66,7 +66,11 @@ def now() -> list[core.Panel]:
             "Rule failures",
             "Evaluations of rules that failed in the last 5 minutes. Above zero: those alerts can't fire; "
             "Prometheus's log and its page /rules say why.",
-            {"Failures": or_zero(events(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL, window=RECENT))},
+            {
+                "Failures": or_zero(
+                    events(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL, window=RECENT), known_by=UP
+                )
+            },
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -74,7 +78,7 @@ def now() -> list[core.Panel]:
             "Longest scrape",
             "The slowest of Prometheus's targets now. At 4 s, the scrape timeout, nothing is recorded: see "
             "Scrape duration for which it is.",
-            {"Longest": or_zero(f"max({select(SCRAPE_DURATION_SECONDS)})")},
+            {"Longest": or_zero(f"max({select(SCRAPE_DURATION_SECONDS)})", known_by=UP)},
             unit="s",
             thresholds=steps(OK, (1, WARNING), (3, CRITICAL)),
         ),

@@ -135,6 +135,7 @@ def heatmap(title: str, description: str, buckets: str, *, unit: str) -> core.He
     """How a histogram's observations spread over its buckets; `buckets` keeps `le` apart."""
     frame = _frame(title, description, {"{{le}}": buckets}, width=24, height=11)
     frame["targets"][0].format = "heatmap"
+    frame["targets"][0].interval = "1m"  # at the least: several scrapes
     return core.Heatmap(**frame, extraJson={"fieldConfig": {"defaults": {"unit": unit}}})
 
 

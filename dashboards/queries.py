@@ -6,6 +6,7 @@ from dashboards.catalog import (
     EXPORTER_JOB,
     RQ_EXPORTER_BUILD_INFO,
     RQ_JOBS,
+    RQ_REDIS_UP,
     RQ_REQUEST_PROCESSING_SECONDS,
     RQ_SCRAPE_ERRORS_TOTAL,
     UP,
@@ -66,9 +67,9 @@ def _by(metric: Metric, labels: str, suffix: str = "") -> str:
     return f" by ({labels}) "
 
 
-def or_zero(expr: str) -> str:
-    """`expr`, or 0 where it has no series although the exporter answers: then 0 is the truth."""
-    return f"{expr} or 0 * max({select(UP)} == 1)"
+def or_zero(expr: str, *, known_by: Metric = RQ_REDIS_UP) -> str:
+    """`expr`, or 0 where it has no series although what it is known by is up: then 0 is the truth."""
+    return f"{expr} or 0 * max({select(known_by)} == 1)"
 
 
 def total(metric: Metric, *, by: str = "", **labels: str) -> str:

@@ -32,7 +32,9 @@ def _by_queue(title: str, description: str, expr: str, unit: str, width: int = 8
 
 def waiting() -> list[core.Panel]:
     """How much waits, and how long."""
-    served = f"({WORKERS} > bool 0) + 2 * ({WORKERS} == bool 0) * ({QUEUED} > bool 0)"
+    # Of each server, and then the worst.
+    held, listen = jobs("redis, queue", status="queued"), total(RQ_QUEUE_WORKERS, by="redis, queue")
+    served = f"max by (queue) (({listen} > bool 0) + 2 * ({listen} == bool 0) * ({held} > bool 0))"
     waits = {f"p{share}": quantile(share / 100, RQ_JOB_WAIT_SECONDS) for share in (50, 95, 99)}
     return [
         panels.row("Waiting"),
@@ -69,7 +71,7 @@ def waiting() -> list[core.Panel]:
         _by_queue(
             "p95 wait by queue",
             "What 95% of the executions of each queue waited at most. The line on top is the queue that "
-            "needs workers first.",
+            "needs workers first; one that has none has no line.",
             quantile(0.95, RQ_JOB_WAIT_SECONDS, by="queue"),
             "s",
             12,
@@ -113,8 +115,8 @@ def flow() -> list[core.Panel]:
         ),
         _by_queue(
             "Departures by queue",
-            "Executions of each queue that ended a second, of every function. Level while the queue grows: "
-            "its workers do what they can; add some. Zero while it grows: they hang.",
+            "Recorded executions of each queue that ended a second, of every function. Level while the queue "
+            "grows: its workers do what they can; add some. Zero while it grows: they hang, or don't record.",
             f"{rate(RQ_JOBS_PROCESSED_TOTAL, by='queue', any_function=True)} or 0 * {QUEUED}",
             theme.JOBS_PER_SECOND,
             12,

@@ -9,6 +9,7 @@ from dashboards.catalog import (
     RQ_QUEUE_INTERMEDIATE_JOBS,
     RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
     RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
+    RQ_QUEUE_WORKERS,
 )
 from dashboards.common import dashboard
 from dashboards.queries import RANGE, RECENT, jobs, largest, or_zero, quantile, rate, total
@@ -26,10 +27,14 @@ from dashboards.queue_panels import (
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
 from dashboards.wait_objective import objective
 
-NO_WORKER = f"({QUEUED} > 0) unless {WORKERS} > 0"
-# Of every function, as depth is known by queue alone. A queue in which nothing ever ended has no pace yet.
-_PACE = f"({rate(RQ_JOBS_PROCESSED_TOTAL, by='queue', window=RECENT, any_function=True)} or 0 * {QUEUED})"
-DRAINS_IN = f"clamp_max(({QUEUED} > 0) / {_PACE}, {theme.DAY_SECONDS}) or 0 * {QUEUED}"
+# Of each server: a queue has the workers of its own.
+_HELD, _LISTEN = jobs("redis, queue", status="queued"), total(RQ_QUEUE_WORKERS, by="redis, queue")
+NO_WORKER = f"({_HELD} > 0) unless {_LISTEN} > 0"
+# Of every function, as depth is known by queue alone; none where a queue has workers and nothing that they
+# did was recorded, 0 where it has none.
+_ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, by="redis, queue", window=RECENT, any_function=True)
+_PACE = f"({_ENDED} or 0 * ({NO_WORKER}))"
+DRAINS_IN = f"clamp_max(({_HELD} > 0) / {_PACE}, {theme.DAY_SECONDS}) or 0 * ({_HELD} == 0)"
 LATE = ((5, WARNING), (60, CRITICAL))
 
 
@@ -74,8 +79,8 @@ def now() -> list[core.Panel]:
         panels.stat(
             "Slowest queue drains in",
             "Queued jobs divided by the pace of the last 5 minutes, of the queue that needs longest. Rising: "
-            "add workers to it. A standstill shows as 'Over a day'.",
-            {"Drains in": or_zero(f"max({DRAINS_IN})")},
+            "add workers to it. A standstill shows as 'Over a day'. Of queues whose workers record.",
+            {"Drains in": f"max({DRAINS_IN})"},
             unit="s",
             thresholds=steps(OK, (60, WARNING), (300, CRITICAL)),
             mappings=theme.OVER_A_DAY,
@@ -103,9 +108,9 @@ def now() -> list[core.Panel]:
             {
                 "Queued": QUEUED,
                 "Oldest": OLDEST,
-                "Workers": f"0 * ({NO_WORKER}) - 1 or {WORKERS}",
-                "p95 wait": f"{quantile(0.95, RQ_JOB_WAIT_SECONDS, by='queue', window=RANGE)} >= 0",
-                "Drains in": DRAINS_IN,
+                "Workers": f"-1 * group by (queue) ({NO_WORKER}) or {WORKERS}",
+                "p95 wait": quantile(0.95, RQ_JOB_WAIT_SECONDS, by="queue", window=RANGE),
+                "Drains in": f"max by (queue) ({DRAINS_IN})",
                 "Overdue": OVERDUE,
                 "Worst delay": DELAY,
                 "Intermediate": INTERMEDIATE,

@@ -36,6 +36,19 @@ def redis_dashboard() -> core.Dashboard:
     )
 
 
+def redis_up() -> core.Panel:
+    """Whether it answers; on the overview too."""
+    return panels.stat(
+        "Redis",
+        "Whether every chosen Redis answers the exporter. Down: nothing is queued and no job starts; see "
+        "its log, and docs/runbooks.md, RQRedisDown.",
+        {"Redis": f"min({select(RQ_REDIS_UP)})"},
+        unit="short",
+        thresholds=steps(CRITICAL, (1, OK)),
+        mappings=UP_OR_DOWN,
+    )
+
+
 def now() -> list[core.Panel]:
     """Does it answer, has it room, and does it keep what it is given?"""
     used = select(RQ_REDIS_MEMORY_USED_BYTES)
@@ -43,15 +56,7 @@ def now() -> list[core.Panel]:
     held = f'sum({RQ_JOBS.name}{{redis=~"$redis"}})'
     return [
         panels.row("Is Redis well?"),
-        panels.stat(
-            "Redis",
-            "Whether every chosen Redis answers the exporter. Down: nothing is queued and no job starts; see "
-            "its log, and docs/runbooks.md, RQRedisDown.",
-            {"Redis": f"min({select(RQ_REDIS_UP)})"},
-            unit="short",
-            thresholds=steps(CRITICAL, (1, OK)),
-            mappings=UP_OR_DOWN,
-        ),
+        redis_up(),
         panels.stat(
             "Memory of maximum",
             "Memory used as a share of what Redis may use (maxmemory). At 100% it refuses jobs, or drops "

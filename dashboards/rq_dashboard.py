@@ -5,15 +5,17 @@ from grafanalib import core
 from dashboards import panels, theme
 from dashboards.catalog import (
     JOB_STATUSES,
+    RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS,
     RQ_WORKERS_FAILED_TOTAL,
     RQ_WORKERS_SUCCESS_TOTAL,
     UP,
 )
 from dashboards.common import dashboard
-from dashboards.exporter_panels import COLLECTION_SECONDS, collection_time
+from dashboards.exporter_panels import collection_time
 from dashboards.jobs import FAILING_SHARE
 from dashboards.queries import RECENT, jobs, or_zero, rate, select, share
+from dashboards.redis import redis_up
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
 from dashboards.worker_panels import throughput, utilisation, workers
 
@@ -32,6 +34,8 @@ def health() -> list[core.Panel]:
     """Is everything fine? All green means yes."""
     failed = or_zero(rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT))
     ended = f"({or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT))}) + ({failed})"
+    # Of any function: workers' own counters know none.
+    recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
     clears_in_seconds = f"clamp_max(({jobs(status='queued')} > 0) / ({ended}), {theme.DAY_SECONDS})"
     return [
         panels.row("Is everything fine?"),
@@ -39,11 +43,12 @@ def health() -> list[core.Panel]:
             "Exporter",
             "Whether Prometheus can read the exporter. While it is down every other panel is blind: see "
             "whether it runs and reaches Redis.",
-            {"Exporter": f"max({select(UP)})"},
+            {"Exporter": f"min({select(UP)})"},
             unit="short",
             thresholds=steps(CRITICAL, (1, OK)),
             mappings=UP_OR_DOWN,
         ),
+        redis_up(),
         panels.stat(
             "Workers",
             "Workers that listen to the chosen queues. None: nothing runs; start some. One that was killed "
@@ -66,18 +71,10 @@ def health() -> list[core.Panel]:
             "Failing",
             "The share of executions that failed for good, over 5 minutes; where workers do not record, "
             "retried ones too. Above zero: read the exceptions before requeueing.",
-            {"Failing": or_zero(f"{FAILING_SHARE} or ({failed}) / ({ended} > 0)")},
+            {"Failing": or_zero(f"{FAILING_SHARE} or ({failed}) / ({ended} > 0) unless on () {recorded}")},
             unit="percentunit",
             decimals=1,
             thresholds=steps(OK, (0.01, WARNING), (0.05, CRITICAL)),
-        ),
-        panels.stat(
-            "Collection time",
-            "How long the exporter takes to read Redis for a scrape. It grows with queues and workers. Near "
-            "the scrape interval, 5 s, samples get lost: is Redis slow or far away?",
-            {"Collection time": COLLECTION_SECONDS},
-            unit="s",
-            thresholds=steps(OK, (0.5, WARNING), (2, CRITICAL)),
         ),
     ]
 

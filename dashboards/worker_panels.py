@@ -34,8 +34,8 @@ def throughput() -> list[core.Panel]:
         panels.row("Throughput and capacity"),
         panels.timeseries(
             "Jobs ended",
-            "Jobs that succeeded and failed a second, by the workers' own counters. These end with their "
-            "worker, so short-lived (burst) workers may be missing here.",
+            "Jobs that succeeded and failed a second, retried ones too, by the workers' own counters. These "
+            "end with their worker, so short-lived (burst) workers may be missing here.",
             {
                 "Succeeded": or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL)),
                 "Failed": or_zero(rate(RQ_WORKERS_FAILED_TOTAL)),
@@ -96,8 +96,8 @@ def workers() -> list[core.Panel]:
         ),
         panels.table(
             "Worker totals",
-            "What each living worker has done since it started. One that fails much more than others on the "
-            "same queues has a bad machine or old code.",
+            "What each living worker has done since it started; what is retried counts as failed here. One "
+            "that fails much more than others on the same queues has a bad machine or old code.",
             {column: f"sum by (name, queues) ({select(metric)})" for column, metric in per_worker.items()},
             labels={"name": "Worker", "queues": "Queues"},
             width=12,

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import click
 import httpx
 
+from ops.environment import StackConfig
 from scheduler.errors import SchedulerError
 
 if TYPE_CHECKING:
@@ -31,16 +32,17 @@ class PictureError(SchedulerError):
 
 @click.group()
 def dashboards() -> None:
-    """Export dashboards."""
+    """Take pictures of dashboards."""
 
 
 @dashboards.command()
 @click.argument("uid")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--width", type=click.IntRange(320, 7680), default=1280, show_default=True, help="In pixels.")
-@click.option("--url", default="http://127.0.0.1:4000", show_default=True, help="Where the preview is.")
-def shot(*, uid: str, file: Path, width: int, url: str) -> None:
+@click.option("--url", help="Where the preview is.  [default: this stack's]")
+def shot(*, uid: str, file: Path, width: int, url: str | None) -> None:
     """Write a picture (PNG) of the dashboard UID, as the running preview draws it, to FILE."""
+    url = url or f"http://127.0.0.1:{StackConfig.from_env().variables.get('GRAFANA_PORT', 4000)}"
     address = f"{url.rstrip('/')}/d/{quote(uid, safe='')}"
     _check_preview(url.rstrip("/"), address, uid)
     program = next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
@@ -61,7 +63,7 @@ def shot(*, uid: str, file: Path, width: int, url: str) -> None:
             page.screenshot(path=file, full_page=True, type="png")
     except (Error, OSError) as error:
         raise PictureError(f"No picture of {address}: {str(error).splitlines()[0]}") from None
-    click.echo(f"Wrote {file}.")
+    click.echo(f"Wrote {file}, from {address}.")
 
 
 def _check_preview(url: str, address: str, uid: str) -> None:

@@ -85,7 +85,7 @@ _DEMO: dict[str, tuple[int, Callable[[random.Random], object]]] = {
         12,
         lambda rng: job_scheduler(jobs.work_for, (0.05,), time_delta=timedelta(seconds=rng.uniform(10, 60))),
     ),
-    "rate-limited": (16, lambda _rng: job_scheduler(jobs.call_third_party, retry_backoff=2)),
+    "rate-limited": (16, lambda _rng: job_scheduler(jobs.call_third_party, retry_backoff=10)),
 }
 
 

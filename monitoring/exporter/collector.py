@@ -130,9 +130,11 @@ class Families:
                 if not histogram.buckets:
                     continue  # they could not be read
                 self._histogram(metric, before + labels({"queue": queue, "function": function}), histogram)
-        for (resource, outcome), number in snapshot.rate_limits.items():
-            where = before + labels({"resource": resource, "outcome": outcome})
-            self._add(catalog.RQ_RATE_LIMIT_REQUESTS_TOTAL, where, number)
+        for resource in dict.fromkeys(resource for resource, _ in snapshot.rate_limits):
+            for outcome in ("admitted", "refused"):
+                where = before + labels({"resource": resource, "outcome": outcome})
+                number = snapshot.rate_limits.get((resource, outcome), 0)
+                self._add(catalog.RQ_RATE_LIMIT_REQUESTS_TOTAL, where, number)
         self._add(catalog.RQ_JOBS_SAMPLED, text, snapshot.sampled)
         self._add(catalog.RQ_JOBS_UNACCOUNTED, text, snapshot.unaccounted)
 

@@ -37,7 +37,11 @@ def test_a_picture_of_the_whole_dashboard(
     need(("chromium", "chromium-browser", "google-chrome"), "chromium")
     file = tmp_path / "out.png"
     done = shot("every-panel", str(file), "--url", f"{preview}/", *options)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"Wrote {file}.\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"Wrote {file}, from {preview}/d/every-panel.\n",
+        "",
+    )
     assert size(file)[0] == width
     assert size(file)[1] > 800
     assert file.stat().st_size > 30_000  # a page of empty boxes has 10,000

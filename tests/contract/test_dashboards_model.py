@@ -43,7 +43,7 @@ PANEL_TYPES = {"bargauge", "gauge", "heatmap", "row", "stat", "state-timeline", 
 _BARS = ("maxVizHeight", "minVizHeight", "minVizWidth", "sizing")
 _GAUGE = ("barShape", "barWidthFactor", "effects", "endpointMarker", "segmentCount", "segmentSpacing")
 NEWER_THAN_SDK = {
-    *("annotations.list.builtIn", "preload"),
+    *("annotations.list.builtIn", "annotations.list.titleFormat", "preload"),
     "panels[timeseries].fieldConfig.defaults.custom.axisBorderShow",
     *(f"panels[bargauge].options.{key}" for key in ("legend", "namePlacement", *_BARS)),
     *(f"panels[gauge].options.{key}" for key in ("shape", "sparkline", "textMode", *_BARS, *_GAUGE)),
@@ -149,7 +149,8 @@ def test_rates_follow_the_step_except_in_single_numbers_about_now(panels: list[d
         for window in re.findall(r"\[([^\]]+)\]", target["expr"])
     }
     assert windows <= {
-        *((kind, "$__rate_interval") for kind in ("heatmap", "stat", "state-timeline", "timeseries")),
+        *((kind, "$__rate_interval") for kind in ("stat", "state-timeline", "timeseries")),
+        ("heatmap", "$__interval"),
         *((kind, "5m") for kind in ("gauge", "stat", "table")),
         ("stat", "1h"),
         *((kind, "$__range") for kind in ("stat", "table")),
@@ -197,7 +198,8 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
             assert shown <= kept, f"{panel['title']}: its legend names a label that its query drops"
             if panel["type"] == "table":
                 columns = panel["transformations"][1]["options"]["renameByName"]
-                assert columns.keys() >= kept - {"le"}, panel["title"]
+                outermost = re.findall(r"\bby \(([^)]*)\)", bare)[:1]
+                assert columns.keys() >= {label for by in outermost for label in by.split(", ")} - {"le"}
 
 
 def _links(panel: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -81,7 +81,9 @@ def test_a_broken_query_is_named(short_folder):
     broken = copy.deepcopy(DASHBOARD)
     panels = {panel["title"]: panel for panel in broken["panels"]}
     panels["Queued"]["targets"][0]["expr"] = "sum(rq_jobs"
-    panels["Failed"]["targets"][0]["expr"] = 'sum(rq_jobs{status="failure"})'
+    misspelt = panels["Failed"]["targets"][0]["expr"].replace("failed", "failure")
+    assert " or 0 * " in misspelt
+    panels["Failed"]["targets"][0]["expr"] = misspelt
     panels["Capacity"]["targets"][1]["expr"] = "count(rq_workers) * 1.5"
     panels["Started"]["targets"][0]["expr"] = "sum(rq_jobs) + 0.5"
     (short_folder / "dashboards").mkdir()

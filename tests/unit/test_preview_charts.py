@@ -215,6 +215,19 @@ def test_queries_are_interpolated_aligned_and_bounded() -> None:
     assert (instant.step_seconds, instant.end, instant.times) == (0, day.end, ())
 
 
+@pytest.mark.parametrize(("mode", "most"), [("none", 300), ("normal", 120), ("percent", 120)])
+def test_points_of_stacked_areas_are_more_than_two_pixels_apart(mode: str, most: int) -> None:
+    stacked = panel(
+        "timeseries",
+        gridPos={"x": 0, "y": 0, "w": 12, "h": 8},
+        targets=[{"refId": "A", "expr": "x"}],
+        fieldConfig={"defaults": {"custom": {"stacking": {"mode": mode}}}},
+    )
+    half_hour = TimeRange("now-30m", "now", 1_000_000_000.0, 1_000_001_800.0)
+    [(_, query)] = plan(stacked, half_hour, {}, scrape_interval_seconds=1)
+    assert most / 2 < len(query.times) <= most + 1
+
+
 def test_calculations() -> None:
     values = (2.0, None, 4.0, 9.0, None)
     found = {

@@ -21,8 +21,8 @@ import type { PrometheusDataQuery } from
 // JSON has the value of an enum's member, which TypeScript does not take for the member.
 type Json<T> = T extends string ? `${T}` : T extends object ? { [K in keyof T]: Json<T[K]> } : T;
 
-// What Grafana moves into `target` when it loads the dashboard.
-type Annotation = grafana.AnnotationQuery & { expr?: string };
+// What Grafana moves into `target` when it loads the dashboard, and what Prometheus's marks are called.
+type Annotation = grafana.AnnotationQuery & { expr?: string; titleFormat?: string };
 
 type Property<Config, Prefix extends string = ""> = {
   [K in keyof Config & string]: { id: `${Prefix}${K}`; value?: Config[K] };
