@@ -1,6 +1,6 @@
 """`python -m dashboards.export DIR`: the dashboards as files that any Grafana imports.
 
-They ask for their data source when they are imported; "Import" and "Upload dashboard JSON file" in Grafana.
+They ask for their data source and for rq-dashboard's address when they are imported; "Import" and "Upload dashboard JSON file" in Grafana.
 """
 
 import argparse
@@ -40,15 +40,20 @@ PANEL_NAMES = {
 
 
 def importable(dashboard: Json) -> Json:
-    """The dashboard with `__inputs` and `__requires`; its variable `datasource` starts as what is given."""
+    """The dashboard with `__inputs` and `__requires`; its data source and constants are what is given."""
     exported = copy.deepcopy(dashboard)
+    inputs: list[Json] = [INPUT]
     for variable in exported["templating"]["list"]:
         if variable["type"] == "datasource":
             given = f"${{{INPUT['name']}}}"
             variable["current"] = {"selected": False, "text": given, "value": given}
+        elif variable["type"] == "constant":
+            inputs.append(_input(variable))
+            given = f"${{{inputs[-1]['name']}}}"
+            variable |= {"current": {"text": given, "value": given}, "query": given}
     types = sorted({panel["type"] for panel in _every(exported["panels"])} - {"row"})
     return {
-        "__inputs": [INPUT],
+        "__inputs": inputs,
         "__elements": {},
         "__requires": [
             {"type": "grafana", "id": "grafana", "name": "Grafana", "version": GRAFANA_VERSION},
@@ -57,6 +62,17 @@ def importable(dashboard: Json) -> Json:
         ],
         **exported,
         "id": None,
+    }
+
+
+def _input(constant: Json) -> Json:
+    """What an import asks for in a constant's place, the constant's value unless told otherwise."""
+    return {
+        "name": f"VAR_{constant['name'].upper()}",
+        "label": constant["label"],
+        "description": "",
+        "type": "constant",
+        "value": constant["query"],
     }
 
 

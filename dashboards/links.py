@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-RQ_DASHBOARD = "http://127.0.0.1:9181"
-
 
 @dataclass(frozen=True)
 class Link:
@@ -28,7 +26,7 @@ class Link:
     def _to(self, queue: str) -> dict[str, Any]:
         return {
             "title": self.title,
-            "url": f"{RQ_DASHBOARD}/0/view/jobs/{queue}/{self.page}",
+            "url": f"${{rq_dashboard}}/0/view/jobs/{queue}/{self.page}",
             "targetBlank": True,
         }
 

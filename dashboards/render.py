@@ -186,6 +186,10 @@ def _variable(variable: Json) -> Json:
     if variable["type"] == "datasource":
         default = {"selected": False, "text": "Prometheus", "value": "prometheus"}
         return kept | {"current": default, "query": variable["query"], "refresh": 1, "regex": ""}
+    if variable["type"] == "constant":
+        names = {key: variable[key] for key in ("hide", "label", "name", "query", "type")}
+        value = variable["query"]
+        return names | {"current": {"text": value, "value": value}, "skipUrlSync": True}
     return kept | {
         "current": {"text": ["All"], "value": ["$__all"]},
         "query": {

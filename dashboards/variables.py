@@ -1,6 +1,6 @@
 """The dashboards' template variables, and the data source that every panel asks."""
 
-from grafanalib.core import REFRESH_ON_TIME_RANGE_CHANGE, Template
+from grafanalib.core import HIDE_VARIABLE, REFRESH_ON_TIME_RANGE_CHANGE, Template
 
 from dashboards.catalog import RQ_JOBS, RQ_JOBS_PROCESSED_TOTAL, RQ_REDIS_UP, Metric
 
@@ -19,7 +19,19 @@ def every() -> list[Template]:
         _labels("redis", "Redis", RQ_REDIS_UP),
         _labels("queue", "Queue", RQ_JOBS),
         _labels("function", "Function", RQ_JOBS_PROCESSED_TOTAL),
+        rq_dashboard(),
     ]
+
+
+def rq_dashboard() -> Template:
+    """Where rq-dashboard is, for the links to jobs; an import asks for it."""
+    return Template(
+        name="rq_dashboard",
+        label="Address of rq-dashboard",
+        query="http://127.0.0.1:9181",
+        type="constant",
+        hide=HIDE_VARIABLE,
+    )
 
 
 def _labels(name: str, label: str, metric: Metric) -> Template:

@@ -57,6 +57,7 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
         "GF_SERVER_HTTP_ADDR": "127.0.0.1",
         "GF_SERVER_HTTP_PORT": config.variables["GRAFANA_PORT"],
         "RQ_DASHBOARD_HOST": "127.0.0.1",
+        "RQ_DASHBOARD_URL": f"http://127.0.0.1:{config.variables['RQ_DASHBOARD_PORT']}",
         "PYTHONUNBUFFERED": "1",
     }
 

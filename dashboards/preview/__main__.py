@@ -52,10 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--prometheus-url", type=_url, default=os.environ.get("PROMETHEUS_URL") or "http://127.0.0.1:9090"
     )
+    parser.add_argument(
+        "--rq-dashboard-url",
+        type=_url,
+        default=os.environ.get("RQ_DASHBOARD_URL") or None,
+        help="where links to jobs lead",
+    )
     parser.add_argument("--dashboards", type=Path, default=Path("monitoring/grafana/dashboards"))
     options = parser.parse_args(arguments)
     try:
-        dashboards = load_dashboards(options.dashboards)
+        constants = {"rq_dashboard": options.rq_dashboard_url} if options.rq_dashboard_url else {}
+        dashboards = load_dashboards(options.dashboards, constants)
     except ValueError as error:
         parser.error(str(error))
     if not _is_free(options.host, options.port):

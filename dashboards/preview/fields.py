@@ -28,6 +28,7 @@ class Field:
     custom: Mapping[str, Any]
     display_name: str
     no_value: str
+    links: tuple[Json, ...]
 
     def text(self, value: float | None) -> str:
         """The value as a person reads it: a mapping's text, or the number with its unit."""
@@ -141,6 +142,7 @@ def parse_field(data: Json) -> Field:
         custom=data.get("custom") or {},
         display_name=str(data.get("displayName") or ""),
         no_value=str(data.get("noValue") or ""),
+        links=tuple(data.get("links") or ()),
     )
 
 

@@ -95,7 +95,7 @@ def view(
     if not any(answer.series for answer in answers):
         return View(message=str(panel.defaults.get("noValue") or "No data"))
     if panel.type == "table":
-        return View(html=table_html(panel, answers))
+        return View(html=table_html(panel, answers, values))
     frames = frames_of(panel, answers, values)
     if panel.type in WIDGETS:
         return View(html=WIDGETS[panel.type](panel, frames))
@@ -105,5 +105,5 @@ def view(
         return View(option=heatmap_option(panel, frames, time_range))
     if panel.type in CHARTS:
         option = timeseries_option(panel, frames, time_range, marks)
-        return View(option=option, legend=legend_html(panel, frames))
+        return View(option=option, legend=legend_html(panel, frames, values))
     return View(message=f"The preview does not draw {panel.type} panels; Grafana does.")

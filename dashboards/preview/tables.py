@@ -7,12 +7,19 @@ from typing import Any
 from dashboards.preview.colors import with_alpha
 from dashboards.preview.fields import Field, field_for
 from dashboards.preview.frames import Answer, Frame, calc_name, reduce
+from dashboards.preview.links import link_html
 from dashboards.preview.model import Panel
+from dashboards.preview.variables import Value
 
 Row = dict[str, str | float | None]
 
+_OUTWARD = (
+    '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">'
+    '<path d="M10 5H5v14h14v-5M14 4h6v6M20 4l-9 9"></path></svg>'
+)
 
-def table_html(panel: Panel, answers: Sequence[Answer]) -> str:
+
+def table_html(panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value]) -> str:
     """Labels and values of instant queries; several queries are joined on the labels they share.
 
     The transformation `organize` hides, orders and renames columns; `options.sortBy` sorts.
@@ -35,7 +42,7 @@ def table_html(panel: Panel, answers: Sequence[Answer]) -> str:
         for c in columns
     )
     body = "".join(
-        "<tr>" + "".join(_cell(row.get(c), fields[c], numeric=c in numeric) for c in columns) + "</tr>"
+        "<tr>" + "".join(_cell(c, row, fields[c], values, numeric=c in numeric) for c in columns) + "</tr>"
         for row in rows
     )
     return (
@@ -82,11 +89,13 @@ def _sort_key(value: str | float | None) -> tuple[int, float, str]:
     return (0, 0.0, value) if value is not None else (-1, 0.0, "")
 
 
-def _cell(value: str | float | None, field: Field, *, numeric: bool) -> str:
+def _cell(column: str, row: Row, field: Field, values: Mapping[str, Value], *, numeric: bool) -> str:
+    value = row.get(column)
     kind = str((field.custom.get("cellOptions") or {}).get("type") or "auto")
     if not isinstance(value, float):
         text = escape(value or "")
-        return f'<td class="{"num" if numeric else ""}" title="{text}">{text}</td>'
+        content = (link_html(field.links, row, values, html=text) if text else "") or text
+        return f'<td class="{"num" if numeric else ""}" title="{text}">{content}</td>'
     color = field.color(value)
     style = f"color: {color}" if kind == "color-text" else ""
     if kind == "color-background":
@@ -95,10 +104,12 @@ def _cell(value: str | float | None, field: Field, *, numeric: bool) -> str:
     if kind == "gauge":
         share = field.share(value) * 100
         bar = f'<span class="cell-bar"><span style="width: {share:.1f}%; background: {color}"></span></span>'
-    return f'<td class="num" style="{style}">{bar}{escape(field.text(value))}</td>'
+    text = escape(field.text(value))
+    content = link_html(field.links, row, values, html=text) or text
+    return f'<td class="num" style="{style}">{bar}{content}</td>'
 
 
-def legend_html(panel: Panel, frames: Sequence[Frame]) -> str:
+def legend_html(panel: Panel, frames: Sequence[Frame], values: Mapping[str, Value]) -> str:
     """A list or a table of the series with the calculations asked for; empty when the panel hides it."""
     legend = panel.options.get("legend") or {}
     if not legend.get("showLegend", True) or legend.get("displayMode") == "hidden" or not frames:
@@ -107,12 +118,13 @@ def legend_html(panel: Panel, frames: Sequence[Frame]) -> str:
     shown = [f for f in frames if not (f.field.custom.get("hideFrom") or {}).get("legend")]
     if legend.get("displayMode") != "table":
         items = "".join(
-            f"<li>{_key(frame)}{''.join(_calc_text(frame, calc) for calc in calcs)}</li>" for frame in shown
+            f"<li>{_key(frame, values)}{''.join(_calc_text(frame, calc) for calc in calcs)}</li>"
+            for frame in shown
         )
         return f'<ul class="legend-list">{items}</ul>'
     head = "".join(f'<th scope="col" class="num">{escape(calc_name(calc))}</th>' for calc in calcs)
     rows = "".join(
-        f"<tr><td>{_key(frame)}</td>"
+        f"<tr><td>{_key(frame, values)}</td>"
         + "".join(f'<td class="num">{escape(_calc(frame, calc))}</td>' for calc in calcs)
         + "</tr>"
         for frame in shown
@@ -137,12 +149,13 @@ def state_legend_html(frames: Sequence[Frame]) -> str:
     return f'<ul class="legend-list">{items}</ul>'
 
 
-def _key(frame: Frame) -> str:
-    """The series' colour and name, as a button that shows it alone (preview.js listens)."""
+def _key(frame: Frame, values: Mapping[str, Value]) -> str:
+    """The series' colour and name, as a button that shows it alone (preview.js listens), and its data link."""
     name = escape(frame.name)
     return (
         f'<button type="button" class="legend-key" data-series="{frame.index}" aria-label="Show only {name}">'
         f'<span class="key" style="background: {frame.color}"></span>{name}</button>'
+        + link_html(frame.field.links, frame.labels, values, html=_OUTWARD, name=frame.name)
     )
 
 

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 HOSTILE_QUEUE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 JOBS = {"alpha": 3.0, "beta": 5.0, HOSTILE_QUEUE: 7.0}
 EXACT = 41.125
+RQ_DASHBOARD = "http://127.0.0.1:1"  # nothing listens there
 CHROMIUM_ARGS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -134,6 +135,7 @@ def preview(prometheus: PrometheusServer) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "dashboards.preview", "--port", str(port)]
     command += ["--prometheus-url", prometheus.url, "--dashboards", str(DATA)]
+    command += ["--rq-dashboard-url", RQ_DASHBOARD]
     # NiceGUI serves nothing when it sees pytest's own variable.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -152,6 +153,9 @@ def test_the_variable_queue_filters_rows_and_series(page: Page, stack: Stack) ->
     page.keyboard.press("Escape")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text(STILL)
+    jobs = f"{stack.url('rq_dashboard')}/0/view/jobs/{quote(STILL)}/queued/10/asc/1"
+    expect(rows.get_by_role("link", name=STILL)).to_have_attribute("href", jobs)
+    expect(panel(page, "Depth by queue").get_by_role("link", name=STILL)).to_have_attribute("href", jobs)
     drawn = panel(page, "Depth by queue").evaluate(CHART_DATA)
     assert [points > 0 for points in drawn].count(True) == 1
     with stack.redis() as redis:

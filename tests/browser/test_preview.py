@@ -3,12 +3,12 @@
 import re
 import urllib.request
 from urllib.error import HTTPError
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import EXACT, HOSTILE_QUEUE, JOBS, PrometheusServer
+from tests.browser.conftest import EXACT, HOSTILE_QUEUE, JOBS, RQ_DASHBOARD, PrometheusServer
 
 pytestmark = pytest.mark.browser
 
@@ -152,6 +152,32 @@ def test_a_click_in_the_legend_shows_one_series_alone(page: Page, preview: str) 
     assert panel(page, "Stacked rate").evaluate(shown) == 1
     key.click()
     assert panel(page, "Stacked rate").evaluate(shown) == len(JOBS)
+
+
+def test_a_row_and_a_series_lead_to_their_queue_in_rq_dashboard(page: Page, preview: str) -> None:
+    path = "/0/view/jobs/{}/queued"
+    open_dashboard(page, f"{preview}/d/every-panel?refresh=")
+    rows, series = panel(page, "Queues"), panel(page, "Stacked rate")
+    for queue in JOBS:
+        # The sanitiser takes a name with a script in it; the link's title is left.
+        name = "Queued jobs" if queue == HOSTILE_QUEUE else f"Queued jobs: {queue}"
+        of_series = series.get_by_role("link", name=name, exact=True)
+        for link in (rows.get_by_role("link", name=queue), of_series):
+            expect(link).to_have_attribute("href", RQ_DASHBOARD + path.format(quote(queue, safe="")))
+    expect(page.get_by_role("combobox", name="Address of rq-dashboard")).to_have_count(0)
+    open_dashboard(page, f"{preview}/d/every-panel?refresh=&var-rq_dashboard={quote(preview)}")
+    for link in (
+        rows.get_by_role("link", name=HOSTILE_QUEUE),
+        series.get_by_role("link", name="Queued jobs", exact=True),
+    ):
+        with page.expect_popup() as opened:
+            link.click()
+        assert opened.value.url == preview + path.format(quote(HOSTILE_QUEUE, safe=""))
+        assert opened.value.evaluate("window.opener") is None
+    open_dashboard(page, f"{preview}/d/every-panel?refresh=&var-rq_dashboard=javascript:window.hacked=1//")
+    expect(rows.get_by_role("cell", name=HOSTILE_QUEUE)).to_be_visible()
+    expect(rows.get_by_role("link")).to_have_count(0)
+    expect(series.get_by_role("link")).to_have_count(0)
 
 
 @pytest.mark.parametrize("title", ["Stacked rate", "Run time", "States"])

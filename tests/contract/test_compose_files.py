@@ -57,6 +57,11 @@ def test_ports_are_published_on_loopback_under_their_variable(name):
         assert re.fullmatch(rf"127\.0\.0\.1:\$\{{{variables[name]}:-\d+\}}:\d+", port)
 
 
+def test_the_previews_links_lead_to_the_published_rq_dashboard():
+    published = SERVICES["rq_dashboard"]["ports"][0].removesuffix(":9181")
+    assert SERVICES["preview"]["environment"]["RQ_DASHBOARD_URL"] == f"http://{published}"
+
+
 @each_service
 def test_what_a_service_needs_is_healthy_first(name):
     for needed, how in SERVICES[name].get("depends_on", {}).items():

@@ -97,7 +97,17 @@ def test_the_dashboard_opens_as_agreed(uid: str, model: dict[str, Any]) -> None:
         "redis",
         "queue",
         "function",
+        "rq_dashboard",
     ]
+    assert model["templating"]["list"][-1] == {
+        "current": {"text": "http://127.0.0.1:9181", "value": "http://127.0.0.1:9181"},
+        "hide": 2,
+        "label": "Address of rq-dashboard",
+        "name": "rq_dashboard",
+        "query": "http://127.0.0.1:9181",
+        "skipUrlSync": True,
+        "type": "constant",
+    }
 
 
 def test_grafanas_model_reads_it_and_loses_nothing(model: dict[str, Any]) -> None:
@@ -208,9 +218,10 @@ def _links(panel: dict[str, Any]) -> Iterator[tuple[str, str]]:
     properties = (item for override in config["overrides"] for item in override["properties"])
     found = [item["value"] for item in properties if item["id"] == "links"]
     for link in chain(config["defaults"].get("links", []), *found):
-        assert link["url"].startswith("http://127.0.0.1:9181/")
-        [queue] = re.findall(r"\$\{[^}]+\}", link["url"])
-        yield queue, link["url"].removeprefix("http://127.0.0.1:9181").replace(queue, "short")
+        address, queue = re.findall(r"\$\{[^}]+\}", link["url"])
+        assert link["url"].startswith(f"{address}/")
+        assert address == "${rq_dashboard}"
+        yield queue, link["url"].removeprefix(address).replace(queue, "short")
 
 
 def test_links_lead_from_a_queue_to_pages_that_rq_dashboard_serves(panels: list[dict[str, Any]]) -> None:

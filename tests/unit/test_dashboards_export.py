@@ -1,4 +1,4 @@
-"""What is exported names what it needs, and takes the data source that Grafana is told at its import."""
+"""What is exported names what it needs, and takes the values that Grafana is told at its import."""
 
 import json
 import re
@@ -11,9 +11,10 @@ from dashboards.__main__ import generate
 from dashboards.export import PANEL_NAMES, export, importable, main
 
 
-def imported(exported: Any, source: str) -> Any:
+def imported(exported: Any, **given: str) -> Any:
     """As Grafana's importer: every `${NAME}` of an input is replaced, any other stays."""
-    inputs = {f"${{{one['name']}}}": source for one in exported["__inputs"]}
+    assert given.keys() == {one["name"] for one in exported["__inputs"]}
+    inputs = {f"${{{name}}}": value for name, value in given.items()}
     rest = {key: value for key, value in exported.items() if key != "__inputs"}
 
     def evaluate(value: Any) -> Any:
@@ -28,19 +29,25 @@ def imported(exported: Any, source: str) -> Any:
     return evaluate(rest)
 
 
-def test_every_dashboard_is_exported_and_differs_only_in_its_data_source(tmp_path: Path) -> None:
+def test_every_dashboard_is_exported_and_differs_only_in_what_an_import_asks_for(tmp_path: Path) -> None:
     files = export(tmp_path / "new")
     generated = {path.name: json.loads(text) for path, text in generate().items() if path.suffix == ".json"}
     assert {file.name for file in files} == set(generated)
     for file in files:
         exported = json.loads(file.read_text())
-        [source] = exported["__inputs"]
+        source, address = exported["__inputs"]
         assert (source["type"], source["pluginId"]) == ("datasource", "prometheus")
-        original, found = generated[file.name], imported(exported, "mine")
+        assert (address["type"], address["value"]) == ("constant", "http://127.0.0.1:9181")
+        original = generated[file.name]
+        found = imported(exported, DS_PROMETHEUS="mine", VAR_RQ_DASHBOARD="https://rq.example.org")
         for variable in found["templating"]["list"]:
             if variable["type"] == "datasource":
                 assert variable.pop("current") == {"selected": False, "text": "mine", "value": "mine"}
+            if variable["type"] == "constant":
+                assert variable.pop("current")["value"] == variable.pop("query") == "https://rq.example.org"
         original["templating"]["list"][0].pop("current")
+        for key in ("current", "query"):
+            original["templating"]["list"][-1].pop(key)
         added = {key: found.pop(key) for key in ("__elements", "__requires", "id")}
         assert found == original
         assert added["id"] is None

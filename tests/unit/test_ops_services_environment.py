@@ -115,6 +115,13 @@ def test_any_other_password_is_the_same_in_both_modes(tmp_path):
     assert in_container["RQ_DASHBOARD_PASSWORD"] == (tmp_path / "secrets/grafana_password").read_text() == ODD
 
 
+def test_the_previews_links_lead_to_the_stacks_own_rq_dashboard(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("RQ_DASHBOARD_PORT=7181\n")
+    complete_env_file(path)
+    assert native_files.environment(config_of(path), {})["RQ_DASHBOARD_URL"] == "http://127.0.0.1:7181"
+
+
 def test_the_file_wins_over_the_shell_and_no_password_is_in_the_repr(tmp_path, monkeypatch):
     path = tmp_path / ".env"
     path.write_text(f"REDIS_PORT={free_port()}\n")

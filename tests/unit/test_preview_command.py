@@ -73,3 +73,6 @@ def test_the_environment_sets_defaults(
     monkeypatch.setenv("GRAFANA_PORT", "4000")
     monkeypatch.setenv("PROMETHEUS_URL", "prometheus")
     assert "'prometheus' is no URL" in refused([], capsys)
+    monkeypatch.setenv("PROMETHEUS_URL", "http://127.0.0.1:9090")
+    monkeypatch.setenv("RQ_DASHBOARD_URL", "javascript:alert(1)")
+    assert "'javascript:alert(1)' is no URL" in refused([], capsys)

@@ -1,7 +1,9 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dashboards.preview.library import load_dashboards
 from dashboards.preview.model import ALL, Variable, parse_dashboard
 from dashboards.preview.timerange import TimeRange
 from dashboards.preview.variables import (
@@ -71,6 +73,21 @@ def test_without_multi_and_all_the_first_choice_counts() -> None:
     assert chosen(variable(), None, CHOICES) == ("a",)
     assert chosen(variable(), ("b.c", "a"), CHOICES) == ("b.c",)
     assert chosen(variable(type="constant", query="5"), None, []) == ("5",)
+
+
+def test_a_constant_may_be_another_where_the_preview_runs() -> None:
+    folder = Path(__file__).parents[2] / "monitoring/grafana/dashboards"
+    for given, value in (
+        ({}, "http://127.0.0.1:9181"),
+        ({"rq_dashboard": "http://x", "queue": "q"}, "http://x"),
+    ):
+        for dashboard in load_dashboards(folder, given).values():
+            variables = {variable.name: variable for variable in dashboard.variables}
+            constant = variables["rq_dashboard"]
+            assert constant.hidden
+            assert chosen(constant, None, constant.choices) == (value,)
+            assert chosen(constant, ("http://y",), constant.choices) == ("http://y",)
+            assert variables["queue"].current == (ALL,)
 
 
 def test_label_queries() -> None:
