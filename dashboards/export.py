@@ -1,6 +1,7 @@
 """`python -m dashboards.export DIR`: the dashboards as files that any Grafana imports.
 
-They ask for their data source and for rq-dashboard's address when they are imported; "Import" and "Upload dashboard JSON file" in Grafana.
+They ask for their data source and for rq-dashboard's address when they are imported; "Import" and "Upload
+dashboard JSON file" in Grafana.
 """
 
 import argparse

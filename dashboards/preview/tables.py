@@ -150,7 +150,7 @@ def state_legend_html(frames: Sequence[Frame]) -> str:
 
 
 def _key(frame: Frame, values: Mapping[str, Value]) -> str:
-    """The series' colour and name, as a button that shows it alone (preview.js listens), and its data link."""
+    """The series' colour and name, as a button that shows it alone (by preview.js), and its data link."""
     name = escape(frame.name)
     return (
         f'<button type="button" class="legend-key" data-series="{frame.index}" aria-label="Show only {name}">'
