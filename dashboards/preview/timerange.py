@@ -105,7 +105,7 @@ def _rounded(now: float, count: int, unit: str, rounded_to: str, *, is_end: bool
 
 
 def parse_range(start_text: str, end_text: str, *, now: float) -> TimeRange | None:
-    """The range between two moments; None unless it lasts 1 second to 366 days, from 10 years ago to a year on."""
+    """The range between two moments; None unless it lasts 1 second to 366 days, 10 years ago to in a year."""
     start, end = parse_moment(start_text, now=now), parse_moment(end_text, now=now, is_end=True)
     if start is None or end is None or not 1 <= end - start <= _MAX_RANGE_SECONDS:
         return None
