@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboards.preview.colors import css_color
+from dashboards.preview.frames import labels_in
 from dashboards.preview.model import Annotation
 from dashboards.preview.prometheus import Series
 
@@ -24,10 +25,11 @@ def marks_of(annotation: Annotation, series: Iterable[Series], *, step_seconds: 
     """The starts of an annotation's events: as in Grafana, samples above 0 one step apart are one event."""
     marks = []
     for one in series:
+        name = labels_in(annotation.title_format, one.labels).strip() or annotation.name
         before = float("-inf")
         for at in (at for at, value in one.points if value > 0):
             if at - before > step_seconds * 1.5:
-                marks.append(Mark(at, annotation.name, css_color(annotation.color)))
+                marks.append(Mark(at, name, css_color(annotation.color)))
             before = at
     return sorted(marks, key=lambda mark: mark.at)[-_MOST:]
 

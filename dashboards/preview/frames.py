@@ -52,7 +52,7 @@ def frames_of(panel: Panel, answers: Sequence[Answer], values: Mapping[str, Valu
             if (field.custom.get("hideFrom") or {}).get("viz"):
                 continue
             if field.display_name:
-                name = interpolate(_labels_in(field.display_name, series.labels), values, style="text")
+                name = interpolate(labels_in(field.display_name, series.labels), values, style="text")
             found = {round(t, 3): None if math.isnan(v) else v for t, v in series.points}
             times = answer.times or tuple(found)
             gridded = tuple(found.get(round(t, 3)) for t in times)
@@ -64,7 +64,7 @@ def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> 
     """A series' legend: the target's format with `{{label}}` filled in, else what tells it apart."""
     template = answer.target.legend_format
     if template and template != "__auto":
-        return interpolate(_labels_in(template, series.labels), values, style="text")
+        return interpolate(labels_in(template, series.labels), values, style="text")
     labels = {key: value for key, value in series.labels.items() if key != "__name__"}
     if template == "__auto" and len(answer.series) > 1:
         differing = [key for key in labels if len({other.labels.get(key) for other in answer.series}) > 1]
@@ -77,7 +77,8 @@ def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> 
     return metric + (f"{{{inside}}}" if inside else "")
 
 
-def _labels_in(template: str, labels: Mapping[str, str]) -> str:
+def labels_in(template: str, labels: Mapping[str, str]) -> str:
+    """The text with each `{{label}}` filled in; with nothing where the series has no such label."""
     return re.sub(r"\{\{\s*([\w.]+)\s*\}\}", lambda match: labels.get(match.group(1), ""), template)
 
 

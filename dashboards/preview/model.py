@@ -87,11 +87,12 @@ class Link:
 
 @dataclass(frozen=True)
 class Annotation:
-    """A query whose samples above 0 are marked on every chart over time."""
+    """A query whose samples above 0 are marked on every chart over time; `title_format` may be empty."""
 
     name: str
     expr: str
     color: str
+    title_format: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,12 @@ def parse_dashboard(data: Any) -> Dashboard:
             tags=tuple(str(tag) for tag in data.get("tags") or ()),
             links=tuple(_link(v) for v in data.get("links") or () if v.get("type") == "dashboards"),
             annotations=tuple(
-                Annotation(str(a["name"]), str(a["expr"]), str(a.get("iconColor") or "red"))
+                Annotation(
+                    str(a["name"]),
+                    str(a["expr"]),
+                    str(a.get("iconColor") or "red"),
+                    str(a.get("titleFormat") or ""),
+                )
                 for a in (data.get("annotations") or {}).get("list") or ()
                 if a.get("expr") and a.get("enable") and not a.get("hide")
             ),

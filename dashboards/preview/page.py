@@ -28,18 +28,11 @@ _CHEVRON = (
 class DashboardPage:
     """Everything one viewer sees and has chosen; lives as long as the browser tab."""
 
-    def __init__(
-        self,
-        dashboard: Dashboard,
-        *,
-        state: ViewState,
-        prometheus: Prometheus,
-        scrape_interval_seconds: float,
-    ) -> None:
+    def __init__(self, dashboard: Dashboard, *, state: ViewState, prometheus: Prometheus) -> None:
         self._dashboard = dashboard
         self._state = state
         self._prometheus = prometheus
-        self._scrape_interval_seconds = scrape_interval_seconds
+        self._scrape_interval_seconds: float | None = None
         self._choices: dict[str, list[tuple[str, str]]] = {}
         self._boxes: list[tuple[PanelBox, Section]] = []
         self._closed: set[int] = set()
@@ -173,6 +166,10 @@ class DashboardPage:
             self._refreshing = False
 
     async def _refresh(self) -> None:
+        # Not before the page is sent: that must not wait for Prometheus.
+        if self._scrape_interval_seconds is None:
+            self._scrape_interval_seconds = await self._prometheus.scrape_interval_seconds()
+        scrape_interval_seconds = self._scrape_interval_seconds
         state = self._state
         time_range = state.range_at(time.time())
         values = await self._resolve_variables(time_range)
@@ -187,12 +184,10 @@ class DashboardPage:
             elif not box.panel.targets:
                 box.show(View(message="This panel asks nothing: it has no query."))
             else:
-                queries = plan(
-                    box.panel, time_range, values, scrape_interval_seconds=self._scrape_interval_seconds
-                )
+                queries = plan(box.panel, time_range, values, scrape_interval_seconds=scrape_interval_seconds)
                 planned.append((box, queries))
         events = [
-            (one, plan_annotation(one, time_range, values, self._scrape_interval_seconds))
+            (one, plan_annotation(one, time_range, values, scrape_interval_seconds))
             for one in self._dashboard.annotations
         ]
         asked = [query for _, queries in planned for _, query in queries] + [query for _, query in events]

@@ -17,6 +17,10 @@ class QueryError(Exception):
     """Prometheus answered that a query is wrong or too slow; the message is Prometheus's own, one line."""
 
 
+class QueryTimeoutError(QueryError):
+    """Prometheus took too long for a query."""
+
+
 class PrometheusUnreachableError(Exception):
     """Prometheus does not answer, or something else answers in its place."""
 
@@ -35,9 +39,7 @@ class Prometheus:
     def __init__(self, url: str, *, concurrency: int = 8) -> None:
         self.url = url
         self._slots = asyncio.Semaphore(concurrency)
-        self._client = httpx.AsyncClient(
-            base_url=url, timeout=httpx.Timeout(15, connect=2), trust_env=False, follow_redirects=False
-        )
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, follow_redirects=False)
 
     async def query(self, expr: str, *, at: float) -> list[Series]:
         """The value of an expression at one moment (seconds since 1970).
@@ -66,8 +68,18 @@ class Prometheus:
         return [str(value) for value in await self._get(f"label/{label}/values", parameters)]
 
     async def scrape_interval_seconds(self) -> float:
-        """The global scrape interval of Prometheus's configuration."""
-        config = str((await self._get("status/config", {})).get("yaml"))
+        """The global scrape interval of Prometheus's configuration; the default where it doesn't tell.
+
+        Raises:
+            PrometheusUnreachableError: There is no answer in 5 seconds. Prometheus has this one in memory, so
+                it's not a slow query that is waited for.
+        """
+        try:
+            config = str((await self._get("status/config", {}, timeout_seconds=5)).get("yaml"))
+        except QueryTimeoutError as error:
+            raise PrometheusUnreachableError(f"Prometheus at {self.url} does not answer") from error
+        except QueryError:
+            return DEFAULT_SCRAPE_INTERVAL_SECONDS
         match = re.search(r"^\s*scrape_interval:\s*(\w+)", config, re.MULTILINE)
         return (match and duration_seconds(match.group(1))) or DEFAULT_SCRAPE_INTERVAL_SECONDS
 
@@ -83,13 +95,15 @@ class Prometheus:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _get(self, path: str, parameters: dict[str, str]) -> Any:
+    async def _get(self, path: str, parameters: dict[str, str], *, timeout_seconds: float = 15) -> Any:
+        timeout = httpx.Timeout(timeout_seconds, connect=2)
         async with self._slots:
             try:
-                response = await self._client.get(f"/api/v1/{path}", params=parameters)
+                response = await self._client.get(f"/api/v1/{path}", params=parameters, timeout=timeout)
                 body = response.json()
             except httpx.ReadTimeout as error:
-                raise QueryError("Prometheus took longer than 15 seconds for this query") from error
+                message = f"Prometheus took longer than {timeout_seconds:g} seconds for this query"
+                raise QueryTimeoutError(message) from error
             except (httpx.HTTPError, ValueError) as error:
                 raise PrometheusUnreachableError(f"Prometheus at {self.url} does not answer") from error
         if not isinstance(body, dict) or (body.get("status") != "error" and "data" not in body):

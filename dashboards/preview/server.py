@@ -13,12 +13,7 @@ from nicegui import app, ui
 from dashboards.preview.controls import title_bar
 from dashboards.preview.model import Dashboard
 from dashboards.preview.page import DashboardPage
-from dashboards.preview.prometheus import (
-    DEFAULT_SCRAPE_INTERVAL_SECONDS,
-    Prometheus,
-    PrometheusUnreachableError,
-    QueryError,
-)
+from dashboards.preview.prometheus import Prometheus
 from dashboards.preview.state import address, path_between, state_from_query
 
 STATIC = Path(__file__).parent / "static"
@@ -76,17 +71,12 @@ def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> 
 
     @ui.page("/d/{uid}/{slug}")
     @ui.page("/d/{uid}")
-    async def dashboard_page(uid: str, request: Request) -> Response | None:
+    def dashboard_page(uid: str, request: Request) -> Response | None:
         dashboard = dashboards.get(uid)
         if dashboard is None:
             return _not_found(uid)
         state, notice = state_from_query(dashboard, request.query_params.multi_items(), now=time.time())
-        try:
-            interval = await prometheus.scrape_interval_seconds()
-        except (PrometheusUnreachableError, QueryError):
-            interval = DEFAULT_SCRAPE_INTERVAL_SECONDS
-        page = DashboardPage(dashboard, state=state, prometheus=prometheus, scrape_interval_seconds=interval)
-        page.build(dashboards, notice)
+        DashboardPage(dashboard, state=state, prometheus=prometheus).build(dashboards, notice)
         return None
 
 

@@ -1,8 +1,9 @@
-"""Time ranges as Grafana writes them (`now-1h`, epoch milliseconds, ISO), and steps to query them with."""
+"""Time ranges as Grafana writes them (`now-1h`, `now/d`, epoch milliseconds, ISO), and steps for queries."""
 
+import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 QUICK_RANGES = (
     ("now-5m", "Last 5 minutes"),
@@ -18,7 +19,7 @@ QUICK_RANGES = (
 )
 REFRESH_CHOICES = ("", "5s", "10s", "30s", "1m")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "M": 2592000, "y": 31536000}
-_RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdwMy]))?")
+_RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdwMy]))?(?:/([dwMy]))?")
 _MAX_RANGE_SECONDS = 366 * 86400
 _NICE_STEPS_SECONDS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600)
 
@@ -57,11 +58,16 @@ def duration_seconds(text: str) -> float | None:
     return float(sum(int(n) * _SECONDS[unit] for n, unit in re.findall(r"(\d+)([smhdwy])", text)))
 
 
-def parse_moment(text: str, *, now: float) -> float | None:
-    """Seconds since 1970 of one end of a range, or None when the text is no moment."""
+def parse_moment(text: str, *, now: float, is_end: bool = False) -> float | None:
+    """Seconds since 1970 of one end of a range, or None when the text is no moment.
+
+    `/d`, `/w`, `/M` and `/y` go to the start of the day, week, month or year, for a range's end to its end.
+    """
     relative = _RELATIVE.fullmatch(text)
     if relative:
-        count, unit = relative.groups()
+        count, unit, rounded_to = relative.groups()
+        if rounded_to:
+            return _rounded(now, int(count or 0), unit or "d", rounded_to, is_end=is_end)
         return now - int(count) * _SECONDS[unit] if count else now
     if re.fullmatch(r"\d{10,14}", text):
         return int(text) / 1000
@@ -72,12 +78,38 @@ def parse_moment(text: str, *, now: float) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def _rounded(now: float, count: int, unit: str, rounded_to: str, *, is_end: bool) -> float | None:
+    """Counted back in the calendar, so that `now-1M/M` is the month before; None where the calendar ends.
+
+    Days begin as labels are written: in this machine's zone.
+    """
+    if unit in ("s", "m", "h"):
+        now -= count * _SECONDS[unit]
+    try:
+        day = datetime.fromtimestamp(now).astimezone().date()
+        if unit in ("d", "w"):
+            day -= timedelta(days=count * (7 if unit == "w" else 1))
+        elif unit in ("M", "y"):
+            year, month = divmod(day.year * 12 + day.month - 1 - count * (12 if unit == "y" else 1), 12)
+            day = date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+        first, following = {
+            "d": (day, day + timedelta(days=1)),
+            "w": (monday := day - timedelta(days=day.weekday()), monday + timedelta(days=7)),
+            "M": (day.replace(day=1), (day.replace(day=1) + timedelta(days=32)).replace(day=1)),
+            "y": (date(day.year, 1, 1), date(day.year + 1, 1, 1)),
+        }[rounded_to]
+        midnight = datetime.combine(following if is_end else first, time()).astimezone().timestamp()
+    except (OSError, OverflowError, ValueError):
+        return None
+    return midnight - 0.001 if is_end else midnight
+
+
 def parse_range(start_text: str, end_text: str, *, now: float) -> TimeRange | None:
-    """The range between two moments; None unless it lasts 1 second to 366 days, in the last 10 years."""
-    start, end = parse_moment(start_text, now=now), parse_moment(end_text, now=now)
+    """The range between two moments; None unless it lasts 1 second to 366 days, 10 years ago to in a year."""
+    start, end = parse_moment(start_text, now=now), parse_moment(end_text, now=now, is_end=True)
     if start is None or end is None or not 1 <= end - start <= _MAX_RANGE_SECONDS:
         return None
-    if start < now - 10 * _MAX_RANGE_SECONDS or end > now + 86400:
+    if start < now - 10 * _MAX_RANGE_SECONDS or end > now + _MAX_RANGE_SECONDS:
         return None
     return TimeRange(start_text=start_text, end_text=end_text, start=start, end=end)
 

@@ -9,6 +9,7 @@ import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -129,12 +130,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusS
         thread.join()
 
 
-@pytest.fixture(scope="session")
-def preview(prometheus: PrometheusServer) -> Iterator[str]:
-    """The address of a preview of tests/browser/data."""
+@contextmanager
+def running_preview(prometheus_url: str) -> Iterator[str]:
+    """The address of a preview of tests/browser/data, whether or not Prometheus answers."""
     port = free_port()
     command = [sys.executable, "-m", "dashboards.preview", "--port", str(port)]
-    command += ["--prometheus-url", prometheus.url, "--dashboards", str(DATA)]
+    command += ["--prometheus-url", prometheus_url, "--dashboards", str(DATA)]
     command += ["--rq-dashboard-url", RQ_DASHBOARD]
     # NiceGUI serves nothing when it sees pytest's own variable.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
@@ -142,8 +143,8 @@ def preview(prometheus: PrometheusServer) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
-        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
-            return bool(json.load(response) == {"status": "ok", "prometheus": "up"})
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
 
     try:
         wait_for(answers, what="the preview answers")
@@ -151,6 +152,15 @@ def preview(prometheus: PrometheusServer) -> Iterator[str]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def preview(prometheus: PrometheusServer) -> Iterator[str]:
+    """The address of a preview that draws what `prometheus` has."""
+    with running_preview(prometheus.url) as url:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
+            assert json.load(response) == {"status": "ok", "prometheus": "up"}
+        yield url
 
 
 @pytest.fixture

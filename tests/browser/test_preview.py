@@ -1,6 +1,7 @@
 """The preview in a real browser, drawing a real Prometheus."""
 
 import re
+import socket
 import urllib.request
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, quote, urlsplit
@@ -8,7 +9,14 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import EXACT, HOSTILE_QUEUE, JOBS, RQ_DASHBOARD, PrometheusServer
+from tests.browser.conftest import (
+    EXACT,
+    HOSTILE_QUEUE,
+    JOBS,
+    RQ_DASHBOARD,
+    PrometheusServer,
+    running_preview,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -321,3 +329,19 @@ def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: 
         prometheus.start()
     expect(page.get_by_role("alert")).to_be_hidden(timeout=10_000)
     expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
+
+
+def test_a_prometheus_that_never_answers_keeps_no_page_waiting(page: Page) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(100)
+        prometheus_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with running_preview(prometheus_url) as url:
+            response = page.goto(f"{url}/d/every-panel")
+            assert response is not None
+            assert response.status == 200
+            expect(page.get_by_role("heading", level=1)).to_have_text("Every panel")
+            expect(page.get_by_role("alert")).to_contain_text(
+                f"Prometheus at {prometheus_url} does not answer. The preview tries again", timeout=15_000
+            )
+            expect(panel(page, "Exact").locator(".message")).to_have_text("Waiting for Prometheus")

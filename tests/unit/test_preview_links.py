@@ -57,6 +57,25 @@ def test_an_event_is_marked_where_it_starts() -> None:
     assert [(mark.at, mark.name) for mark in marks] == [(10.0, "Event"), (40.0, "Event")]
 
 
+@pytest.mark.parametrize(
+    ("title_format", "names"),
+    [
+        ("{{alertname}}: {{ queue }}", ["Slow: a", "Late:"]),
+        ("{{queue}}", ["a", "Event"]),
+        ("", ["Event", "Event"]),
+    ],
+)
+def test_an_annotation_is_titled_by_its_series(title_format: str, names: list[str]) -> None:
+    item = {"name": "Event", "expr": "x", "enable": True, "titleFormat": title_format}
+    data = {"uid": "u", "title": "T", "panels": [], "annotations": {"list": [item]}}
+    [annotation] = parse_dashboard(data).annotations
+    series = [
+        Series({"alertname": "Slow", "queue": "a"}, ((10.0, 1.0),)),
+        Series({"alertname": "Late"}, ((20.0, 1.0),)),
+    ]
+    assert [mark.name for mark in marks_of(annotation, series, step_seconds=10)] == names
+
+
 def test_only_annotations_of_prometheus_that_are_on_are_asked() -> None:
     asked = {"name": "A", "expr": "x", "enable": True}
     items = [

@@ -1,3 +1,7 @@
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
 import pytest
 
 from dashboards.preview.model import parse_dashboard
@@ -35,6 +39,9 @@ DASHBOARD = parse_dashboard(
         ("yesterday", None),
         ("now-", None),
         ("now-5x", None),
+        ("now/x", None),
+        ("now-999999y/y", None),
+        ("now-999999d/d", None),
         ("", None),
     ],
 )
@@ -44,10 +51,55 @@ def test_moments(text: str, moment: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [("now", "now-1h"), ("now", "now"), ("now-2y", "now"), ("now-999999y", "now-999998y"), ("x", "now")],
+    [
+        ("now", "now-1h"),
+        ("now", "now"),
+        ("now-2y", "now"),
+        ("now-1y/y", "now/y"),
+        ("now-999999y", "now-999998y"),
+        ("x", "now"),
+        ("1810000000000", "1832000000000"),
+    ],
 )
 def test_senseless_ranges_are_refused(start: str, end: str) -> None:
     assert parse_range(start, end, now=NOW) is None
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "text", "start", "end"),
+    [  # start and end in UTC; the end is told as the moment after it
+        ("UTC", "2026-03-31T10:20", "now/d", "2026-03-31T00:00", "2026-04-01T00:00"),
+        ("UTC", "2026-03-31T10:20", "now-1d/d", "2026-03-30T00:00", "2026-03-31T00:00"),
+        ("UTC", "2026-03-31T10:20", "now-11h/d", "2026-03-30T00:00", "2026-03-31T00:00"),
+        ("UTC", "2026-03-31T10:20", "now/w", "2026-03-30T00:00", "2026-04-06T00:00"),  # from Monday
+        ("UTC", "2026-03-29T23:59", "now-1w/w", "2026-03-16T00:00", "2026-03-23T00:00"),
+        ("UTC", "2026-03-31T10:20", "now/M", "2026-03-01T00:00", "2026-04-01T00:00"),
+        ("UTC", "2026-03-31T10:20", "now-1M/M", "2026-02-01T00:00", "2026-03-01T00:00"),
+        ("UTC", "2026-03-31T10:20", "now-1M/d", "2026-02-28T00:00", "2026-03-01T00:00"),
+        ("UTC", "2026-12-31T10:20", "now/y", "2026-01-01T00:00", "2027-01-01T00:00"),
+        ("UTC", "2024-02-29T10:20", "now-1y/y", "2023-01-01T00:00", "2024-01-01T00:00"),
+        ("Europe/Berlin", "2026-03-28T23:30", "now/d", "2026-03-28T23:00", "2026-03-29T22:00"),  # 23 hours
+        ("Europe/Berlin", "2026-03-29T22:30", "now-1d/d", "2026-03-28T23:00", "2026-03-29T22:00"),
+    ],
+    indirect=["zone"],
+)
+@pytest.mark.usefixtures("zone")
+def test_calendar_ranges_reach_from_the_start_to_the_end(now: str, text: str, start: str, end: str) -> None:
+    at, first, following = (
+        datetime.fromisoformat(t).replace(tzinfo=UTC).timestamp() for t in (now, start, end)
+    )
+    found = parse_range(text, text, now=at)
+    assert found is not None
+    assert (found.start, found.end) == (first, following - 0.001)
 
 
 def test_labels() -> None:
