@@ -29,7 +29,8 @@ def link_html(
         return ""
     title = str(links[0].get("title") or "Open")
     label = f' aria-label="{escape(f"{title}: {name}")}"' if name else ""
-    return f'<a href="{escape(url)}" target="_blank" rel="noopener" title="{escape(title)}"{label}>{html}</a>'
+    # preview.js adds target=_blank, which NiceGUI's sanitiser takes away.
+    return f'<a href="{escape(url)}" rel="noopener" title="{escape(title)}"{label}>{html}</a>'
 
 
 def _url(template: str, labels: Mapping[str, object], values: Mapping[str, Value]) -> str:

@@ -97,6 +97,12 @@ window.rqmon = (() => {
   };
 })();
 
+// A data link opens a tab of its own: only here, as NiceGUI's sanitiser takes `target` from HTML.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.(".panel a[rel=noopener]");
+  if (link) link.target = "_blank";
+});
+
 // A click on a legend's name shows that series alone, a second click all of them again, as in Grafana;
 // and what is dragged over in a chart becomes the time range of all.
 (() => {
