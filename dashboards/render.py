@@ -178,6 +178,8 @@ MODERNISE: dict[str, Callable[[Json], tuple[Json, Json]]] = {
 
 def _target(target: Json) -> Json:
     kept = {key: target[key] for key in TARGET_KEYS}
+    if target["interval"]:
+        kept["interval"] = target["interval"]
     return kept | {"editorMode": "code", "range": not target["instant"]}
 
 

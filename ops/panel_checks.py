@@ -139,7 +139,8 @@ class _Asking:
 
 def judge(panel: Panel, answer: Answer, values: Mapping[str, Value]) -> Verdict:
     """What is to be said of what one query of a panel answered."""
-    frames = [f for f in frames_of(panel, [answer], values) if any(v is not None for v in f.values)]
+    found, _ = frames_of(panel, [answer], values)
+    frames = [frame for frame in found if any(value is not None for value in frame.values)]
     if not frames:
         return empty(answer.target.expr)
     for frame in frames:

@@ -146,18 +146,31 @@ def parse_field(data: Json) -> Field:
     )
 
 
-def field_for(name: str, *, ref_id: str, defaults: Json, overrides: Sequence[Override]) -> Field:
-    """The configuration of the series called `name`: the defaults, then every override that matches."""
-    merged: dict[str, Any] = copy.deepcopy(dict(defaults))
-    for override in overrides:
-        if _matches(override, name=name, ref_id=ref_id):
-            for path, value in override.properties:
+def field_for(
+    name: str,
+    *,
+    ref_id: str,
+    defaults: Json,
+    overrides: Sequence[Override],
+    known: dict[tuple[int, ...], Field] | None = None,
+) -> Field:
+    """The configuration of the series called `name`: the defaults, then every override that matches.
+
+    `known` keeps what was found for the same defaults and overrides: most series match the same ones.
+    """
+    known = {} if known is None else known
+    matching = tuple(i for i, one in enumerate(overrides) if _matches(one, name=name, ref_id=ref_id))
+    if matching not in known:
+        merged: dict[str, Any] = copy.deepcopy(dict(defaults))
+        for i in matching:
+            for path, value in overrides[i].properties:
                 *parents, last = path.split(".")
                 place = merged
                 for parent in parents:
                     place = place.setdefault(parent, {})
                 place[last] = value
-    return parse_field(merged)
+        known[matching] = parse_field(merged)
+    return known[matching]
 
 
 def _matches(override: Override, *, name: str, ref_id: str) -> bool:

@@ -41,15 +41,27 @@ class Answer:
     times: tuple[float, ...]
 
 
-def frames_of(panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value]) -> list[Frame]:
-    """The frames of a panel, in the order of its targets; those hidden (`custom.hideFrom.viz`) left out."""
+def frames_of(
+    panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: float = math.inf
+) -> tuple[list[Frame], int]:
+    """The first `most` frames of a panel, in the order of its targets, and how many there are.
+
+    Those hidden (`custom.hideFrom.viz`) are left out.
+    """
     frames: list[Frame] = []
+    count = 0
+    fields: dict[tuple[int, ...], Field] = {}
     for answer in answers:
         for series in answer.series:
             name = series_name(answer, series, values)
             ref_id = answer.target.ref_id
-            field = field_for(name, ref_id=ref_id, defaults=panel.defaults, overrides=panel.overrides)
+            field = field_for(
+                name, ref_id=ref_id, defaults=panel.defaults, overrides=panel.overrides, known=fields
+            )
             if (field.custom.get("hideFrom") or {}).get("viz"):
+                continue
+            count += 1
+            if len(frames) >= most:
                 continue
             if field.display_name:
                 name = interpolate(labels_in(field.display_name, series.labels), values, style="text")
@@ -57,7 +69,7 @@ def frames_of(panel: Panel, answers: Sequence[Answer], values: Mapping[str, Valu
             times = answer.times or tuple(found)
             gridded = tuple(found.get(round(t, 3)) for t in times)
             frames.append(Frame(name, series.labels, field, len(frames), ref_id, times, gridded))
-    return frames
+    return frames, count
 
 
 def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> str:

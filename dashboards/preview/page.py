@@ -194,8 +194,6 @@ class DashboardPage:
         unique = list(dict.fromkeys(asked))
         answers = await asyncio.gather(*(ask(self._prometheus, query) for query in unique))
         found = dict(zip(unique, answers, strict=True))
-        if self._state is not state:
-            return  # a newer choice is waiting: its own refresh follows
         marks = [
             mark
             for one, query in events
@@ -203,8 +201,11 @@ class DashboardPage:
             for mark in marks_of(one, series, step_seconds=query.step_seconds)
         ]
         for box, queries in planned:
+            if self._state is not state:
+                return  # a newer choice is waiting: its own refresh follows
             results = [(target, query, found[query]) for target, query in queries]
             box.show(view_or_error(box.panel, results, time_range, values, marks))
+            await asyncio.sleep(0)  # a panel with many series takes its time: others are served in between
         self._drawn = True
 
     async def _resolve_variables(self, time_range: TimeRange) -> dict[str, Value]:

@@ -32,6 +32,8 @@ class PanelBox:
             self._html = ui.html("").classes("html gone")
             self._message = ui.label("").classes("message gone")
             self._legend = ui.html("").classes("legend gone")
+        with self._root:
+            self._cut = ui.label("").classes("cut gone")
         if panel.targets:
             self._root.classes("loading")
 
@@ -77,6 +79,8 @@ class PanelBox:
         _present(self._html, bool(view.html))
         self._legend.set_content(view.legend)
         _present(self._legend, bool(view.legend))
+        self._cut.set_text(view.cut)
+        _present(self._cut, bool(view.cut))
         self._message.set_text(view.message)
         self._message.classes(add="error") if view.is_error else self._message.classes(remove="error")
         _present(self._message, bool(view.message))

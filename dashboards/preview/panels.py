@@ -15,6 +15,8 @@ from dashboards.preview.variables import Value, built_in, interpolate
 from dashboards.preview.widgets import bar_gauge_html, gauge_html, stat_html
 
 CHARTS = ("timeseries", "state-timeline", "heatmap", "barchart", "graph")
+MOST_SERIES = 100
+MOST_ROWS = 200
 WIDGETS = {"stat": stat_html, "gauge": gauge_html, "bargauge": bar_gauge_html}
 
 
@@ -38,11 +40,15 @@ class Query:
 
 @dataclass(frozen=True)
 class View:
-    """What a panel shows now: a chart with its legend, or HTML, or one line of message."""
+    """What a panel shows now: a chart with its legend, or HTML, or one line of message.
+
+    `cut` says how much of it is shown when that is not all.
+    """
 
     option: dict[str, Any] | None = None
     html: str = ""
     legend: str = ""
+    cut: str = ""
     message: str = ""
     is_error: bool = False
 
@@ -95,15 +101,22 @@ def view(
     if not any(answer.series for answer in answers):
         return View(message=str(panel.defaults.get("noValue") or "No data"))
     if panel.type == "table":
-        return View(html=table_html(panel, answers, values))
-    frames = frames_of(panel, answers, values)
+        html, count = table_html(panel, answers, values, most=MOST_ROWS)
+        return View(html=html, cut=_cut(MOST_ROWS, count, "rows"))
+    if panel.type == "heatmap":  # all of its series: each is the difference to the one before
+        return View(option=heatmap_option(panel, frames_of(panel, answers, values)[0], time_range))
+    frames, count = frames_of(panel, answers, values, most=MOST_SERIES)
+    cut = _cut(MOST_SERIES, count, "series")
     if panel.type in WIDGETS:
-        return View(html=WIDGETS[panel.type](panel, frames))
+        return View(html=WIDGETS[panel.type](panel, frames), cut=cut)
     if panel.type == "state-timeline":
-        return View(option=state_timeline_option(panel, frames, time_range), legend=state_legend_html(frames))
-    if panel.type == "heatmap":
-        return View(option=heatmap_option(panel, frames, time_range))
+        option = state_timeline_option(panel, frames, time_range)
+        return View(option=option, legend=state_legend_html(frames), cut=cut)
     if panel.type in CHARTS:
         option = timeseries_option(panel, frames, time_range, marks)
-        return View(option=option, legend=legend_html(panel, frames, values))
+        return View(option=option, legend=legend_html(panel, frames, values), cut=cut)
     return View(message=f"The preview does not draw {panel.type} panels; Grafana does.")
+
+
+def _cut(most: int, count: int, what: str) -> str:
+    return f"{most} of {count:,} {what}" if count > most else ""

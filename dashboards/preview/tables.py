@@ -19,8 +19,12 @@ _OUTWARD = (
 )
 
 
-def table_html(panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value]) -> str:
-    """Labels and values of instant queries; several queries are joined on the labels they share.
+def table_html(
+    panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: int
+) -> tuple[str, int]:
+    """Labels and values of instant queries, in the first `most` rows, and how many rows there are.
+
+    Several queries are joined on the labels they share.
 
     The transformation `organize` hides, orders and renames columns; `options.sortBy` sorts.
     """
@@ -43,12 +47,13 @@ def table_html(panel: Panel, answers: Sequence[Answer], values: Mapping[str, Val
     )
     body = "".join(
         "<tr>" + "".join(_cell(c, row, fields[c], values, numeric=c in numeric) for c in columns) + "</tr>"
-        for row in rows
+        for row in rows[:most]
     )
-    return (
+    html = (
         f'<div class="table-scroll"><table class="grid-table"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+    return html, len(rows)
 
 
 def _joined(answers: Sequence[Answer]) -> tuple[list[Row], list[str]]:

@@ -286,9 +286,9 @@ def test_calculations() -> None:
 def test_series_without_a_legend_format_are_named_by_what_differs() -> None:
     subject = panel("timeseries", targets=[{"refId": "A", "expr": "x", "legendFormat": "__auto"}])
     series = [({"queue": "a", "job": "j"}, [1.0]), ({"queue": "b", "job": "j"}, [1.0])]
-    assert [f.name for f in frames_of(subject, [answer(subject, *series)], {})] == ["a", "b"]
+    assert [f.name for f in frames_of(subject, [answer(subject, *series)], {})[0]] == ["a", "b"]
     plain = panel("timeseries", targets=[{"refId": "A", "expr": "x"}])
-    named = frames_of(plain, [answer(plain, ({"__name__": "up", "job": "j"}, [1.0]))], {})
+    named, _ = frames_of(plain, [answer(plain, ({"__name__": "up", "job": "j"}, [1.0]))], {})
     assert named[0].name == 'up{job="j"}'
 
 
@@ -308,3 +308,47 @@ def test_what_is_no_dashboard_is_refused(data: Any) -> None:
 def test_a_panel_of_the_wrong_shape_is_named() -> None:
     with pytest.raises(ValueError, match="KeyError: 'gridPos'"):
         parse_dashboard(json.loads('{"uid": "u", "title": "t", "panels": [{"type": "stat"}]}'))
+
+
+@pytest.mark.parametrize("kind", ["timeseries", "state-timeline", "stat", "gauge", "bargauge"])
+def test_of_many_series_the_first_are_drawn_and_the_panel_says_so(kind: str) -> None:
+    subject = panel(kind, options={"textMode": "value_and_name"})
+    shown = drawn(subject, *(({"queue": f"q-{i:04}"}, [1, 2]) for i in range(1012)))
+    text = shown.html + json.dumps(shown.option)
+    assert ("q-0000" in text, "q-0099" in text, "q-0100" in text) == (True, True, False)
+    assert shown.cut == "100 of 1,012 series"
+    assert drawn(subject, *(({"queue": f"q-{i}"}, [1]) for i in range(100))).cut == ""
+
+
+def test_of_many_rows_the_first_as_sorted_are_shown() -> None:
+    subject = panel("table", options={"sortBy": [{"displayName": "Value", "desc": True}]})
+    shown = drawn(subject, *(({"queue": f"q-{i}"}, [i]) for i in range(201)))
+    assert shown.html.count("<tr>") == 1 + 200
+    assert (">q-200<" in shown.html, ">q-0<" in shown.html) == (True, False)
+    assert shown.cut == "200 of 201 rows"
+
+
+def test_hidden_series_do_not_count_as_cut() -> None:
+    hide = {"id": "custom.hideFrom", "value": {"viz": True}}
+    overrides = [{"matcher": {"id": "byRegexp", "options": "^h"}, "properties": [hide]}]
+    subject = panel("timeseries", fieldConfig={"overrides": overrides})
+    names = [f"{'h' if i % 2 else 'q'}{i}" for i in range(200)]
+    shown = drawn(subject, *(({"queue": name}, [1]) for name in names))
+    assert (len(shown.option["series"]), shown.cut) == (100, "")
+
+
+def test_a_heatmap_is_drawn_from_all_of_its_buckets() -> None:
+    subject = panel("heatmap", targets=[{"refId": "A", "expr": "x", "legendFormat": "{{le}}"}])
+    shown = drawn(subject, *(({"le": str(i)}, [i]) for i in range(150)))
+    assert (len(shown.option["yAxis"]["data"]), shown.cut) == (150, "")
+
+
+def test_series_that_match_the_same_overrides_share_a_field() -> None:
+    red = {"id": "color", "value": {"mode": "fixed", "fixedColor": "red"}}
+    overrides = [{"matcher": {"id": "byRegexp", "options": "^b"}, "properties": [red]}]
+    subject = panel("timeseries", fieldConfig={"overrides": overrides})
+    series = [({"queue": name}, [1.0]) for name in ("a1", "b1", "a2", "b2")]
+    first, second, third, fourth = (f.field for f in frames_of(subject, [answer(subject, *series)], {})[0])
+    assert first is third
+    assert second is fourth
+    assert (first.color_mode, second.color_mode) == ("thresholds", "fixed")

@@ -18,6 +18,9 @@ import type * as grafana from "@grafana/schema/dist/esm/raw/dashboard/x/Dashboar
 import type { PrometheusDataQuery } from
   "grafana-schema-10/dist/esm/raw/composable/prometheus/dataquery/x/PrometheusDataQuery_types.gen";
 
+// The data source's own type has the least step too.
+type Query = PrometheusDataQuery & { interval?: string };
+
 // JSON has the value of an enum's member, which TypeScript does not take for the member.
 type Json<T> = T extends string ? `${T}` : T extends object ? { [K in keyof T]: Json<T[K]> } : T;
 
@@ -41,7 +44,7 @@ type Panel<Type, Options, Custom = Record<string, never>> =
         properties: (Property<FieldConfig> | Property<Custom, "custom.">)[];
       }[];
     };
-    targets: PrometheusDataQuery[];
+    targets: Query[];
   };
 
 export type Dashboard = Json<
