@@ -44,6 +44,7 @@ def serve(dashboards: Mapping[str, Dashboard], *, prometheus_url: str, host: str
         dark=True,
         language="en-US",
         tailwind=False,
+        reconnect_timeout=30,  # seconds; a busy browser or server loses touch for longer than the usual three
         reload=False,
         show=False,
         show_welcome_message=False,
