@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -49,9 +50,7 @@ pytestmark = [
 def stack() -> Iterator[Stack]:
     """A stack of its own under the demo's load, until the tests are done."""
     need(("chromium", "chromium-browser", "google-chrome"), "chromium")
-    folder = Path("/tmp") / "rqmon-browser"  # short, as a socket's path must be
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="rqmon-"))  # short, as a socket's path must be
     stack = Stack.new("native", folder)
     try:
         stack.start()
