@@ -18,6 +18,8 @@ from dashboards.theme import CRITICAL, NEUTRAL, OK, WARNING
 
 QUEUED = jobs("queue", status="queued")
 WORKERS = total(RQ_QUEUE_WORKERS, by="queue")
+# Of each server: a queue has the workers of its own.
+HELD, LISTEN = jobs("redis, queue", status="queued"), total(RQ_QUEUE_WORKERS, by="redis, queue")
 OLDEST = largest(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue")
 OVERDUE = total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")
 DELAY = largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")
@@ -33,8 +35,7 @@ def _by_queue(title: str, description: str, expr: str, unit: str, width: int = 8
 def waiting() -> list[core.Panel]:
     """How much waits, and how long."""
     # Of each server, and then the worst.
-    held, listen = jobs("redis, queue", status="queued"), total(RQ_QUEUE_WORKERS, by="redis, queue")
-    served = f"max by (queue) (({listen} > bool 0) + 2 * ({listen} == bool 0) * ({held} > bool 0))"
+    served = f"max by (queue) (({LISTEN} > bool 0) + 2 * ({LISTEN} == bool 0) * ({HELD} > bool 0))"
     waits = {f"p{share}": quantile(share / 100, RQ_JOB_WAIT_SECONDS) for share in (50, 95, 99)}
     return [
         panels.row("Waiting"),

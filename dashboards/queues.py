@@ -9,13 +9,14 @@ from dashboards.catalog import (
     RQ_QUEUE_INTERMEDIATE_JOBS,
     RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
     RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
-    RQ_QUEUE_WORKERS,
 )
 from dashboards.common import dashboard
 from dashboards.queries import RANGE, RECENT, jobs, largest, or_zero, quantile, rate, total
 from dashboards.queue_panels import (
     DELAY,
+    HELD,
     INTERMEDIATE,
+    LISTEN,
     OLDEST,
     OVERDUE,
     QUEUED,
@@ -27,14 +28,12 @@ from dashboards.queue_panels import (
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
 from dashboards.wait_objective import objective
 
-# Of each server: a queue has the workers of its own.
-_HELD, _LISTEN = jobs("redis, queue", status="queued"), total(RQ_QUEUE_WORKERS, by="redis, queue")
-NO_WORKER = f"({_HELD} > 0) unless {_LISTEN} > 0"
+NO_WORKER = f"({HELD} > 0) unless {LISTEN} > 0"
 # Of every function, as depth is known by queue alone; none where a queue has workers and nothing that they
 # did was recorded, 0 where it has none.
 _ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, by="redis, queue", window=RECENT, any_function=True)
 _PACE = f"({_ENDED} or 0 * ({NO_WORKER}))"
-DRAINS_IN = f"clamp_max(({_HELD} > 0) / {_PACE}, {theme.DAY_SECONDS}) or 0 * ({_HELD} == 0)"
+DRAINS_IN = f"clamp_max(({HELD} > 0) / {_PACE}, {theme.DAY_SECONDS}) or 0 * ({HELD} == 0)"
 LATE = ((5, WARNING), (60, CRITICAL))
 
 

@@ -16,7 +16,7 @@ from ops.native import NativeStack
 from ops.stack import Backend, ServiceError, ServiceState, StackError, check_ports_are_free
 
 _BACKENDS: dict[str, Callable[[StackConfig], Backend]] = {"docker": ComposeStack, "native": NativeStack}
-_HEALTHY_WITHIN_SECONDS = 120.0  # a busy machine needs most of a minute for the containers
+_HEALTHY_WITHIN_SECONDS = 120.0  # containers on a busy machine need more than one minute
 _LOG_LINES = 15
 
 

@@ -48,6 +48,8 @@ def test_the_catalog_is_what_is_served(everything, redis_connection):
         pass
     with pytest.raises(TooManyRequests), limit:
         pass
+    with RateLimit("calm", "me", 1, 60):
+        pass
     queue = Queue("first", connection=redis_connection)
     queue.enqueue(fail, retry=Retry(max=1))
     InProcessWorker([queue], connection=redis_connection).work(burst=True)
@@ -68,6 +70,8 @@ def test_the_catalog_is_what_is_served(everything, redis_connection):
     }
     assert served == {m.name: (m.type, set(m.labels)) for m in METRICS if m.name.startswith("rq_")}
     assert value(text, "rq_rate_limit_requests_total", resource="api", outcome="refused") == 1
+    # From zero on, so that the first one is seen in a rate.
+    assert value(text, "rq_rate_limit_requests_total", resource="calm", outcome="refused") == 0
     assert value(text, "rq_job_retries_total", queue="first") == 1
     assert value(text, "rq_queue_workers", queue="first") == 3
     assert value(text, "rq_cron_slots_total", entry="ten", outcome="ran") == 1
