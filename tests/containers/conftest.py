@@ -1,4 +1,4 @@
-"""What the container tests share: an engine, or one line that says they were left out; and one real stack."""
+"""What the container tests share: an engine, or one line that says they are skipped; and one real stack."""
 
 import contextlib
 import os
@@ -6,33 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 from testcontainers.compose import DockerCompose
 
 from ops.compose import engine_answers
 from ops.environment import ROOT, complete_env_file
 from tests.containers.containers import Containers, docker
-from tests.containers.load import FAULTS_SEEN
 from tests.stack import Stack
 
 HAS_ENGINE = engine_answers()
-if not HAS_ENGINE:
-    if os.environ.get("CI") == "true":
-        raise pytest.UsageError("No Docker engine with Compose answers: source .ci/engine first")
-    collect_ignore_glob = ["test_*"]
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_runtest_setup():
     if not HAS_ENGINE:
-        terminalreporter.write_line("Left out: tests/containers, as no Docker engine with Compose answers.")
-    if not FAULTS_SEEN:
-        return
-    table = Table("fault", "healthy after", "jobs", "failed with it", "lost", "cron slots", "doubled")
-    for fault in FAULTS_SEEN:
-        numbers = len(fault.jobs), fault.fates["failed"], fault.fates["lost"], fault.slots, fault.doubled
-        table.add_row(fault.name, f"{fault.healthy_after_seconds:.1f} s", *map(str, numbers))
-    Console(width=110).print(table)
+        pytest.skip("no Docker engine with Compose answers; see CONTRIBUTING.md")
 
 
 @contextlib.contextmanager

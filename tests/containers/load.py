@@ -35,9 +35,6 @@ class Fault:
     doubled: int = 0
 
 
-FAULTS_SEEN: list[Fault] = []
-
-
 class Load:
     """Queues a short job five times a second, and has one queued each second by a cron that catches up.
 
@@ -49,6 +46,7 @@ class Load:
             url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
         )
         self.accepted: list[str] = []
+        self.faults: list[Fault] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)
 

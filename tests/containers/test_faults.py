@@ -3,9 +3,11 @@
 import time
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from tests.containers.containers import docker
-from tests.containers.load import CRON_ID, FAULTS_SEEN, QUEUES, Fault, Load
+from tests.containers.load import CRON_ID, QUEUES, Fault, Load
 from tests.servers import wait_for
 
 HEALTHY_WITHIN_SECONDS = 60
@@ -62,6 +64,20 @@ def load(containers):
             yield load
 
 
+@pytest.fixture
+def fault_table(load, record_property):
+    """What all faults did, shown below the results."""
+    yield
+    table = Table("fault", "healthy after", "jobs", "failed with it", "lost", "cron slots", "doubled")
+    for fault in load.faults:
+        numbers = len(fault.jobs), fault.fates["failed"], fault.fates["lost"], fault.slots, fault.doubled
+        table.add_row(fault.name, f"{fault.healthy_after_seconds:.1f} s", *map(str, numbers))
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(table)
+    record_property("summary", capture.get())
+
+
 def wait_until_well(containers, load):
     wait_for(
         lambda: containers.healthy() and all(map(load.runs_a_job, QUEUES)),
@@ -81,7 +97,7 @@ def test_it_is_well_again_by_itself(containers, load, fault, service):
     seconds = time.monotonic() - started
     # It catches up: each slot has an outcome, and none has two.
     wait_for(lambda: load.outcomes().total() >= load.due() - 1, what="every slot that was due has an outcome")
-    FAULTS_SEEN.append(
+    load.faults.append(
         Fault(
             f"{name} {fault.__name__.replace('_', ' ')}",
             seconds,
@@ -106,7 +122,7 @@ def test_every_job_that_was_accepted_ended_and_every_slot_has_one_job(containers
         return set(load.fates(every)) <= {"finished", "failed", "lost"}
 
     wait_for(all_ended, seconds=ENDED_WITHIN_SECONDS, what="every accepted job has ended")
-    for fault in FAULTS_SEEN:
+    for fault in load.faults:
         fault.fates = load.fates(fault.jobs)
     fates = load.fates(every)
     assert fates["lost"] == 0
@@ -122,11 +138,11 @@ def test_every_job_that_was_accepted_ended_and_every_slot_has_one_job(containers
     )
 
 
-def test_it_is_well_again_when_redis_lost_its_data(containers, load):
+def test_it_is_well_again_when_redis_lost_its_data(containers, load, fault_table):
     started = time.monotonic()
     docker("exec", containers.id("redis"), "sh", "-c", "rm -rf /data/*")
     containers.crash("redis")
     wait_until_well(containers, load)
-    FAULTS_SEEN.append(Fault("redis loses its data", time.monotonic() - started))
+    load.faults.append(Fault("redis loses its data", time.monotonic() - started))
     listed = containers.stack.rqmon("cron", "list").stdout
     assert "Queue health check" in listed, "the entries of cron-scheduler.py are back"

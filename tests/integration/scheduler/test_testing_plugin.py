@@ -8,12 +8,12 @@ from tests.jobs import Recorder, code_under_test, fail, schedule_another
 """
 
 
-def run(pytester, body, **env):
+def run(pytester, body, *options, **env):
     pytester.makepyfile(CODE + body)
     pytester.makeconftest("")
     for name, value in env.items():
         pytester._monkeypatch.setenv(name, value)
-    return pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
+    return pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", *options)
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +92,24 @@ def test_a_production_url_in_the_environment_is_left_alone(pytester, rq_redis_ur
     result = run(pytester, "def test_it(): code_under_test('x')", RQ_REDIS_URL=rq_redis_url)
     result.assert_outcomes(passed=1)
     assert redis_connection.dbsize() == 0
+
+
+IN_TWO_PROCESSES = """
+import pytest
+
+@pytest.mark.parametrize("number", range(20))
+def test_it(redis_connection, number):
+    assert redis_connection.dbsize() == 0
+    code_under_test("x")
+    assert redis_connection.incr("alone") == 1
+"""
+
+
+def test_each_process_of_xdist_has_a_redis_of_its_own(pytester):
+    run(pytester, IN_TWO_PROCESSES, "-n", "2").assert_outcomes(passed=20)
+
+
+def test_processes_of_xdist_may_not_share_a_redis(pytester, rq_redis_url):
+    result = run(pytester, IN_TWO_PROCESSES, "-n", "2", RQ_TEST_REDIS_URL=rq_redis_url)
+    result.assert_outcomes(errors=20)
+    result.stdout.fnmatch_lines(["*RQ_TEST_REDIS_URL names one database*run with -n 0*"])
