@@ -69,7 +69,7 @@ format: $(VENV)/.dev  ## Format the code
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format .
 
 test: $(VENV)/.dev  ## Run every test that this machine can run
-	@$(RUN)/python -m pytest -n 3 --no-loadscope-reorder
+	@$(RUN)/python -m pytest -n 2 --no-loadscope-reorder
 
 test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-py
 	@.venv-rq3/bin/python -m pytest -n 2 tests/unit/scheduler tests/integration/scheduler

@@ -1,7 +1,8 @@
 """`python -m dashboards.lint`: what the generated JSON breaks of grafana/dashboard-linter's rules.
 
-Names are the linter's where it has the rule. Left out: job and instance variables (this bundle's metrics
-carry `redis` instead, which every query is narrowed to) and "uneditable" (provisioning says that).
+Names are the linter's where it has the rule; target-gauge-rule is ours. Left out: job and instance variables
+(this bundle's metrics carry `redis` instead, which every query is narrowed to) and "uneditable" (provisioning
+says that).
 """
 
 import json
@@ -27,6 +28,7 @@ WINDOWS = {
     "5m": "about now: one slow job must not make the number jump",
     "$__range": "about all of the chosen time range",
 }
+RATES = {("rate",), ("irate",), ("increase",)}
 COUNTER_FUNCTIONS = {"rate", "irate", "increase", "changes", "resets", "max_over_time"}
 AGGREGATIONS = {"sum", "avg", "max", "min", "count", "topk", "bottomk", "quantile", "group"}
 # Prometheus's own, in no catalog of ours.
@@ -196,13 +198,14 @@ def _of_query(expr: str) -> Iterator[tuple[str, str]]:
 
 
 def _of_window(use: promql.Use, allowed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    is_rate = use.around[:1] in (("rate",), ("irate",), ("increase",))
-    if is_rate and use.window != "$__rate_interval" and use.window not in allowed:
+    if use.around[:1] in RATES and use.window != "$__rate_interval" and use.window not in allowed:
         yield "target-rate-interval-rule", f"{use.around[0]}() over {use.window}: use $__rate_interval"
 
 
 def _of_counter(use: promql.Use, *, may_be_bare: bool) -> Iterator[tuple[str, str]]:
     if use.sample not in COUNTERS:
+        if use.around[:1] in RATES:
+            yield "target-gauge-rule", f"{use.sample} is a gauge; use deriv(), not {use.around[0]}()"
         return
     if not COUNTER_FUNCTIONS.intersection(use.around) and not may_be_bare:
         yield "target-counter-rule", f"wrap {use.sample} in rate(), or say in a stat that it is a total"

@@ -62,6 +62,7 @@ STAT, LINES, TABLE = "Workers", "Backlog by queue", "Worker totals"
         (STAT, expr("sum(rq_jobs_processed_total)"), "target-counter-rule"),
         (LINES, expr("sum by (queue) (rq_jobs_processed_total)"), "target-counter-rule"),
         (LINES, expr(RATE), "target-counter-agg-rule"),
+        (LINES, expr("sum by (queue) (rate(rq_jobs[$__rate_interval]))"), "target-gauge-rule"),
         (LINES, expr("sum by (queue) (rate(rq_jobs_processed_total[5m]))"), "target-rate-interval-rule"),
         (STAT, expr("sum(increase(rq_jobs_processed_total[7m]))"), "target-rate-interval-rule"),
         (LINES, lambda p: p["targets"][0].update(legendFormat=""), "target-legend-rule"),
