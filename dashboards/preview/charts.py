@@ -138,7 +138,8 @@ def _line(frame: Frame, *, axis: int, values: Sequence[float | None]) -> dict[st
         "name": frame.name,
         "yAxisIndex": axis,
         "color": frame.color,
-        "data": [[t * 1000, number(value)] for t, value in zip(frame.times, values, strict=True)],
+        # As a tuple: NiceGUI watches each list for changes, a tenth of the page's time.
+        "data": tuple([t * 1000, number(value)] for t, value in zip(frame.times, values, strict=True)),
         "emphasis": {"disabled": True},
     }
     if _stack_of(frame):

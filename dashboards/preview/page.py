@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from nicegui import ui
+from nicegui import background_tasks, ui
 
 from dashboards.preview.annotations import marks_of
 from dashboards.preview.asking import ask, choices_of, view_or_error
@@ -19,6 +19,7 @@ from dashboards.preview.timerange import TimeRange, parse_range
 from dashboards.preview.variables import Value, chosen, interpolate, value_of
 
 RETRY_SECONDS = 5.0
+_SENT_WITHIN_SECONDS = 0.5
 _CHEVRON = (
     '<svg class="chevron" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" '
     'aria-hidden="true"><path d="m6 9 6 6 6-6"></path></svg>'
@@ -26,7 +27,10 @@ _CHEVRON = (
 
 
 class DashboardPage:
-    """Everything one viewer sees and has chosen; lives as long as the browser tab."""
+    """Everything one viewer sees and has chosen; lives as long as the browser tab.
+
+    `build`, then `ask`: what Prometheus answers at once is part of the page as it is sent.
+    """
 
     def __init__(self, dashboard: Dashboard, *, state: ViewState, prometheus: Prometheus) -> None:
         self._dashboard = dashboard
@@ -41,7 +45,7 @@ class DashboardPage:
         self._drawn = False
 
     def build(self, dashboards: Mapping[str, Dashboard], notice: str) -> None:
-        """Lay the page out; data follows as soon as the browser is connected."""
+        """Lay the page out."""
         ui.page_title(f"{self._dashboard.title} - Preview")
         with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
             self._home = title_bar(dashboards, self._dashboard, self._path_to)
@@ -66,6 +70,11 @@ class DashboardPage:
                 self._build_section(section)
         self._show_controls()
         ui.timer(0.5, self._tick)
+
+    async def ask(self) -> None:
+        """Ask for the first time, while the browser has yet to load the page."""
+        first = background_tasks.create(self._tick(), context=ui.context.client)
+        await asyncio.wait([first], timeout=_SENT_WITHIN_SECONDS)
 
     def _build_section(self, section: Section) -> None:
         top = min((panel.y for panel in section.panels), default=0)
@@ -166,7 +175,6 @@ class DashboardPage:
             self._refreshing = False
 
     async def _refresh(self) -> None:
-        # Not before the page is sent: that must not wait for Prometheus.
         if self._scrape_interval_seconds is None:
             self._scrape_interval_seconds = await self._prometheus.scrape_interval_seconds()
         scrape_interval_seconds = self._scrape_interval_seconds

@@ -72,12 +72,14 @@ def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> 
 
     @ui.page("/d/{uid}/{slug}")
     @ui.page("/d/{uid}")
-    def dashboard_page(uid: str, request: Request) -> Response | None:
+    async def dashboard_page(uid: str, request: Request) -> Response | None:
         dashboard = dashboards.get(uid)
         if dashboard is None:
             return _not_found(uid)
         state, notice = state_from_query(dashboard, request.query_params.multi_items(), now=time.time())
-        DashboardPage(dashboard, state=state, prometheus=prometheus).build(dashboards, notice)
+        page = DashboardPage(dashboard, state=state, prometheus=prometheus)
+        page.build(dashboards, notice)
+        await page.ask()
         return None
 
 
