@@ -2,7 +2,7 @@
 
 from grafanalib import core
 
-from dashboards import panels, theme
+from dashboards import links, panels, theme
 from dashboards.catalog import (
     RQ_CRON_ENTRIES,
     RQ_CRON_ENTRY_INFO,
@@ -168,6 +168,7 @@ def scheduled() -> list[core.Panel]:
             {"{{queue}}": jobs("queue", status="scheduled")},
             unit="short",
             width=8,
+            link=links.SCHEDULED,
         ),
         panels.timeseries(
             "Overdue by queue",
@@ -176,6 +177,7 @@ def scheduled() -> list[core.Panel]:
             {"{{queue}}": f"sum by (queue) ({select(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS)})"},
             unit="short",
             width=8,
+            link=links.SCHEDULED,
         ),
         panels.timeseries(
             "Worst delay by queue",
@@ -184,6 +186,7 @@ def scheduled() -> list[core.Panel]:
             {"{{queue}}": f"max by (queue) ({select(RQ_QUEUE_SCHEDULED_DELAY_SECONDS)})"},
             unit="s",
             width=8,
+            link=links.SCHEDULED,
         ),
     ]
 

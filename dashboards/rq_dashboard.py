@@ -2,7 +2,7 @@
 
 from grafanalib import core
 
-from dashboards import panels, theme
+from dashboards import links, panels, theme
 from dashboards.catalog import (
     JOB_STATUSES,
     RQ_JOBS_PROCESSED_TOTAL,
@@ -109,7 +109,7 @@ def jobs_now() -> list[core.Panel]:
         panels.table(
             "Jobs in each queue",
             "Every queue with its jobs by status, now. Many queued and none started: no worker listens to "
-            "that queue.",
+            "that queue. Click a queue for its jobs in rq-dashboard.",
             {status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
             labels={"queue": "Queue"},
             width=12,
@@ -119,6 +119,7 @@ def jobs_now() -> list[core.Panel]:
                 ),
                 theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
             ],
+            link=links.QUEUED,
         ),
         panels.timeseries(
             "Backlog by queue",
@@ -127,6 +128,7 @@ def jobs_now() -> list[core.Panel]:
             {"{{queue}}": jobs("queue", status="queued")},
             unit="short",
             width=12,
+            link=links.QUEUED,
         ),
     ]
 

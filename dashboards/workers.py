@@ -2,7 +2,7 @@
 
 from grafanalib import core
 
-from dashboards import panels, theme
+from dashboards import links, panels, theme
 from dashboards.catalog import (
     RQ_REDIS_UP,
     RQ_SUSPENDED,
@@ -96,5 +96,6 @@ def deaths() -> list[core.Panel]:
             {"{{queue}}": events(RQ_WORK_HORSES_KILLED_TOTAL, by="queue")},
             unit="short",
             width=12,
+            link=links.FAILED,
         ),
     ]
