@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
+# Two processes in CI; at home one, as pytest-xdist, interrupted, leaves behind what tests have started.
+PROCESSES := $(if $(CI),-n 2 --no-loadscope-reorder)
 
 # pip verifies every download against the hashes in requirements/*.txt.
 define install
@@ -69,10 +71,10 @@ format: $(VENV)/.dev  ## Format the code
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format .
 
 test: $(VENV)/.dev  ## Run every test that this machine can run
-	@$(RUN)/python -m pytest -n 2 --no-loadscope-reorder
+	@$(RUN)/python -m pytest $(PROCESSES)
 
 test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-py
-	@.venv-rq3/bin/python -m pytest -n 2 tests/unit/scheduler tests/integration/scheduler
+	@.venv-rq3/bin/python -m pytest $(PROCESSES) tests/unit/scheduler tests/integration/scheduler
 
 verify-dashboards: $(VENV)/.dev  ## Ask a real Prometheus every query of every dashboard, under load
 	@$(RUN)/python -m ops.verify_dashboards

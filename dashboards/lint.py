@@ -34,6 +34,7 @@ AGGREGATIONS = {"sum", "avg", "max", "min", "count", "topk", "bottomk", "quantil
 # Prometheus's own, in no catalog of ours.
 PROMETHEUS_OWN = {"ALERTS", "ALERTS_FOR_STATE"}
 SAMPLES = {sample for metric in METRICS for sample in metric.samples} | PROMETHEUS_OWN
+GAUGES = {sample for metric in METRICS if metric.type == "gauge" for sample in metric.samples}
 COUNTERS = {sample for metric in METRICS if metric.type != "gauge" for sample in metric.samples}
 
 
@@ -203,9 +204,9 @@ def _of_window(use: promql.Use, allowed: Mapping[str, str]) -> Iterator[tuple[st
 
 
 def _of_counter(use: promql.Use, *, may_be_bare: bool) -> Iterator[tuple[str, str]]:
+    if use.sample in GAUGES and use.around[:1] in RATES:
+        yield "target-gauge-rule", f"{use.sample} is a gauge: use delta() or deriv()"
     if use.sample not in COUNTERS:
-        if use.around[:1] in RATES:
-            yield "target-gauge-rule", f"{use.sample} is a gauge; use deriv(), not {use.around[0]}()"
         return
     if not COUNTER_FUNCTIONS.intersection(use.around) and not may_be_bare:
         yield "target-counter-rule", f"wrap {use.sample} in rate(), or say in a stat that it is a total"

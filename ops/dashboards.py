@@ -43,8 +43,9 @@ def dashboards() -> None:
 def shot(*, uid: str, file: Path, width: int, url: str | None) -> None:
     """Write a picture (PNG) of the dashboard UID, as the running preview draws it, to FILE."""
     url = url or f"http://127.0.0.1:{StackConfig.from_env().variables.get('GRAFANA_PORT', 4000)}"
-    address = f"{url.rstrip('/')}/d/{quote(uid, safe='')}"
-    _check_preview(url.rstrip("/"), address, uid)
+    url = url.rstrip("/")
+    address = f"{url}/d/{quote(uid, safe='')}"
+    _check_preview(url)
     program = next((found for name in _CHROMIUM if (found := shutil.which(name))), None)
     if program is None:
         raise PictureError("Chromium is not installed: install the system's package chromium")
@@ -58,7 +59,9 @@ def shot(*, uid: str, file: Path, width: int, url: str | None) -> None:
             playwright.chromium.launch(executable_path=program, args=["--no-sandbox"]) as browser,
         ):
             page = browser.new_page(viewport={"width": width, "height": _HEIGHT})
-            page.goto(address)
+            response = page.goto(address)
+            if response and response.status == httpx.codes.NOT_FOUND:
+                raise PictureError(f"The preview at {url} has no dashboard {uid!r}: {url}/ lists them")
             _wait_until_drawn(page)
             page.screenshot(path=file, full_page=True, type="png")
     except (Error, OSError) as error:
@@ -66,17 +69,14 @@ def shot(*, uid: str, file: Path, width: int, url: str | None) -> None:
     click.echo(f"Wrote {file}, from {address}.")
 
 
-def _check_preview(url: str, address: str, uid: str) -> None:
+def _check_preview(url: str) -> None:
     try:
         health = httpx.get(f"{url}/healthz", timeout=5, trust_env=False)
-        found = httpx.get(address, timeout=30, trust_env=False)
         is_preview = set(health.json()) == {"status", "prometheus"}
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         is_preview = False
     if not is_preview:
         raise PictureError(f"No preview answers at {url}: run make start-rq-mon, or give its --url")
-    if found.status_code == httpx.codes.NOT_FOUND:
-        raise PictureError(f"The preview at {url} has no dashboard {uid!r}: {url}/ lists them")
 
 
 def _wait_until_drawn(page: "Page") -> None:

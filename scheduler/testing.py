@@ -25,7 +25,7 @@ def rq_redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
     """The URL of the tests' Redis, the same for the whole session."""
     given = os.environ.get("RQ_TEST_REDIS_URL")
     if given:
-        if hasattr(pytestconfig, "workerinput"):
+        if getattr(pytestconfig, "workerinput", {}).get("workercount", 1) > 1:
             raise pytest.UsageError(
                 "RQ_TEST_REDIS_URL names one database, and pytest-xdist's processes would empty it for one"
                 " another: unset it, and each has a Redis of its own, or run with -n 0"

@@ -14,6 +14,7 @@ class _Scheduling(LoadFileScheduling):
         return "tests/containers" if scope.startswith("tests/containers/") else scope
 
 
+@pytest.hookimpl(optionalhook=True)  # absent with -p no:xdist
 def pytest_xdist_make_scheduler(config, log):
     return _Scheduling(config, log)
 
@@ -28,13 +29,17 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what tests recorded as their "summary", in whichever process they ran."""
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", None) == "teardown":
-                for name, text in report.user_properties:
-                    if name == "summary":
-                        terminalreporter.write_line(text)
+    """Print the last "summary" that a file's tests recorded, in whichever process they ran."""
+    summaries = {
+        report.fspath: text
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "teardown"
+        for name, text in report.user_properties
+        if name == "summary"
+    }
+    for text in summaries.values():
+        terminalreporter.write_line(text)
 
 
 @pytest.fixture(params=["pickle", "json"])

@@ -19,7 +19,6 @@ from dashboards.preview.timerange import TimeRange, parse_range
 from dashboards.preview.variables import Value, chosen, interpolate, value_of
 
 RETRY_SECONDS = 5.0
-_SENT_WITHIN_SECONDS = 0.5
 _CHEVRON = (
     '<svg class="chevron" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" '
     'aria-hidden="true"><path d="m6 9 6 6 6-6"></path></svg>'
@@ -27,10 +26,7 @@ _CHEVRON = (
 
 
 class DashboardPage:
-    """Everything one viewer sees and has chosen; lives as long as the browser tab.
-
-    `build`, then `ask`: what Prometheus answers at once is part of the page as it is sent.
-    """
+    """Everything one viewer sees and has chosen; lives as long as the browser tab."""
 
     def __init__(self, dashboard: Dashboard, *, state: ViewState, prometheus: Prometheus) -> None:
         self._dashboard = dashboard
@@ -45,7 +41,7 @@ class DashboardPage:
         self._drawn = False
 
     def build(self, dashboards: Mapping[str, Dashboard], notice: str) -> None:
-        """Lay the page out."""
+        """Lay the page out, and ask for its data, which follows as soon as the browser is connected."""
         ui.page_title(f"{self._dashboard.title} - Preview")
         with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
             self._home = title_bar(dashboards, self._dashboard, self._path_to)
@@ -69,12 +65,9 @@ class DashboardPage:
             for section in self._dashboard.sections:
                 self._build_section(section)
         self._show_controls()
+        # At once, while the browser has yet to load the page; the timer starts when it has.
+        background_tasks.create(self._tick(), context=ui.context.client)
         ui.timer(0.5, self._tick)
-
-    async def ask(self) -> None:
-        """Ask for the first time, while the browser has yet to load the page."""
-        first = background_tasks.create(self._tick(), context=ui.context.client)
-        await asyncio.wait([first], timeout=_SENT_WITHIN_SECONDS)
 
     def _build_section(self, section: Section) -> None:
         top = min((panel.y for panel in section.panels), default=0)

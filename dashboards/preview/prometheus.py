@@ -1,6 +1,7 @@
 """Reads Prometheus's HTTP API: the only module of the preview that talks to the network."""
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Prometheus:
 
     @cached_property
     def _session(self) -> aiohttp.ClientSession:
-        # Of the running loop. The hundred queries of a page cost 0.07 s of CPU, with httpx 0.44 s.
+        # Of the running loop. A hundred queries cost 0.07 s of CPU, with httpx 0.44 s.
         return aiohttp.ClientSession()
 
     async def query(self, expr: str, *, at: float) -> list[Series]:
@@ -102,13 +103,13 @@ class Prometheus:
 
     async def _get(self, path: str, parameters: dict[str, str], *, timeout_seconds: float = 15) -> Any:
         url = f"{self.url.rstrip('/')}/api/v1/{path}"
-        timeout = aiohttp.ClientTimeout(sock_connect=2, sock_read=timeout_seconds)
+        timeout = aiohttp.ClientTimeout(connect=2, sock_read=timeout_seconds)
         async with self._slots:
             try:
                 async with self._session.get(
                     url, params=parameters, timeout=timeout, allow_redirects=False
                 ) as response:
-                    body = await response.json(content_type=None)
+                    body = json.loads(await response.read())
             except aiohttp.SocketTimeoutError as error:
                 message = f"Prometheus took longer than {timeout_seconds:g} seconds for this query"
                 raise QueryTimeoutError(message) from error

@@ -72,14 +72,12 @@ def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> 
 
     @ui.page("/d/{uid}/{slug}")
     @ui.page("/d/{uid}")
-    async def dashboard_page(uid: str, request: Request) -> Response | None:
+    def dashboard_page(uid: str, request: Request) -> Response | None:
         dashboard = dashboards.get(uid)
         if dashboard is None:
             return _not_found(uid)
         state, notice = state_from_query(dashboard, request.query_params.multi_items(), now=time.time())
-        page = DashboardPage(dashboard, state=state, prometheus=prometheus)
-        page.build(dashboards, notice)
-        await page.ask()
+        DashboardPage(dashboard, state=state, prometheus=prometheus).build(dashboards, notice)
         return None
 
 

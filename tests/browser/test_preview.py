@@ -334,6 +334,19 @@ def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: 
     expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
 
 
+def test_a_page_asks_before_a_browser_has_loaded_it() -> None:
+    with socket.socket() as prometheus:
+        prometheus.bind(("127.0.0.1", 0))
+        prometheus.listen()
+        prometheus.settimeout(5)
+        with running_preview(f"http://127.0.0.1:{prometheus.getsockname()[1]}") as url:
+            with urllib.request.urlopen(f"{url}/d/every-panel", timeout=5) as response:
+                assert response.status == 200
+            connection, _ = prometheus.accept()
+            with connection:
+                assert connection.recv(1000).startswith(b"GET /api/v1/status/config ")
+
+
 def test_a_prometheus_that_never_answers_keeps_no_page_waiting(page: Page) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

@@ -36,11 +36,10 @@ def server(network):
         yield server
 
 
-# All but what starts servers of its own, and two simulated years, of commands that others try as well.
+# All but what takes long and says nothing about this server: two simulated years, and servers killed.
 CORE = (
     "tests/integration/scheduler",
     "--ignore=tests/integration/scheduler/test_cron_simulation.py",
-    "--ignore=tests/integration/scheduler/test_testing_plugin.py",
     "--deselect=tests/integration/scheduler/test_workers.py::"
     "test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler",
 )

@@ -66,9 +66,9 @@ def load(containers):
             yield load
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def fault_table(load, record_property):
-    """What all faults did, shown below the results."""
+    """What the faults did until now; the last table is shown below the results."""
     yield
     table = Table("fault", "healthy after", "jobs", "failed with it", "lost", "cron slots", "doubled")
     for fault in load.faults:
@@ -140,7 +140,7 @@ def test_every_job_that_was_accepted_ended_and_every_slot_has_one_job(containers
     )
 
 
-def test_it_is_well_again_when_redis_lost_its_data(containers, load, fault_table):
+def test_it_is_well_again_when_redis_lost_its_data(containers, load):
     started = time.monotonic()
     docker("exec", containers.id("redis"), "sh", "-c", "rm -rf /data/*")
     containers.crash("redis")
