@@ -20,6 +20,13 @@ from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
+# All but what takes long and says nothing about this server: two simulated years, and servers killed.
+CORE = (
+    "tests/integration/scheduler",
+    "--ignore=tests/integration/scheduler/test_cron_simulation.py",
+    "--deselect=tests/integration/scheduler/test_workers.py::"
+    "test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +41,6 @@ def server(network):
         RedisContainer(REDIS, password="secret").with_network(network).with_network_aliases("redis") as server
     ):
         yield server
-
-
-# All but what takes long and says nothing about this server: two simulated years, and servers killed.
-CORE = (
-    "tests/integration/scheduler",
-    "--ignore=tests/integration/scheduler/test_cron_simulation.py",
-    "--deselect=tests/integration/scheduler/test_workers.py::"
-    "test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler",
-)
 
 
 def test_the_cores_own_tests_pass_on_it(server):
