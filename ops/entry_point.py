@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from scheduler import SchedulerError, Settings
 from scheduler.logs import configure
+from scheduler.refusals import describe
 
 
 @contextlib.contextmanager
@@ -46,6 +47,4 @@ def installed_version() -> str:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, SchedulerError):
-        return str(error)
-    return f"Redis does not answer ({error}): check RQ_REDIS_URL, or run make start-rq-mon"
+    return str(error) if isinstance(error, SchedulerError) else describe(error)
