@@ -74,11 +74,16 @@ def test_no_route_that_changes_state_can_be_read():
                 refused[str(rule)] = error.valid_methods
     assert set(map(tuple, refused.values())) == {("OPTIONS", "POST")}
     assert set(refused) == {
-        "/job/<job_id>/delete",
-        "/job/<job_id>/requeue",
-        "/requeue/<queue_name>",
-        "/queue/<queue_name>/<registry_name>/empty",
-        "/queue/<queue_name>/compact",
+        "/job/<name:job_id>/delete",
+        "/job/<name:job_id>/requeue",
+        "/requeue/<name:queue_name>",
+        "/queue/<name:queue_name>/<word:registry_name>/empty",
+        "/queue/<name:queue_name>/compact",
+        # of queues named `.` and `..`
+        "/<word:registry_name>/empty",
+        "/queue/<word:registry_name>/empty",
+        "/compact",
+        "/queue/compact",
     }
 
 
