@@ -141,7 +141,7 @@ class Reader:
             "origin": values.text(fields.get(b"origin")),
             "status": values.text(fields.get(b"status")),
             "result": values.shown(result) if as_json is None else json.loads(as_json),
-            "result_text": values.shown(result),
+            "result_text": values.shown(result, indent=2),
             "exc_info": values.traceback(payload),
             "description": self._description(fields.get(b"description"), fields[b"data"]),
             "metadata": values.shown(meta),

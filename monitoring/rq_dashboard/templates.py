@@ -12,7 +12,8 @@ from jinja2.ext import Extension
 #   page instead, which comes back by itself.
 # - rq-dashboard says nothing of an action that was refused, or that had something to say.
 # - A field drops the line breaks of the queue's name that it is given.
-_SCRIPT = """<script nonce="{{ g.csp_nonce }}">
+# re.sub makes one backslash of two.
+_SCRIPT = r"""<script nonce="{{ g.csp_nonce }}">
 var say = function(text) {
     $('#said').remove();
     $('<p id="said" class="alert alert-warning" role="alert">').text(text).prependTo('body > .container');

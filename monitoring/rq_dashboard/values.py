@@ -29,17 +29,17 @@ def bounded(whole: str) -> str:
     return whole if left <= 0 else f"{whole[:_MAX_LENGTH]}... ({left:,} more characters)"
 
 
-def as_json(value: Any) -> str | None:
+def as_json(value: Any, *, indent: int | None = None) -> str | None:
     """A value as JSON; None if JSON can't hold it or a page can't show all of it."""
     with contextlib.suppress(TypeError, ValueError, RecursionError):
-        whole = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
+        whole = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
         return whole if len(whole) <= _MAX_LENGTH else None
     return None
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, *, indent: int | None = None) -> str:
     """A value as JSON, or else as Python writes it."""
-    whole = as_json(value)
+    whole = as_json(value, indent=indent)
     if whole is not None:
         return whole
     try:
