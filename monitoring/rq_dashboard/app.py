@@ -4,8 +4,9 @@ import logging
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
+from urllib.parse import quote
 
-from flask import Flask, Response, g, redirect, render_template_string, request, url_for
+from flask import Flask, Response, g, redirect, render_template_string, request
 from flask.typing import ResponseReturnValue
 from redis.exceptions import RedisError, ResponseError
 from rq import Queue
@@ -63,8 +64,19 @@ def create_app(settings: DashboardSettings) -> Flask:
     _answer_health_checks(app, servers)
     app.register_blueprint(views.blueprint(), url_prefix=settings.url_prefix or None)
     if settings.url_prefix:
-        app.add_url_rule("/", "root", lambda: redirect(url_for(f"{views.NAME}.queues_overview")))
+        _lead_to_prefix(app, settings.url_prefix)
     return app
+
+
+def _lead_to_prefix(app: Flask, prefix: str) -> None:
+    """Send links that lack the prefix to where they mean: the dashboards' to jobs, and this machine's own."""
+
+    @app.get("/", defaults={"rest": ""})
+    @app.get("/<path:rest>")
+    def without_prefix(rest: str) -> ResponseReturnValue:
+        if f"{request.path}/".startswith(f"{prefix}/"):
+            raise NotFound
+        return redirect(f"{prefix}/{quote(rest, safe='/%')}")  # the % of what `KeptNames` keeps
 
 
 def _choose_server(app: Flask, settings: DashboardSettings, servers: Sequence[Server]) -> None:

@@ -64,7 +64,12 @@ def test_a_prefix_is_before_every_address(started, valkey):
     shown = dashboard.http.get("/rq/0/data/jobs/high%2Fmail/queued/8/asc/1.json").json()
     assert shown["pagination"]["first_page"]["url"].startswith("/rq/0/view/jobs/high%2Fmail/")
     assert [each["id"] for each in shown["jobs"]] == [job.id]
-    assert dashboard.http.get("/0/view/queues").status_code == 404
+    link = dashboard.http.get("/0/view/jobs/high%2Fmail/queued/10/asc/1")  # as the dashboards have it
+    assert (link.status_code, link.url.raw_path) == (200, b"/rq/0/view/jobs/high%2Fmail/queued/10/asc/1")
+    for path in ("/rq/nosuch", "/nosuch", "//evil.example", "/%5Cevil.example", "/%2Fevil.example", "/%0d%0aX:1"):
+        answer = dashboard.http.get(dashboard.origin + path, follow_redirects=False)
+        assert answer.status_code == 404 or answer.headers["Location"].startswith("/rq/"), path
+        assert dashboard.http.get(dashboard.origin + path).status_code == 404
     assert dashboard.post("/rq/queue/high%2Fmail/queued/empty").status_code == 200
 
 
