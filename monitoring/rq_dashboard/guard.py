@@ -75,7 +75,8 @@ def check_origin(headers: Headers, *, host: str) -> None:
 
 
 def _names_host(source: str, host: str) -> bool:
+    # Neither header has a user's name before the host, and browsers read a backslash there as the host's end.
     try:
-        return urlsplit(source).netloc.rpartition("@")[2].lower() == host.lower()
+        return urlsplit(source).netloc.lower() == host.lower()
     except ValueError:
         return False

@@ -66,7 +66,7 @@ def test_a_prefix_is_before_every_address(started, valkey):
     assert [each["id"] for each in shown["jobs"]] == [job.id]
     link = dashboard.http.get("/0/view/jobs/high%2Fmail/queued/10/asc/1")  # as the dashboards have it
     assert (link.status_code, link.url.raw_path) == (200, b"/rq/0/view/jobs/high%2Fmail/queued/10/asc/1")
-    for path in ("/rq/nosuch", "/nosuch", "//evil.example", "/%5Cevil.example", "/%2Fevil.example", "/%0d%0aX:1"):
+    for path in ("/rq/nosuch", "/nosuch", "//evil.example", "/%5Cevil.example", "/%2Fevil.example", "/%0aX"):
         answer = dashboard.http.get(dashboard.origin + path, follow_redirects=False)
         assert answer.status_code == 404 or answer.headers["Location"].startswith("/rq/"), path
         assert dashboard.http.get(dashboard.origin + path).status_code == 404
