@@ -40,7 +40,8 @@ def failed_jobs(valkey):
         with valkey.client.pipeline() as pipeline:
             for job in jobs:
                 pipeline.hset(job.key, mapping={"status": "failed", "started_at": "x", "ended_at": "x"})
-                FailedJobRegistry(queue=queue).add(job, ttl=60, pipeline=pipeline)
+                # Not by the registry: it would save the job as it was queued.
+                pipeline.zadd(FailedJobRegistry(queue=queue).key, {job.id: 1e10})
             pipeline.delete(queue.key)
             pipeline.execute()
         return [job.id for job in jobs]
