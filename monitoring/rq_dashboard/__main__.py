@@ -1,5 +1,9 @@
 """`python -m monitoring.rq_dashboard`: serve the dashboard until SIGTERM or SIGINT."""
 
+import logging
+import os
+
+from monitoring.rq_dashboard import options
 from monitoring.rq_dashboard.app import create_app
 from monitoring.rq_dashboard.settings import DashboardSettings
 from monitoring.web import serve
@@ -13,6 +17,9 @@ def main() -> None:
     """Read the environment and serve; bad input is one line and exit code 2."""
     with logged_process("rq-dashboard"):
         settings = DashboardSettings.from_env()
+        if names := options.unknown(os.environ):
+            message = "unknown_options"
+            logging.getLogger(__name__).warning(message, extra={"ignored": ", ".join(names)})
         app = create_app(settings)
         serve(app, name="rq_dashboard", host=settings.host, port=settings.port, threads=_THREADS)
 

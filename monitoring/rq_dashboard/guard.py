@@ -2,7 +2,10 @@
 
 The rules, in the order in which they are checked:
 
-1. Everything but /healthz needs the user name and password (401).
+1. Everything but /healthz, whatever the path and method, needs the user name and password (401). This also
+   stops a page whose own name was turned to this address (DNS rebinding): a browser keeps a password for
+   the name that it was given for. /healthz tells nothing but whether Redis answers. `Host` itself is not
+   compared with anything: which names a proxy in front is reached by is not known here.
 2. A route that accepts POST changes state, so it accepts nothing else: a link, an image or a
    browser's prefetch must not requeue jobs (405).
 3. A request that changes state must come from the dashboard's own pages (403). Browsers send the
@@ -72,7 +75,8 @@ def check_origin(headers: Headers, *, host: str) -> None:
 
 
 def _names_host(source: str, host: str) -> bool:
+    # Neither header has a user's name before the host, and browsers read a backslash there as the host's end.
     try:
-        return urlsplit(source).netloc.rpartition("@")[2].lower() == host.lower()
+        return urlsplit(source).netloc.lower() == host.lower()
     except ValueError:
         return False

@@ -8,18 +8,44 @@ import re
 
 from jinja2.ext import Extension
 
-# When Redis stops answering, rq-dashboard's pages go on showing the last numbers. Reloading shows the
-# error page instead, which comes back by itself.
-_SCRIPT = """<script nonce="{{ g.csp_nonce }}">
-$(document).ajaxError(function(event, response) { if (response.status === 503) { location.reload(); } });"""
+# - When Redis stops answering, rq-dashboard's pages go on showing the last numbers. Reloading shows the error
+#   page instead, which comes back by itself.
+# - rq-dashboard says nothing of an action that was refused, or that had something to say.
+# - A field drops the line breaks of the queue's name that it is given.
+# re.sub makes one backslash of two.
+_SCRIPT = r"""<script nonce="{{ g.csp_nonce }}">
+var say = function(text) {
+    $('#said').remove();
+    $('<p id="said" class="alert alert-warning" role="alert">').text(text).prependTo('body > .container');
+};
+$(document).ajaxError(function(event, response, request) {
+    if (request.type !== 'POST' && [502, 503].includes(response.status)) { location.reload(); }
+    else if (response.status >= 400) { say(response.responseText); }
+});
+$(document).ajaxSuccess(function(event, response) {
+    if (response.responseJSON && response.responseJSON.message) { say(response.responseJSON.message); }
+});
+var chosen_queue = function() {
+    var field = $('#select-queue')[0];
+    return field.value === field.defaultValue.replace(/[\\r\\n]/g, '') ? field.defaultValue : field.value;
+};"""
 
 _CORRECTIONS = (
+    # A result as the server writes it: a browser rounds long numbers.
+    (re.compile(r"<%= JSON\.stringify\(d\.result, null, 2\) %>"), r"<%= d.result_text %>"),
     # Underscore: <%= %> writes as it is, <%- %> escapes. The first one escapes already, by hand.
     (re.compile(r"<%= \$\('<div/>'\)\.text\(([\w.]+)\)\.html\(\) %>"), r"<%- \1 %>"),
     (re.compile(r"<%="), "<%-"),
     # Jinja doesn't escape in .js files.
     (re.compile(r"'\{\{ ([\w.]+) \}\}'"), r"{{ \1|tojson }}"),
     (re.compile(r'<script type="text/javascript">'), _SCRIPT),
+    (re.compile(r"\$\('#select-queue'\)\.val\(\);"), "chosen_queue();"),
+    # An action has to say on which Redis, and the other Redis is below the same prefix.
+    (re.compile(r"'/(delete|requeue)'"), r"'/\1?instance=' + {{ current_instance|tojson }}"),
+    (
+        re.compile(r"var url = window\.location\.pathname\.slice\(1\);.*?return url\b", re.DOTALL),
+        "return {{ rq_url_prefix|tojson }} + new_instance_number + '/view/queues'",
+    ),
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Error, expect
 from rq import Queue, SimpleWorker
 
+from tests.browser.conftest import CHROMIUM_ARGS, need
 from tests.jobs import fail, pid
 from tests.rq_dashboard_process import HOSTILE, LOGIN, Dashboard, Valkey, failed_ids, queued_ids
 from tests.servers import free_port, wait_for
@@ -183,3 +184,78 @@ def test_an_open_page_says_that_redis_is_gone_and_comes_back(page, valkey, mine,
         valkey.signal(signal.SIGCONT)
     expect(page.get_by_text("RQ-dashboard").first).to_be_visible(timeout=15_000)
     assert page.url.endswith(path)
+
+
+@pytest.mark.parametrize("name", ["high/mail", "a?b#c%2F", "two\nlines", "it's"])
+def test_a_queue_of_any_name_is_opened_filtered_and_emptied_by_clicking(page, valkey, name):
+    queue = Queue(name, connection=valkey.client)
+    queue.enqueue(fail)
+    SimpleWorker([queue], connection=valkey.client).work(burst=True)
+    queue.enqueue(pid)
+    page.goto("/")
+    page.locator("tr[data-role=queue] td").nth(1).get_by_role("link").click()
+    expect(page.locator("tr[data-role=job] .description")).to_have_text("tests.jobs.pid()")
+    page.locator("#select-registry").select_option("failed")
+    expect(page.locator("pre.exc_info")).to_contain_text("spanner in the works")
+    page.locator("#select-sort-order").select_option("dsc")
+    page.wait_for_url("**/dsc/1")
+    page.get_by_role("link", name="Requeue All").click()
+    page.get_by_role("button", name="Yes").click()
+    wait_for(lambda: (failed_ids(valkey, name), len(queued_ids(valkey, name))) == ([], 2))
+    page.locator("#select-registry").select_option("queued")
+    expect(page.locator("tr[data-role=job]")).to_have_count(2)
+    page.get_by_role("link", name="Empty queue").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("No jobs.")).to_be_visible()
+    assert queued_ids(valkey, name) == []
+
+
+def test_a_job_whose_result_json_cannot_hold_is_shown(page, valkey):
+    queue = Queue("mine", connection=valkey.client)
+    parent = queue.enqueue("builtins.set", "a", meta={"tags": {1}})
+    child = queue.enqueue(pid, depends_on=parent)
+    SimpleWorker([queue], connection=valkey.client).work(burst=True)
+    page.goto(f"/0/view/job/{parent.id}")
+    expect(page.locator("#job-data")).to_contain_text("Result:{'a'}")
+    expect(page.locator("#job-data")).to_contain_text("Metadata:{'tags': {1}}")
+    page.goto(f"/0/view/job/{child.id}")
+    page.get_by_role("link", name=parent.id).click()
+    expect(page.locator("#job-data")).to_contain_text("Result:{'a'}")
+
+
+def test_the_page_says_what_an_action_had_to_say(page, valkey, mine):
+    page.goto("/0/view/jobs/mine/failed/8/asc/1")
+    expect(page.locator("tr[data-role=job]")).to_have_count(1)
+    [gone] = failed_ids(valkey)
+    valkey.client.delete(f"rq:job:{gone}")
+    page.get_by_role("link", name="Requeue All").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_role("alert")).to_have_text(f"Gone already, and now taken from this list: {gone}.")
+    valkey.client.replicaof("127.0.0.1", free_port())
+    try:
+        page.goto("/0/view/jobs/mine/queued/8/asc/1")
+        expect(page.locator("tr[data-role=job]")).to_have_count(2)
+        page.get_by_role("link", name="Empty queue").click()
+        page.get_by_role("button", name="Yes").click()
+        expect(page.get_by_role("alert")).to_contain_text(
+            "Nothing more was changed. Redis refuses (READONLY)"
+        )
+    finally:
+        valkey.client.replicaof("NO", "ONE")
+    assert len(queued_ids(valkey)) == 2
+
+
+def test_a_name_that_was_turned_to_this_address_shows_nothing(browser, dashboard):
+    """DNS rebinding: the browser has the password, but for another name."""
+    chromium = browser.browser_type.launch(
+        executable_path=need(("chromium", "chromium-browser", "google-chrome"), "chromium"),
+        args=[*CHROMIUM_ARGS, "--host-resolver-rules=MAP evil.example 127.0.0.1"],
+    )
+    context = chromium.new_context(
+        http_credentials={"username": LOGIN[0], "password": LOGIN[1], "origin": dashboard.origin}
+    )
+    page = context.new_page()
+    assert page.goto(dashboard.origin).status == 200
+    with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):
+        page.goto(f"http://evil.example:{dashboard.port}/")
+    chromium.close()

@@ -47,6 +47,9 @@ def test_a_login_needs_both_the_user_name_and_the_password(given, allowed):
         ({"Origin": "http://127.0.0.1"}, False),
         ({"Origin": f"http://{HOST}.evil.example"}, False),
         ({"Origin": f"http://{HOST}@evil.example"}, False),
+        ({"Origin": f"http://evil.example\\@{HOST}"}, False),
+        ({"Origin": f"http://evil.example@{HOST}"}, False),
+        ({"Referer": f"http://evil.example\\@{HOST}/"}, False),
         ({"Origin": "null", "Referer": f"http://{HOST}/"}, False),
         ({"Origin": "http://[broken"}, False),
         ({"Referer": f"http://{HOST}/0/view/jobs"}, True),
@@ -74,11 +77,16 @@ def test_no_route_that_changes_state_can_be_read():
                 refused[str(rule)] = error.valid_methods
     assert set(map(tuple, refused.values())) == {("OPTIONS", "POST")}
     assert set(refused) == {
-        "/job/<job_id>/delete",
-        "/job/<job_id>/requeue",
-        "/requeue/<queue_name>",
-        "/queue/<queue_name>/<registry_name>/empty",
-        "/queue/<queue_name>/compact",
+        "/job/<name:job_id>/delete",
+        "/job/<name:job_id>/requeue",
+        "/requeue/<name:queue_name>",
+        "/queue/<name:queue_name>/<word:registry_name>/empty",
+        "/queue/<name:queue_name>/compact",
+        # of queues named `.` and `..`
+        "/<word:registry_name>/empty",
+        "/queue/<word:registry_name>/empty",
+        "/compact",
+        "/queue/compact",
     }
 
 
