@@ -17,6 +17,8 @@ from dashboards.preview.widgets import bar_gauge_html, gauge_html, stat_html
 CHARTS = ("timeseries", "state-timeline", "heatmap", "barchart", "graph")
 MOST_SERIES = 100
 MOST_ROWS = 200
+# Panels that show what is now, not what was.
+NOW = ("stat", "gauge", "bargauge", "table")
 WIDGETS = {"stat": stat_html, "gauge": gauge_html, "bargauge": bar_gauge_html}
 
 
@@ -102,11 +104,12 @@ def view(
         return View(message=str(panel.defaults.get("noValue") or "No data"))
     if panel.type == "table":
         html, count = table_html(panel, answers, values, most=MOST_ROWS)
-        return View(html=html, cut=_cut(MOST_ROWS, count, "rows"))
+        sorted_by = "first" if panel.options.get("sortBy") else "largest"
+        return View(html=html, cut=_cut(MOST_ROWS, count, f"{sorted_by} rows"))
     if panel.type == "heatmap":  # all of its series: each is the difference to the one before
         return View(option=heatmap_option(panel, frames_of(panel, answers, values)[0], time_range))
     frames, count = frames_of(panel, answers, values, most=MOST_SERIES)
-    cut = _cut(MOST_SERIES, count, "series")
+    cut = _cut(MOST_SERIES, count, "largest series")
     if panel.type in WIDGETS:
         return View(html=WIDGETS[panel.type](panel, frames), cut=cut)
     if panel.type == "state-timeline":
@@ -119,4 +122,4 @@ def view(
 
 
 def _cut(most: int, count: int, what: str) -> str:
-    return f"{most} of {count:,} {what}" if count > most else ""
+    return f"The {most} {what} of {count:,}" if count > most else ""
