@@ -52,7 +52,7 @@ def now() -> list[core.Panel]:
             "Targets down",
             "What Prometheus should read and can't, of all its targets. Above zero: see which, below, and "
             "its log; what it measures is unknown until it is back.",
-            {"Down": f"count({UP.name}) - sum({UP.name}) + (absent({select(UP)}) or vector(0))"},
+            {"Down": f"count({UP.name}) - sum({UP.name}) + (absent({select(UP)}) or 0 * count({UP.name}))"},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),

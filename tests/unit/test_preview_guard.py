@@ -25,7 +25,7 @@ def test_people_and_pages_of_its_own_are_answered(host: str, origin: str | None)
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example:4000", "127.0.0.1.evil.example", "localhost.evil.example", "x@evil.example", "", "[::1", "1"],
+    ["evil.example:4000", "127.0.0.1.evil.example", "localhost.evil.example", "x@evil.example", "", "[::1"],
 )
 def test_other_names_are_refused(host: str) -> None:
     assert "RQMON_ALLOWED_HOSTS" in refusal(host, None, NAMES)
