@@ -82,9 +82,12 @@ def or_zero(expr: str, *, by: Metric = RQ_REDIS_UP) -> str:
 
 
 def worst(expr: str) -> str:
-    """The largest of the queues' numbers, with its queue; 0 of "Every queue" when none is above 0."""
+    """The largest of the queues' numbers and its queue; 0 of "Every queue" where none is above or unknown."""
     none = 'label_replace(vector(0), "queue", "Every queue", "", "")'
-    return known(f"topk(1, max by (queue) ({expr}) > 0) or ({none} unless on () ({expr}) > 0)")
+    missing = f"{jobs('queue', status='queued')} unless on (queue) ({expr})"
+    return known(
+        f"topk(1, max by (queue) ({expr}) > 0) or ({none} unless on () ({expr}) > 0 unless on () ({missing}))"
+    )
 
 
 def total(metric: Metric, *, by: str = "", **labels: str) -> str:

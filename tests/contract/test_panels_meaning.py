@@ -61,6 +61,11 @@ SLOTS = {
     'rq_cron_slots_total{entry="e", outcome="ran"}': "0x179 1",
     'rq_cron_slots_total{entry="e", outcome="missed"}': "0x179 1",
 }
+AGES = {
+    **UP,
+    'rq_jobs{status="queued", queue="a"}': "3x180",
+    'rq_queue_oldest_job_age_seconds{queue="a"}': "7x180",
+}
 # As many succeed as meet a rate limit; those fail for good, or run again, or none can tell of which function.
 LIMITED = {
     **UP,
@@ -168,6 +173,13 @@ CASES = [
     Case("rq-queues", "Slowest queue drains in", RECORDED, 60 / (8 / 5)),
     Case("rq-queues", "Slowest queue drains in", NOT_RECORDED, 60 / (4 / 5)),
     Case("rq-queues", "Waited at most 30 s", WAITED, 0.95),
+    Case("rq-queues", "Oldest waiting job", UP, 0),
+    Case("rq-queues", "Oldest waiting job", AGES, 7),
+    Case(
+        "rq-queues", "Oldest waiting job", {**AGES, 'rq_queue_oldest_job_age_seconds{queue="a"}': "0x180"}, 0
+    ),
+    # Redis refuses to tell of any job how old it is.
+    Case("rq-queues", "Oldest waiting job", {**UP, 'rq_jobs{status="queued", queue="a"}': "3x180"}, None),
     Case("rq-queues", "Burn rate, 5 minutes", WAITED, 5),
     Case("rq-cron", "Slots of each entry", SLOTS, 2),
     Case("rq-cron", "Missed", DOWN, None),
