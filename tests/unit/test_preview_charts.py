@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -272,6 +273,16 @@ def test_points_of_stacked_areas_are_more_than_two_pixels_apart(mode: str, most:
     half_hour = TimeRange("now-30m", "now", 1_000_000_000.0, 1_000_001_800.0)
     [(_, query)] = plan(stacked, half_hour, {}, scrape_interval_seconds=1)
     assert most / 2 < len(query.times) <= most + 1
+
+
+def test_what_is_asked_for_now_is_never_asked_of_the_future() -> None:
+    targets = [{"refId": "A", "expr": "increase(x[$__range])", "instant": True}, {"refId": "B", "expr": "x"}]
+    before = time.time()
+    today = TimeRange("now/d", "now/d", before - 60, before + 3600)
+    (_, instant), (_, ranged) = plan(panel("stat", targets=targets), today, {}, scrape_interval_seconds=5)
+    assert before <= instant.end <= time.time()
+    assert instant.expr == "increase(x[60s])"
+    assert ranged.end > time.time()
 
 
 def test_calculations() -> None:
