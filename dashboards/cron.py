@@ -11,11 +11,23 @@ from dashboards.catalog import (
     RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS,
     RQ_CRON_PROCESSES,
     RQ_CRON_SLOTS_TOTAL,
+    RQ_JOBS,
     RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
     RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
 )
 from dashboards.common import dashboard
-from dashboards.queries import RECENT, events, jobs, or_zero, quantile, rate, select
+from dashboards.queries import (
+    events,
+    events_by_step,
+    known,
+    largest,
+    or_zero,
+    peak,
+    peak_total,
+    quantile,
+    select,
+    worst,
+)
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, SLOT_COLORS, WARNING, steps
 
 COLUMNS = {"function": "Function", "schedule": "Schedule", "timezone": "Time zone", "queue": "Queue"}
@@ -39,7 +51,7 @@ def now() -> list[core.Panel]:
             "Cron processes",
             "Processes that queue cron jobs and showed a sign of life lately. None: no cron job is queued; "
             "start cron-scheduler.py. Several share the work.",
-            {"Processes": f"sum({select(RQ_CRON_PROCESSES)})"},
+            {"Processes": known(f"sum({select(RQ_CRON_PROCESSES)})")},
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
         ),
@@ -47,23 +59,23 @@ def now() -> list[core.Panel]:
             "Cron entries",
             "Jobs that repeat, paused ones too. Fewer than you expect: `rqmon cron diff` compares Redis with "
             "the file that declares them.",
-            {"Entries": f"sum({select(RQ_CRON_ENTRIES)})"},
+            {"Entries": known(f"sum({select(RQ_CRON_ENTRIES)})")},
             unit=theme.COUNT,
             thresholds=steps(INFO),
         ),
         panels.stat(
             "Missed",
-            "Slots of the last 5 minutes that got no job, as no cron process ran. Above zero: see why it was "
+            "Slots in the time range that got no job, as no cron process ran. Above zero: see why it was "
             "away; run what must not be missed with `rqmon cron run-now`.",
-            {"Missed": or_zero(events(RQ_CRON_SLOTS_TOTAL, window=RECENT, outcome="missed"))},
+            {"Missed": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="missed"))},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Late",
-            "Slots of the last 5 minutes whose job was queued later than the entry allows. Above zero: the "
-            "cron process was away or starved, or Redis was slow.",
-            {"Late": or_zero(events(RQ_CRON_SLOTS_TOTAL, window=RECENT, outcome="late"))},
+            "Slots in the time range whose job was queued later than the entry allows. Above zero: the cron "
+            "process was away or starved, or Redis was slow.",
+            {"Late": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="late"))},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, WARNING)),
         ),
@@ -79,9 +91,10 @@ def now() -> list[core.Panel]:
             "Worst delay",
             "How far behind its time the most overdue scheduled job is. Rising steadily: no worker of its "
             "queue runs RQ's scheduler (--with-scheduler).",
-            {"Delay": or_zero(f"max({select(RQ_QUEUE_SCHEDULED_DELAY_SECONDS)})")},
+            {"{{queue}}": worst(largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue"))},
             unit="s",
             thresholds=steps(OK, (5, WARNING), (60, CRITICAL)),
+            named=True,
         ),
     ]
 
@@ -116,24 +129,24 @@ def slots() -> list[core.Panel]:
     """What became of the times at which entries were due."""
     codes = {outcome: code for code, outcome in enumerate(SLOT_COLORS)}
     # The worst outcome comes first: `or` keeps it.
-    worst_first = [
-        f"{codes[outcome]} * sgn({events(RQ_CRON_SLOTS_TOTAL, by='redis, entry', outcome=outcome)} > 0)"
+    happened = {
+        outcome: events_by_step(RQ_CRON_SLOTS_TOTAL, by="redis, entry", outcome=outcome)
         for outcome in ("missed", "late", "skipped", "ran")
-    ]
+    }
+    worst_first = [f"{codes[outcome]} * sgn({expr} > 0)" for outcome, expr in happened.items()]
     return [
         panels.row("Slots"),
-        panels.timeseries(
+        panels.bars(
             "Slots by outcome",
             "What became of the slots that were due: queued in time, late, missed while no cron process ran, "
             "or skipped as the job before was not done. Skipped often: the job takes longer than its "
             "interval.",
             {
-                outcome.capitalize(): or_zero(f"60 * {rate(RQ_CRON_SLOTS_TOTAL, outcome=outcome)}")
+                outcome.capitalize(): events_by_step(RQ_CRON_SLOTS_TOTAL, outcome=outcome)
                 for outcome in SLOT_COLORS
             },
-            unit="slots/min",
+            unit="short",
             width=12,
-            stacked=True,
             colors={outcome.capitalize(): color for outcome, color in SLOT_COLORS.items()},
         ),
         panels.timeseries(
@@ -165,7 +178,7 @@ def scheduled() -> list[core.Panel]:
             "Scheduled by queue",
             "Jobs that wait for their time: delayed ones and retries. Rising without end: something "
             "schedules more than it should, or nothing queues them; see Overdue.",
-            {"{{queue}}": jobs("queue", status="scheduled")},
+            {"{{queue}}": peak_total(RQ_JOBS, by="queue", status="scheduled")},
             unit="short",
             width=8,
             link=links.SCHEDULED,
@@ -174,7 +187,7 @@ def scheduled() -> list[core.Panel]:
             "Overdue by queue",
             "Scheduled jobs whose time has come and that are not queued. More than a moment above zero: no "
             "worker of that queue runs RQ's scheduler (--with-scheduler).",
-            {"{{queue}}": f"sum by (queue) ({select(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS)})"},
+            {"{{queue}}": peak_total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")},
             unit="short",
             width=8,
             link=links.SCHEDULED,
@@ -183,7 +196,7 @@ def scheduled() -> list[core.Panel]:
             "Worst delay by queue",
             "How far behind its time the most overdue job of each queue is. A line that climbs with the "
             "clock: nothing queues that queue's scheduled jobs.",
-            {"{{queue}}": f"max by (queue) ({select(RQ_QUEUE_SCHEDULED_DELAY_SECONDS)})"},
+            {"{{queue}}": peak(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")},
             unit="s",
             width=8,
             link=links.SCHEDULED,

@@ -12,13 +12,29 @@ from dashboards.catalog import (
     RQ_WORK_HORSES_KILLED_TOTAL,
 )
 from dashboards.common import dashboard
-from dashboards.queries import RANGE, RECENT, increase, or_zero, quantile, rate, select
+from dashboards.failures import failed_for_good
+from dashboards.queries import (
+    RANGE,
+    RATE_INTERVAL,
+    RECENT,
+    events,
+    events_by_step,
+    increase,
+    known,
+    or_zero,
+    quantile,
+    rate,
+    select,
+)
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNING, steps
 
 # A function that runs in two queues is two series: they differ in run time, and a link needs the queue.
 BY = "function, queue"
 _ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)
-FAILING_SHARE = f"{rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT, outcome='failed')} / ({_ENDED} > 0)"
+FAILING_SHARE = (
+    f"sum({failed_for_good(by='redis, queue', window=RECENT)})"
+    f" / ({events(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)} > 0)"
+)
 LEGEND = "{{function}} in {{queue}}"
 LABELS = {"function": "Function", "queue": "Queue"}
 
@@ -42,7 +58,6 @@ def _lasting(name: str, description: str, expr: str) -> core.Panel:
         unit=theme.COUNT,
         thresholds=steps(OK, (1, CRITICAL)),
         decimals=0,
-        instant=True,
     )
 
 
@@ -60,8 +75,8 @@ def health() -> list[core.Panel]:
         ),
         panels.stat(
             "Failing",
-            "The share of executions that failed for good, over 5 minutes; abandoned ones are counted apart. "
-            "Above zero: see which function and exception below, and read one in rq-dashboard.",
+            "The share of executions that left their job failed for good, over 5 minutes: of an exception, "
+            "of a rate limit, or as its process died. Above zero: see which function and exception below.",
             {"Failing": or_zero(FAILING_SHARE)},
             unit="percentunit",
             thresholds=steps(OK, (0.01, WARNING), (0.05, CRITICAL)),
@@ -71,22 +86,21 @@ def health() -> list[core.Panel]:
             "p95 run time",
             "What 95% of the executions of the time range took at most. Near the jobs' timeout: they will be "
             "killed; raise the timeout or split the work.",
-            {"p95": quantile(0.95, RQ_JOB_RUN_SECONDS, window=RANGE)},
+            {"p95": known(quantile(0.95, RQ_JOB_RUN_SECONDS, window=RANGE))},
             unit="s",
             thresholds=steps(INFO),
-            instant=True,
         ),
         _lasting(
             "Horses killed",
             "Processes that died while they ran a job, in the time range. Any: look in the worker's and the "
             "kernel's log for a crash or for lack of memory.",
-            f"round({increase(RQ_WORK_HORSES_KILLED_TOTAL)})",
+            events(RQ_WORK_HORSES_KILLED_TOTAL),
         ),
         _lasting(
             "Abandoned",
             "Executions in the time range whose process or worker died. RQ fails them or runs them again: "
             "make sure that they may run twice.",
-            f"round({increase(RQ_JOBS_PROCESSED_TOTAL, outcome='abandoned')})",
+            events(RQ_JOBS_PROCESSED_TOTAL, outcome="abandoned"),
         ),
         _lasting(
             "Unaccounted",
@@ -150,8 +164,7 @@ def run_times() -> list[core.Panel]:
             "Run times",
             "How many executions took how long; a row is a bucket. Two bright bands: two kinds of work; "
             "choose a function above to tell them apart.",
-            # As wide as the cells, so that each execution is in one.
-            increase(RQ_JOB_RUN_SECONDS, "_bucket", by="le", window="$__interval"),
+            events_by_step(RQ_JOB_RUN_SECONDS, "_bucket", by="le"),
             unit="s",
         ),
     ]
@@ -159,38 +172,41 @@ def run_times() -> list[core.Panel]:
 
 def failures() -> list[core.Panel]:
     """What goes wrong."""
-    failed = rate(RQ_JOBS_PROCESSED_TOTAL, by=BY, outcome="failed")
+    failed = failed_for_good(by=f"redis, {BY}", window=RATE_INTERVAL)
     return [
         panels.row("Failures"),
         panels.timeseries(
             "Failing share by function",
-            "The share of each function's executions that failed for good. One at 100%: its code or what it "
-            "calls is broken; fix it, then requeue.",
-            {LEGEND: f"{failed} / ({rate(RQ_JOBS_PROCESSED_TOTAL, by=BY)} > 0)"},
+            "The share of each function's executions that left their job failed for good. One at 100%: its "
+            "code or what it calls is broken; fix it, then requeue.",
+            {
+                LEGEND: f"sum by ({BY}) ({failed})"
+                f" / ({events(RQ_JOBS_PROCESSED_TOTAL, by=BY, window=RATE_INTERVAL)} > 0)"
+            },
             unit="percentunit",
             width=12,
             maximum=1,
             link=links.FAILED,
         ),
-        panels.timeseries(
+        panels.bars(
             "Failures by exception",
             "Executions that ended with an exception, retried ones too, of every function in the chosen "
-            "queues, but the very first of a kind. A new one after a deploy: roll back or fix it.",
-            {"{{exception}} in {{queue}}": rate(RQ_JOB_FAILURES_TOTAL, by="exception, queue")},
-            unit=theme.JOBS_PER_SECOND,
+            "queues. A new one after a deploy: roll back or fix it.",
+            {"{{exception}} in {{queue}}": events_by_step(RQ_JOB_FAILURES_TOTAL, by="exception, queue")},
+            unit="short",
             width=12,
             link=links.FAILED,
         ),
         retries(),
-        panels.timeseries(
+        panels.bars(
             "Killed and abandoned",
             "When processes died under a job, and when executions were given up. Peaks at deploys: let "
             "workers end their job first. Others: look for lack of memory.",
             {
-                "Horses killed": or_zero(rate(RQ_WORK_HORSES_KILLED_TOTAL)),
-                "Abandoned": or_zero(rate(RQ_JOBS_PROCESSED_TOTAL, outcome="abandoned")),
+                "Horses killed": events_by_step(RQ_WORK_HORSES_KILLED_TOTAL),
+                "Abandoned": events_by_step(RQ_JOBS_PROCESSED_TOTAL, outcome="abandoned"),
             },
-            unit=theme.JOBS_PER_SECOND,
+            unit="short",
             width=12,
             colors={"Horses killed": CRITICAL, "Abandoned": OUTCOME_COLORS["abandoned"]},
         ),
@@ -199,11 +215,11 @@ def failures() -> list[core.Panel]:
 
 def functions() -> list[core.Panel]:
     """Which functions to look at first."""
-    count = f"round({increase(RQ_JOBS_PROCESSED_TOTAL, by=BY)})"
-    failed = increase(RQ_JOBS_PROCESSED_TOTAL, by=BY, outcome="failed")
+    count = events(RQ_JOBS_PROCESSED_TOTAL, by=BY)
+    failed = f"sum by ({BY}) ({failed_for_good(by=f'redis, {BY}', window=RANGE)})"
     slowest = f"topk(10, {quantile(0.95, RQ_JOB_RUN_SECONDS, by=BY, window=RANGE)} >= 0)"
     mean = f"{increase(RQ_JOB_RUN_SECONDS, '_sum', by=BY)} / {increase(RQ_JOB_RUN_SECONDS, '_count', by=BY)}"
-    worst = f"topk(10, round({failed}) > 0)"
+    worst = f"topk(10, {failed} > 0)"
     return [
         panels.row("Functions to look at first"),
         panels.table(
@@ -227,7 +243,7 @@ def functions() -> list[core.Panel]:
             "its queue's failed jobs, read why, then requeue.",
             {
                 "Failed": worst,
-                "Share": f"{failed} / {increase(RQ_JOBS_PROCESSED_TOTAL, by=BY)} and on ({BY}) {worst}",
+                "Share": f"{failed} / {count} and on ({BY}) {worst}",
                 "Executions": f"{count} and on ({BY}) {worst}",
             },
             labels=LABELS,
@@ -244,12 +260,12 @@ def functions() -> list[core.Panel]:
 
 def retries() -> core.Panel:
     """How often each queue's jobs have to run again; on RQ Limits & retries too."""
-    return panels.timeseries(
+    return panels.bars(
         "Retries by queue",
         "Executions after which the job was to run again, of every function. A level that stays: something "
         "fails each time, and retrying does not help; see the exceptions in RQ Jobs.",
-        {"{{queue}}": rate(RQ_JOB_RETRIES_TOTAL, by="queue")},
-        unit=theme.JOBS_PER_SECOND,
+        {"{{queue}}": events_by_step(RQ_JOB_RETRIES_TOTAL, by="queue")},
+        unit="short",
         width=12,
         link=links.FAILED,
     )

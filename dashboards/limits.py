@@ -3,10 +3,15 @@
 from grafanalib import core
 
 from dashboards import links, panels, theme
-from dashboards.catalog import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL, RQ_RATE_LIMIT_REQUESTS_TOTAL
+from dashboards.catalog import (
+    RQ_JOB_RETRIES_TOTAL,
+    RQ_JOBS,
+    RQ_JOBS_PROCESSED_TOTAL,
+    RQ_RATE_LIMIT_REQUESTS_TOTAL,
+)
 from dashboards.common import dashboard
 from dashboards.jobs import retries
-from dashboards.queries import RATE_INTERVAL, RECENT, jobs, or_zero, rate, select
+from dashboards.queries import RATE_INTERVAL, RECENT, events_by_step, jobs, or_zero, peak_total, rate, select
 from dashboards.theme import CRITICAL, INFO, OK, WARNING, steps
 
 
@@ -131,20 +136,21 @@ def resources() -> list[core.Panel]:
 
 def executions() -> list[core.Panel]:
     """Which executions were in vain, and what runs again or later."""
-    limited = select(RQ_JOBS_PROCESSED_TOTAL, outcome="rate_limited")
+    limited = events_by_step(RQ_JOBS_PROCESSED_TOTAL, by="function, queue", outcome="rate_limited")
     return [
         panels.row("Executions that run again or later"),
-        panels.timeseries(
+        panels.bars(
             "Rate-limited executions by function",
             "Executions that met a limit, of each function that ever did; no data if none. Give the one on "
             "top a backoff or its own queue with fewer workers; those without a retry are in the failed "
             "jobs.",
             {
                 "{{function}} in {{queue}}": (
-                    f"sum by (function, queue) (rate({limited}[{RATE_INTERVAL}]) and {limited} > 0)"
+                    f"{limited} and sum by (function, queue) "
+                    f"({select(RQ_JOBS_PROCESSED_TOTAL, outcome='rate_limited')} > 0)"
                 )
             },
-            unit=theme.JOBS_PER_SECOND,
+            unit="short",
             width=12,
             link=links.FAILED,
         ),
@@ -152,7 +158,7 @@ def executions() -> list[core.Panel]:
             "Scheduled for later by queue",
             "Scheduled jobs of each queue. It should fall as they become due; if not, see Overdue scheduled "
             "jobs in RQ Queues.",
-            {"{{queue}}": jobs("queue", status="scheduled")},
+            {"{{queue}}": peak_total(RQ_JOBS, by="queue", status="scheduled")},
             unit="short",
             width=12,
             link=links.SCHEDULED,

@@ -1,8 +1,8 @@
 """`python -m dashboards.lint`: what the generated JSON breaks of grafana/dashboard-linter's rules.
 
-Names are the linter's where it has the rule; target-gauge-rule is ours. Left out: job and instance variables
-(this bundle's metrics carry `redis` instead, which every query is narrowed to) and "uneditable" (provisioning
-says that).
+Names are the linter's where it has the rule; ours are target-gauge-rule, target-instant-rule,
+target-peak-rule and panel-unknown-rule. Left out: job and instance variables (this bundle's metrics carry
+`redis` instead, which every query is narrowed to) and "uneditable" (provisioning says that).
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 
 from dashboards import promql
 from dashboards.catalog import METRICS
+from dashboards.theme import OK
 
 Json = dict[str, Any]
 
@@ -23,18 +24,24 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "monitoring/grafana/dashboards"
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SINGLE_VALUES = ("stat", "gauge", "bargauge", "table", "piechart")
+TILES = ("stat", "gauge", "bargauge")
 # Windows of single values that do not follow the time range on purpose, and why.
 WINDOWS = {
     "5m": "about now: one slow job must not make the number jump",
     "$__range": "about all of the chosen time range",
 }
 RATES = {("rate",), ("irate",), ("increase",)}
-COUNTER_FUNCTIONS = {"rate", "irate", "increase", "changes", "resets", "max_over_time"}
+OVER_TIME = {f"{name}_over_time" for name in ("avg", "count", "last", "max", "min", "quantile", "sum")}
+# What tells whether a metric's source answers.
+ANSWERS = {"up", "rq_redis_up"}
+GAUGE_FUNCTIONS = {"rate", "delta", "deriv"} | OVER_TIME
+COUNTER_FUNCTIONS = {"rate", "irate", "increase", "changes", "resets"} | OVER_TIME
 AGGREGATIONS = {"sum", "avg", "max", "min", "count", "topk", "bottomk", "quantile", "group"}
 # Prometheus's own, in no catalog of ours.
 PROMETHEUS_OWN = {"ALERTS", "ALERTS_FOR_STATE"}
 SAMPLES = {sample for metric in METRICS for sample in metric.samples} | PROMETHEUS_OWN
 GAUGES = {sample for metric in METRICS if metric.type == "gauge" for sample in metric.samples}
+INFOS = {sample for metric in METRICS if metric.unit == "info" for sample in metric.samples}
 COUNTERS = {sample for metric in METRICS if metric.type != "gauge" for sample in metric.samples}
 
 
@@ -55,11 +62,21 @@ EXCLUSIONS = (
         "target-counter-rule",
         "the bare counter only chooses the functions that ever met a limit",
     ),
+    *(
+        Exclusion(uid, "Worker states", "target-peak-rule", "which of a worker's states of a step is shown?")
+        for uid in ("rq-dashboard", "rq-workers")
+    ),
     Exclusion(
-        "rq-jobs",
-        "Run times",
-        "target-rate-interval-rule",
-        "cells as wide as the step, of at least a minute, hold each execution once",
+        "rq-queues",
+        "Queues served",
+        "target-peak-rule",
+        "jobs and workers of one moment: of different moments they say nothing",
+    ),
+    Exclusion(
+        "rq-workers",
+        "Workers gone",
+        "target-peak-rule",
+        "those of the step that are gone at its end",
     ),
     Exclusion(
         "rq-queues",
@@ -163,9 +180,22 @@ def _of_panel(panel: Json) -> Iterator[tuple[str, str]]:
         yield "panel-units-rule", "set a unit"
     if not panel.get("targets"):
         yield "panel-no-targets-rule", "give it a query"
+    if panel["type"] in TILES and (what_to_do := _of_unknown(panel)):
+        yield "panel-unknown-rule", what_to_do
     ref_ids = Counter(target.get("refId") for target in panel.get("targets", ()))
     if any(count > 1 for count in ref_ids.values()):
         yield "target-id-rule", "give each query a refId of its own"
+
+
+def _of_unknown(panel: Json) -> str:
+    """What a tile does not do to say that its number is not known; Grafana alone would colour it green."""
+    if panel["options"]["reduceOptions"]["calcs"] != ["last"]:
+        return "reduce by last: lastNotNull is what was before"
+    mappings = panel["fieldConfig"]["defaults"].get("mappings", ())
+    told = [m["options"]["result"] for m in mappings if m["options"].get("match") == "null+nan"]
+    if not told or told[0].get("color") in (None, OK):
+        return "map null+nan to a text and a colour that is not green"
+    return ""
 
 
 def _of_target(panel: Json, target: Json) -> Iterator[tuple[str, str]]:
@@ -182,10 +212,32 @@ def _of_target(panel: Json, target: Json) -> Iterator[tuple[str, str]]:
     says_total = re.search(
         r"\b(totals?|since|ever)\b", f"{panel.get('title')} {panel.get('description')}", re.I
     )
-    for use in promql.uses(tree):
+    uses = promql.uses(tree)
+    if is_single and not (target.get("instant") and not target.get("range")):
+        yield "target-instant-rule", "ask for now: the last point of a range is up to a step old"
+    if panel["type"] in TILES and not any(use.sample in ANSWERS and not use.window for use in uses):
+        yield "panel-unknown-rule", "wrap it in known(): without its source nothing is known"
+    if _shows_peaks(panel):
+        yield from _of_peaks(panel, uses)
+    for use in uses:
         yield from _of_counter(use, may_be_bare=is_single and says_total is not None)
         yield from _of_window(use, WINDOWS if is_single else {})
     yield from _of_legend(panel, str(target.get("legendFormat") or ""), promql.labels(tree))
+
+
+def _shows_peaks(panel: Json) -> bool:
+    calcs = (panel["options"].get("legend") or {}).get("calcs") or ()
+    return panel["type"] == "state-timeline" or bool({"min", "max"}.intersection(calcs))
+
+
+def _of_peaks(panel: Json, uses: Sequence[promql.Use]) -> Iterator[tuple[str, str]]:
+    aside = INFOS if panel["type"] == "state-timeline" else INFOS | ANSWERS
+    bare = {u.sample for u in uses if u.sample in GAUGES and not GAUGE_FUNCTIONS.intersection(u.around)}
+    for sample in sorted(bare.difference(aside)):
+        yield (
+            "target-peak-rule",
+            f"{sample} between two points is lost: use max_over_time() or min_over_time()",
+        )
 
 
 def _of_query(expr: str) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,16 @@ from dashboards.catalog import (
 )
 from dashboards.common import dashboard
 from dashboards.exporter_panels import collection_time
-from dashboards.queries import RATE_INTERVAL, RECENT, events, or_zero, select
+from dashboards.queries import (
+    RATE_INTERVAL,
+    events,
+    events_by_step,
+    known,
+    or_zero,
+    peak,
+    peak_total,
+    select,
+)
 from dashboards.theme import CRITICAL, INFO, OK, UP_OR_DOWN, WARNING, steps
 
 ALERT_STATES = theme.text_for_values({0: ("None", OK), 1: ("Pending", WARNING), 2: ("Firing", CRITICAL)})
@@ -43,34 +52,30 @@ def now() -> list[core.Panel]:
             "Targets down",
             "What Prometheus should read and can't, of all its targets. Above zero: see which, below, and "
             "its log; what it measures is unknown until it is back.",
-            {"Down": f"count({UP.name}) - sum({UP.name})"},
+            {"Down": f"count({UP.name}) - sum({UP.name}) + (absent({select(UP)}) or 0 * count({UP.name}))"},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Alerts firing",
             "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do.",
-            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", known_by=UP)},
+            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", by=UP)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Scrape errors",
-            "What the exporter could not read in the last 5 minutes: a server or one key. Above zero: the "
-            "reason is below, the details in its log.",
-            {"Errors": or_zero(events(RQ_SCRAPE_ERRORS_TOTAL, window=RECENT), known_by=UP)},
+            "What the exporter could not read in the time range: a server or one key. Above zero: the reason "
+            "is below, the details in its log.",
+            {"Errors": or_zero(events(RQ_SCRAPE_ERRORS_TOTAL), by=UP)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Rule failures",
-            "Evaluations of rules that failed in the last 5 minutes. Above zero: those alerts can't fire; "
+            "Evaluations of rules that failed in the time range. Above zero: those alerts can't fire; "
             "Prometheus's log and its page /rules say why.",
-            {
-                "Failures": or_zero(
-                    events(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL, window=RECENT), known_by=UP
-                )
-            },
+            {"Failures": or_zero(events(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL), by=UP)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -78,7 +83,7 @@ def now() -> list[core.Panel]:
             "Longest scrape",
             "The slowest of Prometheus's targets now. At 4 s, the scrape timeout, nothing is recorded: see "
             "Scrape duration for which it is.",
-            {"Longest": or_zero(f"max({select(SCRAPE_DURATION_SECONDS)})", known_by=UP)},
+            {"Longest": known(f"max({select(SCRAPE_DURATION_SECONDS)})", by=UP)},
             unit="s",
             thresholds=steps(OK, (1, WARNING), (3, CRITICAL)),
         ),
@@ -86,7 +91,7 @@ def now() -> list[core.Panel]:
             "Series",
             "What Prometheus holds in memory, some 4 kB each. Rising without end: a label takes ever new "
             "values; queues or functions named after ids are usual suspects.",
-            {"Series": f"sum({select(PROMETHEUS_TSDB_HEAD_SERIES)})"},
+            {"Series": known(f"sum({select(PROMETHEUS_TSDB_HEAD_SERIES)})", by=UP)},
             unit=theme.COUNT,
             thresholds=steps(INFO, (1_000_000, WARNING)),
         ),
@@ -96,18 +101,19 @@ def now() -> list[core.Panel]:
 def targets() -> list[core.Panel]:
     """What is read, by what, and what was found wrong."""
     states = " or ".join(
-        f"{code} * max by (alertname) ({select(ALERTS, alertstate=state)})"
+        f"{code} * {peak(ALERTS, by='alertname', alertstate=state)}"
         for code, state in ((2, "firing"), (1, "pending"))
     )
     # Empty would look like a panel that does not work.
-    none = f'label_replace(0 * max({UP.name}), "alertname", "No alert", "", "") unless on () {select(ALERTS)}'
+    up = f"max(max_over_time({UP.name}[{RATE_INTERVAL}]))"
+    none = f'label_replace(0 * {up}, "alertname", "No alert", "", "") unless on () {peak(ALERTS)}'
     return [
         panels.row("Targets and alerts"),
         panels.state_timeline(
             "Targets",
             "Whether each scrape of each target succeeded. Down: see that service's log; Prometheus's page "
             "/targets has the error.",
-            {"{{job}}, {{instance}}": f"max by (job, instance) ({UP.name})"},
+            {"{{job}}, {{instance}}": f"min by (job, instance) (min_over_time({UP.name}[{RATE_INTERVAL}]))"},
             mappings=UP_OR_DOWN,
             height=6,
         ),
@@ -128,11 +134,11 @@ def targets() -> list[core.Panel]:
             width=12,
             overrides=[],
         ),
-        panels.timeseries(
+        panels.bars(
             "Scrape errors by reason",
             "What the exporter could not read: a server (connection, timeout, authentication) or one key "
             "(another program's, or broken). See its log for which.",
-            {"{{reason}}": events(RQ_SCRAPE_ERRORS_TOTAL, by="reason")},
+            {"{{reason}}": events_by_step(RQ_SCRAPE_ERRORS_TOTAL, by="reason")},
             unit="short",
             width=12,
         ),
@@ -147,7 +153,7 @@ def scrapes() -> list[core.Panel]:
             "Scrape duration",
             "How long Prometheus waits for each target; it gives up after 4 s. The exporter's rises with "
             "queues and workers; if Time to read a Redis does not, the exporter lacks CPU.",
-            {"{{instance}}": f"max by (instance) ({select(SCRAPE_DURATION_SECONDS)})"},
+            {"{{instance}}": peak(SCRAPE_DURATION_SECONDS, by="instance")},
             unit="s",
             width=8,
         ),
@@ -155,7 +161,7 @@ def scrapes() -> list[core.Panel]:
             "Time to read a Redis",
             "How long each Redis took to answer the last scrape. One slower than the others: it is loaded, "
             "far away, or holds more queues and workers.",
-            {"Redis {{redis}}": f"max by (redis) ({select(RQ_SCRAPE_DURATION_SECONDS)})"},
+            {"Redis {{redis}}": peak(RQ_SCRAPE_DURATION_SECONDS, by="redis")},
             unit="s",
             width=8,
         ),
@@ -163,7 +169,7 @@ def scrapes() -> list[core.Panel]:
             "Samples in a scrape",
             "How much each target says. The exporter's rises with queues, workers and functions. A jump: "
             "names that were meant to be few, as functions', are many.",
-            {"{{instance}}": f"max by (instance) ({select(SCRAPE_SAMPLES_SCRAPED)})"},
+            {"{{instance}}": peak(SCRAPE_SAMPLES_SCRAPED, by="instance")},
             unit="short",
             width=8,
         ),
@@ -173,8 +179,8 @@ def scrapes() -> list[core.Panel]:
             "A random sample of jobs that each scrape looks for, and those of them that are nowhere. Some "
             "not found, scrape after scrape: jobs were lost; queue them again.",
             {
-                "Looked for": f"sum({select(RQ_JOBS_SAMPLED)})",
-                "Not found": f"sum({select(RQ_JOBS_UNACCOUNTED)})",
+                "Looked for": peak_total(RQ_JOBS_SAMPLED),
+                "Not found": peak_total(RQ_JOBS_UNACCOUNTED),
             },
             unit="short",
             width=24,
@@ -185,8 +191,8 @@ def scrapes() -> list[core.Panel]:
 
 def prometheus() -> list[core.Panel]:
     """Rules and storage."""
-    durations = _by_group(select(PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS))
-    failures = _by_group(f"increase({select(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL)}[{RATE_INTERVAL}])")
+    durations = _by_group(peak(PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS, by="rule_group"))
+    failures = events_by_step(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL, by="rule_group")
     return [
         panels.row("Prometheus"),
         panels.timeseries(
@@ -197,11 +203,11 @@ def prometheus() -> list[core.Panel]:
             unit="s",
             width=8,
         ),
-        panels.timeseries(
+        panels.bars(
             "Failed rule evaluations",
             "Rules whose evaluation failed, by group. Above zero: their alerts can't fire; Prometheus's log "
             "says what is wrong with which.",
-            {"{{group}}": f"round(sum by (group) ({failures}))"},
+            {"{{group}}": f"sum by (group) ({_by_group(failures)})"},
             unit="short",
             width=8,
         ),
@@ -209,7 +215,7 @@ def prometheus() -> list[core.Panel]:
             "Series in memory",
             "What Prometheus holds in memory. Steps are new queues, workers and functions; a slope that "
             "never ends is a label with ever new values.",
-            {"Series": f"sum({select(PROMETHEUS_TSDB_HEAD_SERIES)})"},
+            {"Series": peak_total(PROMETHEUS_TSDB_HEAD_SERIES)},
             unit="short",
             width=8,
         ),

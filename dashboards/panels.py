@@ -47,35 +47,52 @@ def stat(
     thresholds: list[dict[str, Any]],
     mappings: list[dict[str, Any]] | None = None,
     decimals: int | None = None,
-    instant: bool = False,
+    named: bool = False,
 ) -> core.Stat:
-    """The latest value in large, coloured by its thresholds, over a line of its history if not instant."""
+    """A number in large as it is at the end of the time range, coloured by its thresholds.
+
+    Asked for that moment alone: a graph's last point is up to a step old. `named` writes the legend too.
+    """
     return core.Stat(
-        **_frame(title, description, queries, width=4, height=4, instant=instant),
+        **_frame(title, description, queries, width=4, height=4, instant=True),
         format=unit,
         thresholds=thresholds,
-        mappings=mappings or [],
+        mappings=[*(mappings or []), theme.UNKNOWN],
         decimals=decimals,
-        reduceCalc="lastNotNull",
-        noValue="No data",
+        reduceCalc="last",
+        graphMode="none",
+        textMode="value_and_name" if named else "auto",
+        noValue=theme.UNKNOWN_TEXT,
         color={"mode": "thresholds"},
     )
 
 
 def gauge(
-    title: str, description: str, queries: Queries, *, thresholds: list[dict[str, Any]]
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    thresholds: list[dict[str, Any]],
+    mappings: list[dict[str, Any]] | None = None,
 ) -> core.GaugePanel:
-    """A share of a whole, from 0 to 100%."""
+    """A share of a whole, from 0 to 100%, and its legend."""
     return core.GaugePanel(
         **_frame(title, description, queries, width=4, height=4, instant=True),
         format="percentunit",
         thresholds=thresholds,
-        calc="lastNotNull",
+        calc="last",
         min=0,
         max=1,
         decimals=0,
-        extraJson={"fieldConfig": {"defaults": {"noValue": "No data"}}},
+        extraJson={
+            "fieldConfig": {"defaults": _unknown(mappings or [])},
+            "options": {"textMode": "value_and_name"},
+        },
     )
+
+
+def _unknown(mappings: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"noValue": theme.UNKNOWN_TEXT, "mappings": [*mappings, theme.UNKNOWN]}
 
 
 def shares(
@@ -86,14 +103,14 @@ def shares(
         **_frame(title, description, queries, width=8, height=8, instant=True),
         format="percentunit",
         thresholds=theme.steps(theme.INFO),
-        calc="lastNotNull",
+        calc="last",
         min=0,
         max=1,
         decimals=1,
         displayMode="gradient",
         extraJson={
             "fieldConfig": {
-                "defaults": {"noValue": "No data"},
+                "defaults": _unknown([]),
                 "overrides": theme.color_overrides(colors or {}),
             }
         },
@@ -123,12 +140,32 @@ def timeseries(
         stacking={"group": "A", "mode": "normal" if stacked else "none"},
         showPoints="never",
         legendDisplayMode="list" if stacked else "table",
-        legendCalcs=[] if stacked else ["lastNotNull", "max"],
+        legendCalcs=[] if stacked else ["last", "max"],
         tooltipMode="multi",
         tooltipSort="desc",
         overrides=theme.color_overrides(colors or {}),
         extraJson={"fieldConfig": {"defaults": {"links": [link.of_series()]}}} if link else None,
     )
+
+
+def bars(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str,
+    width: int,
+    colors: dict[str, str] | None = None,
+    link: Link | None = None,
+) -> core.TimeSeries:
+    """How many there were in each step of the graph, on top of each other, and in the legend in all."""
+    panel = timeseries(
+        title, description, queries, unit=unit, width=width, stacked=True, colors=colors, link=link
+    )
+    panel.drawStyle = "bars"
+    panel.legendCalcs = ["sum"]
+    panel.legendDisplayMode = "table"
+    return panel
 
 
 def heatmap(title: str, description: str, buckets: str, *, unit: str) -> core.Heatmap:

@@ -98,6 +98,8 @@ def labels(node: Any) -> frozenset[str] | None:
             return known - {"le"}
         return None if node.func.name.startswith("label_") else known
     if isinstance(node, BinaryExpr):
+        if str(node.op) in ("and", "unless"):
+            return labels(node.lhs)
         left, right = labels(node.lhs), labels(node.rhs)
         if node.modifier is not None and (node.modifier.matching or node.modifier.group_labels):
             return None

@@ -13,13 +13,23 @@ from dashboards.catalog import (
     RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
     RQ_QUEUE_WORKERS,
 )
-from dashboards.queries import RATE_INTERVAL, jobs, largest, quantile, rate, select, total
+from dashboards.queries import (
+    RATE_INTERVAL,
+    jobs,
+    largest,
+    low_total,
+    peak,
+    peak_total,
+    quantile,
+    rate,
+    select,
+    total,
+)
+from dashboards.queue_pace import HELD, LISTEN
 from dashboards.theme import CRITICAL, NEUTRAL, OK, WARNING
 
 QUEUED = jobs("queue", status="queued")
 WORKERS = total(RQ_QUEUE_WORKERS, by="queue")
-# Of each server: a queue has the workers of its own.
-HELD, LISTEN = jobs("redis, queue", status="queued"), total(RQ_QUEUE_WORKERS, by="redis, queue")
 OLDEST = largest(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue")
 OVERDUE = total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")
 DELAY = largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")
@@ -43,21 +53,21 @@ def waiting() -> list[core.Panel]:
             "Depth by queue",
             "Jobs waiting in each queue. A line that only rises needs more workers on that queue; one that "
             "stays up and level has none.",
-            QUEUED,
+            peak_total(RQ_JOBS, by="queue", status="queued"),
             "short",
         ),
         _by_queue(
             "Oldest job by queue",
             "How long the first job of each queue has waited. A saw is normal under load; a straight climb "
             "means that nobody takes from the queue.",
-            OLDEST,
+            peak(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue"),
             "s",
         ),
         _by_queue(
             "Workers by queue",
             "Workers that listen to each queue. Fewer than you started: read their logs, or those of "
             "whatever should start them again.",
-            WORKERS,
+            low_total(RQ_QUEUE_WORKERS, by="queue"),
             "short",
         ),
         panels.timeseries(
@@ -97,6 +107,7 @@ def waiting() -> list[core.Panel]:
 def flow() -> list[core.Panel]:
     """What comes in and what gets done."""
     ended = select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)
+    depth = peak_total(RQ_JOBS, by="queue", status="queued")
     queued, started = (select(RQ_JOBS, status=status) for status in ("queued", "started"))
     changes = " or ".join(
         [
@@ -118,7 +129,7 @@ def flow() -> list[core.Panel]:
             "Departures by queue",
             "Recorded executions of each queue that ended a second, of every function. Level while the queue "
             "grows: its workers do what they can; add some. Zero while it grows: they hang, or don't record.",
-            f"{rate(RQ_JOBS_PROCESSED_TOTAL, by='queue', any_function=True)} or 0 * {QUEUED}",
+            f"{rate(RQ_JOBS_PROCESSED_TOTAL, by='queue', any_function=True)} or 0 * {depth}",
             theme.JOBS_PER_SECOND,
             12,
         ),
@@ -133,7 +144,7 @@ def lost_and_late() -> list[core.Panel]:
             "Overdue scheduled jobs by queue",
             "Scheduled jobs past their time. Rising: no worker of that queue runs RQ's scheduler; start one "
             "with --with-scheduler.",
-            {"{{queue}}": OVERDUE},
+            {"{{queue}}": peak_total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")},
             unit="short",
             width=8,
             link=links.SCHEDULED,
@@ -142,7 +153,7 @@ def lost_and_late() -> list[core.Panel]:
             "Worst delay by queue",
             "How far behind its time the most overdue scheduled job is. Some seconds are the scheduler's "
             "rhythm; minutes mean that it stopped.",
-            {"{{queue}}": DELAY},
+            {"{{queue}}": peak(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")},
             unit="s",
             width=8,
             link=links.SCHEDULED,
@@ -151,7 +162,7 @@ def lost_and_late() -> list[core.Panel]:
             "Intermediate jobs by queue",
             "Jobs taken from the queue and not started. A level above zero: a worker died there; start one "
             "for the queue, then requeue what its clean-up fails.",
-            INTERMEDIATE,
+            peak_total(RQ_QUEUE_INTERMEDIATE_JOBS, by="queue"),
             "short",
         ),
     ]

@@ -5,18 +5,14 @@ from grafanalib import core
 from dashboards import links, panels, theme
 from dashboards.catalog import (
     RQ_JOB_WAIT_SECONDS,
-    RQ_JOBS_PROCESSED_TOTAL,
     RQ_QUEUE_INTERMEDIATE_JOBS,
-    RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
-    RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
 )
 from dashboards.common import dashboard
-from dashboards.queries import RANGE, RECENT, jobs, largest, or_zero, quantile, rate, total
+from dashboards.queries import RANGE, jobs, or_zero, quantile, total, worst
+from dashboards.queue_pace import DRAINS_IN, NO_WORKER, slowest_queue
 from dashboards.queue_panels import (
     DELAY,
-    HELD,
     INTERMEDIATE,
-    LISTEN,
     OLDEST,
     OVERDUE,
     QUEUED,
@@ -28,12 +24,6 @@ from dashboards.queue_panels import (
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
 from dashboards.wait_objective import objective
 
-NO_WORKER = f"({HELD} > 0) unless {LISTEN} > 0"
-# Of every function, as depth is known by queue alone; none where a queue has workers and nothing that they
-# did was recorded, 0 where it has none.
-_ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, by="redis, queue", window=RECENT, any_function=True)
-_PACE = f"({_ENDED} or 0 * ({NO_WORKER}))"
-DRAINS_IN = f"clamp_max(({HELD} > 0) / {_PACE}, {theme.DAY_SECONDS}) or 0 * ({HELD} == 0)"
 LATE = ((5, WARNING), (60, CRITICAL))
 
 
@@ -63,9 +53,10 @@ def now() -> list[core.Panel]:
             "Oldest waiting job",
             "How long the first job of any chosen queue has waited. Rising second by second: nobody takes "
             "from that queue; see its workers.",
-            {"Oldest": or_zero(largest(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS))},
+            {"{{queue}}": worst(OLDEST)},
             unit="s",
             thresholds=steps(OK, (30, WARNING), (300, CRITICAL)),
+            named=True,
         ),
         panels.stat(
             "Queues nobody serves",
@@ -75,22 +66,15 @@ def now() -> list[core.Panel]:
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
-        panels.stat(
-            "Slowest queue drains in",
-            "Queued jobs divided by the pace of the last 5 minutes, of the queue that needs longest. Rising: "
-            "add workers to it. A standstill shows as 'Over a day'. Of queues whose workers record.",
-            {"Drains in": f"max({DRAINS_IN})"},
-            unit="s",
-            thresholds=steps(OK, (60, WARNING), (300, CRITICAL)),
-            mappings=theme.OVER_A_DAY,
-        ),
+        slowest_queue("Slowest queue drains in"),
         panels.stat(
             "Worst scheduled delay",
             "How far behind its time the most overdue scheduled job is. A second is the scheduler's rhythm; "
             "more: start a worker with --with-scheduler on that queue.",
-            {"Delay": or_zero(largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS))},
+            {"{{queue}}": worst(DELAY)},
             unit="s",
             thresholds=steps(OK, *LATE),
+            named=True,
         ),
         panels.stat(
             "Intermediate jobs",

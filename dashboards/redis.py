@@ -18,7 +18,7 @@ from dashboards.catalog import (
     RQ_REDIS_UPTIME_SECONDS,
 )
 from dashboards.common import dashboard
-from dashboards.queries import rate, select
+from dashboards.queries import known, low, peak, peak_total, rate, select
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
 
 # The label is empty when there is one server.
@@ -61,7 +61,7 @@ def now() -> list[core.Panel]:
             "Memory of maximum",
             "Memory used as a share of what Redis may use (maxmemory). At 100% it refuses jobs, or drops "
             "keys: purge old jobs or give it more. No limit: the machine's memory is the limit.",
-            {"Memory": f"max({used} / ({select(RQ_REDIS_MEMORY_MAX_BYTES)} > 0)) or 0 * max({used})"},
+            {"Memory": known(f"max({used} / ({select(RQ_REDIS_MEMORY_MAX_BYTES)} > 0)) or 0 * max({used})")},
             unit="percentunit",
             decimals=0,
             thresholds=steps(OK, (0.75, WARNING), (0.9, CRITICAL)),
@@ -71,7 +71,7 @@ def now() -> list[core.Panel]:
             "Memory for each job",
             "All memory divided by the jobs that Redis holds, whichever queue is chosen. About 2 kB with "
             "thousands of small jobs. Much more: large arguments or results, or keys that are not RQ's.",
-            {"Memory": f"sum({used}) / ({held} > 0)"},
+            {"Memory": known(f"sum({used}) / ({held} > 0)")},
             unit="decbytes",
             thresholds=steps(INFO),
         ),
@@ -79,7 +79,7 @@ def now() -> list[core.Panel]:
             "Evicted keys",
             "Keys that Redis dropped for lack of memory since it started. Above zero: jobs may be lost; set "
             "maxmemory-policy to noeviction and give it more memory.",
-            {"Evicted": f"sum({select(RQ_REDIS_EVICTED_KEYS_TOTAL)})"},
+            {"Evicted": known(f"sum({select(RQ_REDIS_EVICTED_KEYS_TOTAL)})")},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -87,7 +87,7 @@ def now() -> list[core.Panel]:
             "Append-only file",
             "Whether Redis writes each change to disk. Off: a restart loses every job since the last "
             "snapshot; set appendonly to yes.",
-            {"File": f"min({select(RQ_REDIS_AOF_ENABLED)})"},
+            {"File": known(f"min({select(RQ_REDIS_AOF_ENABLED)})")},
             unit="short",
             thresholds=steps(CRITICAL, (1, OK)),
             mappings=theme.text_for_values({0: ("Off", CRITICAL), 1: ("On", OK)}),
@@ -96,7 +96,7 @@ def now() -> list[core.Panel]:
             "Uptime",
             "How long the Redis that started last has run. Short and nobody restarted it: it crashed or was "
             "killed for its memory; see its log.",
-            {"Uptime": f"min({select(RQ_REDIS_UPTIME_SECONDS)})"},
+            {"Uptime": known(f"min({select(RQ_REDIS_UPTIME_SECONDS)})")},
             unit="s",
             thresholds=steps(WARNING, (300, OK)),
         ),
@@ -111,7 +111,7 @@ def availability() -> list[core.Panel]:
             "Redis availability",
             "Whether each Redis answered each scrape. Down now and then: it is overloaded, swaps, or "
             "restarts; see Uptime history and its log.",
-            {SERVER: f"max by (redis) ({select(RQ_REDIS_UP)})"},
+            {SERVER: low(RQ_REDIS_UP, by="redis")},
             mappings=UP_OR_DOWN,
             height=4,
         ),
@@ -119,7 +119,7 @@ def availability() -> list[core.Panel]:
             "Last write to disk",
             "Whether the last write of the append-only file (aof) and of the snapshot (rdb) went well. "
             "Failed: the disk is full or read-only; Redis may refuse jobs until it is mended.",
-            {"{{kind}} {{redis}}": f"min by (kind, redis) ({select(RQ_REDIS_LAST_WRITE_OK)})"},
+            {"{{kind}} {{redis}}": low(RQ_REDIS_LAST_WRITE_OK, by="kind, redis")},
             mappings=OK_OR_FAILED,
             height=5,
         ),
@@ -135,8 +135,8 @@ def memory() -> list[core.Panel]:
             "What Redis uses, and what it may use where there is a limit. Rising while jobs do not: results "
             "or failed jobs are kept too long, or other programs write here.",
             {
-                "Used {{redis}}": f"max by (redis) ({select(RQ_REDIS_MEMORY_USED_BYTES)})",
-                "Limit {{redis}}": f"max by (redis) ({select(RQ_REDIS_MEMORY_MAX_BYTES)} > 0)",
+                "Used {{redis}}": peak(RQ_REDIS_MEMORY_USED_BYTES, by="redis"),
+                "Limit {{redis}}": f"{peak(RQ_REDIS_MEMORY_MAX_BYTES, by='redis')} > 0",
             },
             unit="decbytes",
             width=8,
@@ -145,7 +145,7 @@ def memory() -> list[core.Panel]:
             "Keys by database",
             "Keys in each database; a job is one, a kept result one more. Rising without end: see which "
             "jobs are kept, and for how long.",
-            {"db{{db}} {{redis}}": f"sum by (db, redis) ({select(RQ_REDIS_KEYS)})"},
+            {"db{{db}} {{redis}}": peak_total(RQ_REDIS_KEYS, by="db, redis")},
             unit="short",
             width=8,
         ),
@@ -153,7 +153,7 @@ def memory() -> list[core.Panel]:
             "Age of the last snapshot",
             "Time since Redis last saved a snapshot, or started. As this project ships it none are saved: "
             "the append-only file does it. Rising where `save` is set: see Last write to disk.",
-            {SERVER: f"time() - min by (redis) ({select(RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS)})"},
+            {SERVER: f"time() - {low(RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS, by='redis')}"},
             unit="s",
             width=8,
         ),
@@ -176,7 +176,7 @@ def load() -> list[core.Panel]:
             "Clients",
             "Open connections; a worker holds a few. Rising without end: a program connects and never "
             "disconnects. At Redis's maxclients, 10,000, nobody gets in.",
-            {SERVER: f"max by (redis) ({select(RQ_REDIS_CONNECTED_CLIENTS)})"},
+            {SERVER: peak(RQ_REDIS_CONNECTED_CLIENTS, by="redis")},
             unit="short",
             width=8,
         ),
@@ -184,7 +184,7 @@ def load() -> list[core.Panel]:
             "Uptime history",
             "Time since Redis started. Each fall to zero is a restart: match it with deploys, and see "
             "Redis's log for the others.",
-            {SERVER: f"max by (redis) ({select(RQ_REDIS_UPTIME_SECONDS)})"},
+            {SERVER: low(RQ_REDIS_UPTIME_SECONDS, by="redis")},
             unit="s",
             width=8,
         ),

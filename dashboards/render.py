@@ -136,7 +136,8 @@ def _timeseries(panel: Json) -> tuple[Json, Json]:
 
 def _gauge(panel: Json) -> tuple[Json, Json]:
     defaults = panel["fieldConfig"]["defaults"]
-    return defaults, {"reduceOptions": SINGLE_VALUE["reduceOptions"] | {"calcs": defaults["calcs"]}}
+    calcs = {"calcs": defaults["calcs"]}
+    return defaults, panel["options"] | {"reduceOptions": SINGLE_VALUE["reduceOptions"] | calcs}
 
 
 def _bargauge(panel: Json) -> tuple[Json, Json]:

@@ -5,6 +5,7 @@ from grafanalib import core
 from dashboards import links, panels, theme
 from dashboards.catalog import (
     JOB_STATUSES,
+    RQ_JOBS,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS,
     RQ_WORKERS_FAILED_TOTAL,
@@ -14,7 +15,8 @@ from dashboards.catalog import (
 from dashboards.common import dashboard
 from dashboards.exporter_panels import collection_time
 from dashboards.jobs import FAILING_SHARE
-from dashboards.queries import RECENT, jobs, or_zero, rate, select, share
+from dashboards.queries import RECENT, jobs, known, low, or_zero, peak_total, rate, select, share
+from dashboards.queue_pace import slowest_queue
 from dashboards.redis import redis_up
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
 from dashboards.worker_panels import throughput, utilisation, workers
@@ -32,11 +34,10 @@ def rq_dashboard() -> core.Dashboard:
 
 def health() -> list[core.Panel]:
     """Is everything fine? All green means yes."""
-    failed = or_zero(rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT))
-    ended = f"({or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT))}) + ({failed})"
+    failed = rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT)
+    ended = f"({rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT)} + {failed})"
     # Of any function: workers' own counters know none.
     recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
-    clears_in_seconds = f"clamp_max(({jobs(status='queued')} > 0) / ({ended}), {theme.DAY_SECONDS})"
     return [
         panels.row("Is everything fine?"),
         panels.stat(
@@ -58,19 +59,11 @@ def health() -> list[core.Panel]:
             thresholds=steps(CRITICAL, (1, OK)),
         ),
         utilisation(),
-        panels.stat(
-            "Queue clears in",
-            "Queued jobs divided by the pace of the last 5 minutes. Rising: work arrives faster than it is "
-            "done; add workers. A standstill shows as 'Over a day': see Workers.",
-            {"Clears in": or_zero(clears_in_seconds)},
-            unit="s",
-            thresholds=steps(OK, (60, WARNING), (300, CRITICAL)),
-            mappings=theme.OVER_A_DAY,
-        ),
+        slowest_queue("Queue clears in"),
         panels.stat(
             "Failing",
-            "The share of executions that failed for good, over 5 minutes; where workers do not record, "
-            "retried ones too. Above zero: read the exceptions before requeueing.",
+            "The share of executions that left their job failed for good, over 5 minutes; where workers do "
+            "not record, retried ones too. Above zero: read the exceptions before requeueing.",
             {"Failing": or_zero(f"{FAILING_SHARE} or ({failed}) / ({ended} > 0) unless on () {recorded}")},
             unit="percentunit",
             decimals=1,
@@ -125,7 +118,7 @@ def jobs_now() -> list[core.Panel]:
             "Backlog by queue",
             "Jobs waiting in each queue. A line that only rises needs more workers on that queue; one that "
             "stays up and level has none.",
-            {"{{queue}}": jobs("queue", status="queued")},
+            {"{{queue}}": peak_total(RQ_JOBS, by="queue", status="queued")},
             unit="short",
             width=12,
             link=links.QUEUED,
@@ -168,7 +161,7 @@ def breakdowns() -> list[core.Panel]:
                 f"Share now by {name}",
                 f"The largest parts, up to eight, of the jobs in Redis by {name}, now. Choose a queue above "
                 "to see it alone.",
-                {legend: f"topk(8, {share(labels)})"},
+                {legend: known(f"topk(8, {share(labels)})")},
                 colors=colors,
             ),
         ]
@@ -183,7 +176,7 @@ def exporter() -> list[core.Panel]:
             "Exporter availability",
             "Whether each scrape of the exporter succeeded. While it is down nothing above is known; see "
             "the exporter's log.",
-            {"{{instance}}": f"max by (instance) ({select(UP)})"},
+            {"{{instance}}": low(UP, by="instance")},
             mappings=UP_OR_DOWN,
             height=4,
         ),

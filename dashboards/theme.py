@@ -44,6 +44,12 @@ def text_for_values(texts: dict[int, tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"options": options, "type": "value"}]
 
 
+# For what has no value: Grafana colours it as it does the lowest value, green for the most part.
+UNKNOWN_TEXT = "Unknown"
+UNKNOWN = {
+    "options": {"match": "null+nan", "result": {"color": NEUTRAL, "index": 99, "text": UNKNOWN_TEXT}},
+    "type": "special",
+}
 OVER_A_DAY = text_for_values({DAY_SECONDS: ("Over a day", CRITICAL)})
 UP_OR_DOWN = text_for_values({0: ("Down", CRITICAL), 1: ("Up", OK)})
 

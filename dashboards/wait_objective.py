@@ -4,7 +4,7 @@ from grafanalib import core
 
 from dashboards import panels, theme
 from dashboards.catalog import RQ_JOB_WAIT_SECONDS
-from dashboards.queries import RANGE, RECENT, increase, rate
+from dashboards.queries import RANGE, RECENT, events, known, rate
 from dashboards.theme import CRITICAL, INFO, OK, WARNING, steps
 
 OBJECTIVE = 0.99
@@ -28,57 +28,51 @@ def _burn_rate(window: str) -> str:
 
 def objective() -> list[core.Panel]:
     """How well the queues kept to it, and how fast what is left is used up."""
-    late = (
-        f"round({increase(RQ_JOB_WAIT_SECONDS, '_count')}"
-        f" - {increase(RQ_JOB_WAIT_SECONDS, '_bucket', le=LE)})"
-    )
+    executions = events(RQ_JOB_WAIT_SECONDS, "_count")
+    late = f"{executions} - {events(RQ_JOB_WAIT_SECONDS, '_bucket', le=LE)}"
     return [
         panels.row("Objective: 99% of executions wait at most 30 s"),
         panels.stat(
             "Waited at most 30 s",
-            "The share over the time range, counted as executions end. Below 99%: see p95 wait by queue. No "
-            "data: nothing ended, or RQ_JOB_BUCKETS has no bucket of 30.",
-            {"In time": _in_time(RANGE)},
+            "The share over the time range, counted as executions end. Below 99%: see p95 wait by queue. "
+            "Unknown: nothing ended, or RQ_JOB_BUCKETS has no bucket of 30.",
+            {"In time": known(_in_time(RANGE))},
             unit="percentunit",
             thresholds=steps(CRITICAL, (OBJECTIVE, OK)),
             decimals=2,
-            instant=True,
         ),
         panels.stat(
             "Executions",
             "Executions in the time range whose wait is known. Few: one late job weighs much in the shares "
             "beside this; look at a longer range.",
-            {"Executions": f"round({increase(RQ_JOB_WAIT_SECONDS, '_count')})"},
+            {"Executions": known(executions)},
             unit=theme.COUNT,
             thresholds=steps(INFO),
             decimals=0,
-            instant=True,
         ),
         panels.stat(
             "Waited longer",
             "Executions in the time range that had waited more than 30 s. Jobs that still wait are not among "
             "them: see Oldest waiting job.",
-            {"Waited longer": late},
+            {"Waited longer": known(late)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, WARNING)),
             decimals=0,
-            instant=True,
         ),
         panels.stat(
             "Burn rate, time range",
             "Late executions by those allowed (1%) over the time range. Above 1 the objective is missed: add "
             "workers, or agree on another.",
-            {"Burn rate": _burn_rate(RANGE)},
+            {"Burn rate": known(_burn_rate(RANGE))},
             unit=theme.TIMES,
             thresholds=_BURNING,
             decimals=1,
-            instant=True,
         ),
         panels.stat(
             "Burn rate, 1 hour",
             "Late executions by those allowed over an hour. At 14.4 a month's budget is gone in two days: "
             "act now if the 5 minutes' is as high, else it has passed.",
-            {"Burn rate": _burn_rate("1h")},
+            {"Burn rate": known(_burn_rate("1h"))},
             unit=theme.TIMES,
             thresholds=_BURNING,
             decimals=1,
@@ -87,7 +81,7 @@ def objective() -> list[core.Panel]:
             "Burn rate, 5 minutes",
             "Late executions by those allowed over 5 minutes: whether it still burns. High here alone: a "
             "burst; wait whether the hour follows.",
-            {"Burn rate": _burn_rate(RECENT)},
+            {"Burn rate": known(_burn_rate(RECENT))},
             unit=theme.TIMES,
             thresholds=_BURNING,
             decimals=1,

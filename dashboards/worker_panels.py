@@ -9,20 +9,29 @@ from dashboards.catalog import (
     RQ_WORKERS_SUCCESS_TOTAL,
     RQ_WORKERS_WORKING_TIME_TOTAL,
 )
-from dashboards.queries import RATE_INTERVAL, RECENT, or_zero, rate, select
+from dashboards.queries import RATE_INTERVAL, RECENT, known, or_zero, rate, select
+from dashboards.queue_pace import NO_WORKER
 from dashboards.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, WARNING, steps
+
+# Above any share, so that it is the worst.
+_NOBODY = 2
 
 
 def utilisation() -> core.GaugePanel:
-    """How busy the workers were lately."""
-    busy_samples = f"sum(count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
-    all_samples = f"sum(count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
+    """How busy the workers of the busiest queues were lately."""
+    by = "by (redis, queues)"
+    busy_samples = f"sum {by} (count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
+    all_samples = f"sum {by} (count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
+    here = f"group {by} ({select(RQ_WORKERS)})"
+    busy = f"({busy_samples} / {all_samples} or 0 * {all_samples}) and {here}"
+    nobody = f'{_NOBODY} * label_join(group by (queue) ({NO_WORKER}), "queues", "", "queue")'
     return panels.gauge(
         "Busy workers",
-        "How much of the last 5 minutes the workers spent in jobs. Near 100% while jobs queue: add "
-        "workers, or find out what the slow jobs wait for.",
-        {"Busy": or_zero(f"{busy_samples} / {all_samples}")},
+        "How much of the last 5 minutes the busiest workers, named by their queues, spent in jobs. Near 100% "
+        "while jobs queue: add workers, or find out what they wait for. No worker: jobs that nobody takes.",
+        {"{{queues}}": known(f"topk(1, max by (queues) ({nobody} or {busy}))")},
         thresholds=steps(OK, (0.8, WARNING), (0.95, CRITICAL)),
+        mappings=theme.text_for_values({_NOBODY: ("No worker", CRITICAL)}),
     )
 
 

@@ -12,7 +12,7 @@ from dashboards.catalog import (
     RQ_WORKERS_BY_STATE,
 )
 from dashboards.common import dashboard
-from dashboards.queries import RATE_INTERVAL, events, or_zero, select
+from dashboards.queries import RATE_INTERVAL, events_by_step, known, or_zero, select
 from dashboards.theme import CRITICAL, INFO, OK, WARNING, steps
 from dashboards.worker_panels import throughput, utilisation, workers
 
@@ -35,7 +35,7 @@ def now() -> list[core.Panel]:
             "Registered workers",
             "Workers on any queue, whichever is chosen above. Fewer than you started: see Workers gone, "
             "below, and their logs. One that was killed counts until its key in Redis ends.",
-            {"Workers": f"sum({select(RQ_WORKERS_BY_STATE)})"},
+            {"Workers": known(f"sum({select(RQ_WORKERS_BY_STATE)})")},
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
         ),
@@ -57,7 +57,7 @@ def now() -> list[core.Panel]:
             "Oldest heartbeat",
             "A worker of this project shows a sign of life every 30 seconds. Older than a minute: it hangs "
             "or was killed; RQ gives up its job after 90 s. An idle plain `rq worker` needs up to 405 s.",
-            {"Oldest": f"max({select(RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS)})"},
+            {"Oldest": known(f"max({select(RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS)})")},
             unit="s",
             thresholds=steps(OK, (60, WARNING), (90, CRITICAL)),
         ),
@@ -65,7 +65,7 @@ def now() -> list[core.Panel]:
             "Taking jobs",
             "Whether RQ's workers may take jobs. Suspended: somebody ran `rq suspend`; jobs queue up until "
             "`rq resume`.",
-            {"Suspended": f"max({select(RQ_SUSPENDED)})"},
+            {"Suspended": known(f"max({select(RQ_SUSPENDED)})")},
             unit="short",
             thresholds=steps(OK, (1, WARNING)),
             mappings=theme.text_for_values({0: ("Yes", OK), 1: ("Suspended", WARNING)}),
@@ -89,11 +89,11 @@ def deaths() -> list[core.Panel]:
             width=12,
             colors={"Gone": WARNING},
         ),
-        panels.timeseries(
+        panels.bars(
             "Work horses killed",
             "Processes that died while they ran a job, by the job's queue. Above zero: out of memory, a "
             "crash in native code, or a kill; the worker's log names the signal.",
-            {"{{queue}}": events(RQ_WORK_HORSES_KILLED_TOTAL, by="queue")},
+            {"{{queue}}": events_by_step(RQ_WORK_HORSES_KILLED_TOTAL, by="queue")},
             unit="short",
             width=12,
             link=links.FAILED,

@@ -2,8 +2,11 @@
 
 import os
 import random
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,7 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rq import Queue
 
 from ops import jobs
-from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
+from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
+from scheduler.cron.registry import CronRegistry
+from scheduler.errors import CronError
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import shared_connection
 from scheduler.serializers import configured
@@ -89,6 +94,14 @@ _DEMO: dict[str, tuple[int, Callable[[random.Random], object]]] = {
 }
 
 
+# id -> where its jobs run, seconds between its slots and those that a job takes: too many of the second one,
+# so that some of its slots are skipped
+_DEMO_CRONS = {
+    "demo-often": (SHORT_RUNNING_QUEUE, 10, 0.05),
+    "demo-overlapping": (LONG_RUNNING_QUEUE, 5, 8),
+}
+
+
 @click.command()
 @click.option(
     "--seconds",
@@ -99,13 +112,16 @@ _DEMO: dict[str, tuple[int, Callable[[random.Random], object]]] = {
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs.")
 def demo(*, seconds: int, seed: int) -> None:
-    """Queue a seeded mix of jobs for a while, so that every panel of the dashboards shows something."""
+    """Queue a seeded mix of jobs for a while, so that every panel of the dashboards shows something.
+
+    Cron entries are among it, which are removed at its end.
+    """
     rng = random.Random(seed)  # noqa: S311 (a demo, nothing secret)
     kinds = list(_DEMO)
     weights = [weight for weight, _ in _DEMO.values()]
     made = dict.fromkeys(kinds, 0)
     _say_where_to_watch()
-    with _progress("Demo, seconds") as progress:
+    with _crons(), _progress("Demo, seconds") as progress:
         task = progress.add_task("", total=seconds)
         for _ in range(seconds):
             # Mostly a trickle, now and then a burst that a worker needs a while for.
@@ -115,6 +131,31 @@ def demo(*, seconds: int, seed: int) -> None:
             progress.advance(task)
             time.sleep(1)
     click.echo(f"Queued {sum(made.values())} jobs: {', '.join(f'{n} {kind}' for kind, n in made.items())}.")
+
+
+@contextmanager
+def _crons() -> Iterator[None]:
+    """Entries with slots within seconds, for as long as the block lasts, SIGTERM included."""
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    with Scheduler(connection=shared_connection()) as scheduler:
+        for cron_id, (queue, interval_seconds, run_seconds) in _DEMO_CRONS.items():
+            scheduler.cron(
+                queue,
+                None,
+                jobs.work_for,
+                (run_seconds,),
+                interval_seconds=interval_seconds,
+                cron_id=cron_id,
+                overlap="skip",
+            )
+    try:
+        yield
+    finally:
+        registry = CronRegistry(shared_connection())
+        for cron_id in _DEMO_CRONS:
+            with suppress(CronError):  # somebody removed it
+                registry.remove(cron_id)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _progress(what: str) -> Progress:

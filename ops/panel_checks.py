@@ -3,9 +3,10 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from dashboards.preview.asking import ask, choices_of
 from dashboards.preview.frames import Answer, Frame, frames_of
@@ -30,7 +31,7 @@ EXPECTED_EMPTY = {
     'state="idle"': "the demo may keep every worker busy",
     'state="started"': "no worker starts at the moment of a scrape",
     'state="suspended"': "nobody suspends the workers",
-    "unless sum by (redis, queue) (rq_queue_workers": "every queue has a worker",
+    "count((sum by (redis, queue) (rq_jobs": "every queue has a worker",
     "unless max by (redis, name) (rq_workers": "no worker goes",
     'outcome="abandoned"': "no worker dies",
     'outcome="stopped"': "nobody stops a job",
@@ -38,8 +39,9 @@ EXPECTED_EMPTY = {
     'outcome="missed"': "the cron process keeps up",
     'outcome="skipped"': "no cron job overlaps the next",
 }
-# Zero where nothing is found, which would hide a query that finds nothing as it is wrong.
-_FALLBACK = re.compile(r" or 0 \* max\((rq_redis_up|up)\{[^}]*\} == 1\)")
+# Zero where nothing is found, which would hide that a query is wrong, and nothing in its place.
+_FALLBACK, _NO_FALLBACK = "vector(0)", "(vector(0) < 0)"
+_AGAIN_SECONDS = 2.0
 # What makes fractions of whole numbers.
 _FRACTIONS = re.compile(r"\b(rate|irate|increase|delta|deriv|avg|avg_over_time|\w*quantile\w*)\b|/")
 _COUNTS = ("locale", "short", "none")
@@ -76,12 +78,19 @@ class Verdict:
 Row = tuple[str, str, Verdict]
 
 
-async def ask_all(url: str, dashboards: Iterable[Dashboard]) -> list[tuple[str, list[Row]]]:
-    """(a dashboard's title, its rows) for each, as Prometheus answers now."""
+async def ask_all(
+    url: str, dashboards: Iterable[Dashboard], *, patience_seconds: float
+) -> list[tuple[str, list[Row]]]:
+    """(a dashboard's title, its rows) for each, as Prometheus answers.
+
+    What finds nothing is asked again for a while: the data may be younger than a step of its graph, or the
+    moment one without any.
+    """
     prometheus = Prometheus(url)
+    deadline = time.monotonic() + patience_seconds
     try:
         interval = await prometheus.scrape_interval_seconds()
-        return [(d.title, await _Asking(prometheus, d, interval).rows()) for d in dashboards]
+        return [(d.title, await _Asking(prometheus, d, interval, deadline).rows()) for d in dashboards]
     finally:
         await prometheus.close()
 
@@ -89,12 +98,13 @@ async def ask_all(url: str, dashboards: Iterable[Dashboard]) -> list[tuple[str, 
 class _Asking:
     """One dashboard as it opens: in its own time range, with All or the first value of each variable."""
 
-    def __init__(self, prometheus: Prometheus, dashboard: Dashboard, interval: float) -> None:
+    def __init__(
+        self, prometheus: Prometheus, dashboard: Dashboard, interval: float, deadline: float
+    ) -> None:
         self._prometheus = prometheus
         self._dashboard = dashboard
         self._interval = interval
-        now = time.time()
-        self._range: TimeRange = state_from_query(dashboard, (), now=now)[0].range_at(now)
+        self._deadline = deadline
         self._values = {
             v.name: value_of(v, chosen(v, None, v.choices), v.choices) for v in dashboard.variables
         }
@@ -102,34 +112,45 @@ class _Asking:
     async def rows(self) -> list[Row]:
         panels = [panel for section in self._dashboard.sections for panel in section.panels]
         asked = [(panel, target) for panel in panels for target in panel.targets]
-        verdicts = await asyncio.gather(*(self._verdict(panel, target) for panel, target in asked))
+        verdicts = await asyncio.gather(
+            *(self._patiently(partial(self._verdict, panel, target)) for panel, target in asked)
+        )
         of_panels = [
             (panel.title, f"{target.ref_id}: {target.legend_format}", verdict)
             for (panel, target), verdict in zip(asked, verdicts, strict=True)
         ]
         variables = [v for v in self._dashboard.variables if v.type == "query"]
         return [
-            *[("Variable", v.label, await self._of_variable(v)) for v in variables],
+            *[("Variable", v.label, await self._patiently(partial(self._of_variable, v))) for v in variables],
             *of_panels,
             *[("Annotation", a.name, await self._of_annotation(a)) for a in self._dashboard.annotations],
         ]
 
+    async def _patiently(self, ask_once: Callable[[], Awaitable[Verdict]]) -> Verdict:
+        while (verdict := await ask_once()).state is State.EMPTY and time.monotonic() < self._deadline:
+            await asyncio.sleep(_AGAIN_SECONDS)
+        return verdict
+
+    def _range(self) -> TimeRange:
+        now = time.time()
+        return state_from_query(self._dashboard, (), now=now)[0].range_at(now)
+
     async def _of_variable(self, variable: Variable) -> Verdict:
-        choices = await choices_of(self._prometheus, variable, self._values, self._range)
+        choices = await choices_of(self._prometheus, variable, self._values, self._range())
         return Verdict(State.OK) if choices else empty(variable.query)
 
     async def _of_annotation(self, annotation: Annotation) -> Verdict:
         found = await ask(
-            self._prometheus, plan_annotation(annotation, self._range, self._values, self._interval)
+            self._prometheus, plan_annotation(annotation, self._range(), self._values, self._interval)
         )
         if isinstance(found, QueryError):
             return Verdict(State.ERROR, str(found))
         return Verdict(State.OK) if found else empty(annotation.expr)
 
     async def _verdict(self, panel: Panel, target: Target) -> Verdict:
-        bare = replace(target, expr=_FALLBACK.sub("", target.expr))
+        bare = replace(target, expr=target.expr.replace(_FALLBACK, _NO_FALLBACK))
         panel, target = replace(panel, targets=(bare,)), bare
-        planned = plan(panel, self._range, self._values, scrape_interval_seconds=self._interval)
+        planned = plan(panel, self._range(), self._values, scrape_interval_seconds=self._interval)
         query = next(query for planned_target, query in planned if planned_target is target)
         found = await ask(self._prometheus, query)
         if isinstance(found, QueryError):

@@ -35,6 +35,8 @@ from scheduler import SHORT_RUNNING_QUEUE, Scheduler
 FOLDER = ROOT / "monitoring/grafana/dashboards"
 STATUSES = ("queued", "started", "finished", "failed", "deferred", "scheduled", "canceled")
 _REST_SECONDS = 60.0
+# Two steps of the graph with the longest one, a minute, and some.
+_PATIENCE_SECONDS = 150.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,10 +73,10 @@ def _verify(
     with Redis.from_url(variables["RQ_REDIS_URL"]) as redis:
         add_to_the_demo(redis)
         # It goes on while the questions are asked: what is asked of this moment has an answer too.
-        demo = stack.run("demo", "--seconds", str(seconds + 60))
+        demo = stack.run("demo", "--seconds", str(seconds + int(_PATIENCE_SECONDS) + 60))
         try:
             _wait(demo, seconds)
-            tables = asyncio.run(ask_all(url, dashboards.values()))
+            tables = asyncio.run(ask_all(url, dashboards.values(), patience_seconds=_PATIENCE_SECONDS))
         finally:
             demo.terminate()
             demo.communicate()

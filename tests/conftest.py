@@ -1,6 +1,7 @@
 """What every test shares: who runs beside whom, and that a skipped test is a failed one under CI."""
 
 import os
+import signal
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
@@ -12,6 +13,12 @@ class _Scheduling(LoadFileScheduling):
     def _split_scope(self, nodeid):
         scope = super()._split_scope(nodeid)
         return "tests/containers" if scope.startswith("tests/containers/") else scope
+
+
+def pytest_configure() -> None:
+    """Started in the background by a shell it ignores SIGINT, and so would what tests start to interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)  # absent with -p no:xdist

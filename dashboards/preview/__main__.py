@@ -58,6 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=os.environ.get("RQ_DASHBOARD_URL") or None,
         help="where links to jobs lead",
     )
+    parser.add_argument(
+        "--allowed-hosts",
+        default=os.environ.get("RQMON_ALLOWED_HOSTS") or "",
+        help="names, with commas, by which browsers may ask, besides localhost and addresses",
+    )
     parser.add_argument("--dashboards", type=Path, default=Path("monitoring/grafana/dashboards"))
     options = parser.parse_args(arguments)
     try:
@@ -67,7 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     if not _is_free(options.host, options.port):
         parser.error(f"port {options.port} is taken; stop what listens there, or set --port or GRAFANA_PORT")
-    serve(dashboards, prometheus_url=options.prometheus_url, host=options.host, port=options.port)
+    names = {options.host, *options.allowed_hosts.split(",")}
+    serve(
+        dashboards,
+        prometheus_url=options.prometheus_url,
+        host=options.host,
+        port=options.port,
+        names=frozenset(name.strip().lower() for name in names if name.strip()),
+    )
 
 
 if __name__ == "__main__":

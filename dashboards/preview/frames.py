@@ -1,7 +1,9 @@
 """Turns series into frames: named, configured, on one time grid, and reduced to single numbers."""
 
+import heapq
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,34 +44,43 @@ class Answer:
 
 
 def frames_of(
-    panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: float = math.inf
+    panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: int = sys.maxsize
 ) -> tuple[list[Frame], int]:
-    """The first `most` frames of a panel, in the order of its targets, and how many there are.
+    """The frames of a panel, in the order of its targets, and how many there are.
 
-    Those hidden (`custom.hideFrom.viz`) are left out.
+    Those hidden (`custom.hideFrom.viz`) are left out, and of more than `most` those with the lowest peaks.
     """
-    frames: list[Frame] = []
-    count = 0
+    shown: list[tuple[Answer, Series, str, Field]] = []
     fields: dict[tuple[int, ...], Field] = {}
     for answer in answers:
         for series in answer.series:
             name = series_name(answer, series, values)
-            ref_id = answer.target.ref_id
             field = field_for(
-                name, ref_id=ref_id, defaults=panel.defaults, overrides=panel.overrides, known=fields
+                name,
+                ref_id=answer.target.ref_id,
+                defaults=panel.defaults,
+                overrides=panel.overrides,
+                known=fields,
             )
-            if (field.custom.get("hideFrom") or {}).get("viz"):
-                continue
-            count += 1
-            if len(frames) >= most:
-                continue
-            if field.display_name:
-                name = interpolate(labels_in(field.display_name, series.labels), values, style="text")
-            found = {round(t, 3): None if math.isnan(v) else v for t, v in series.points}
-            times = answer.times or tuple(found)
-            gridded = tuple(found.get(round(t, 3)) for t in times)
-            frames.append(Frame(name, series.labels, field, len(frames), ref_id, times, gridded))
-    return frames, count
+            if not (field.custom.get("hideFrom") or {}).get("viz"):
+                shown.append((answer, series, name, field))
+    kept = shown
+    if len(shown) > most:
+        largest = heapq.nlargest(most, range(len(shown)), key=lambda place: _peak(shown[place][1]))
+        kept = [shown[place] for place in sorted(largest)]
+    frames: list[Frame] = []
+    for answer, series, name, field in kept:
+        if field.display_name:
+            name = interpolate(labels_in(field.display_name, series.labels), values, style="text")
+        found = {round(t, 3): None if math.isnan(v) else v for t, v in series.points}
+        times = answer.times or tuple(found)
+        gridded = tuple(found.get(round(t, 3)) for t in times)
+        frames.append(Frame(name, series.labels, field, len(frames), answer.target.ref_id, times, gridded))
+    return frames, len(shown)
+
+
+def _peak(series: Series) -> float:
+    return max((value for _, value in series.points if not math.isnan(value)), default=-math.inf)
 
 
 def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> str:

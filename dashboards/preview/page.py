@@ -3,19 +3,22 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import tzinfo
 from functools import partial
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from nicegui import background_tasks, ui
+from nicegui import ui
 
 from dashboards.preview.annotations import marks_of
 from dashboards.preview.asking import ask, choices_of, view_or_error
 from dashboards.preview.controls import TimeControls, VariableSelect, title_bar
 from dashboards.preview.model import Dashboard, Section, Variable
 from dashboards.preview.panel_box import PanelBox
-from dashboards.preview.panels import View, plan, plan_annotation
+from dashboards.preview.panels import NOW, View, plan, plan_annotation
 from dashboards.preview.prometheus import Prometheus, PrometheusUnreachableError, QueryError
 from dashboards.preview.state import ViewState, address, path_between
 from dashboards.preview.timerange import TimeRange, parse_range
+from dashboards.preview.units import ZONE
 from dashboards.preview.variables import Value, chosen, interpolate, value_of
 
 RETRY_SECONDS = 5.0
@@ -36,13 +39,13 @@ class DashboardPage:
         self._choices: dict[str, list[tuple[str, str]]] = {}
         self._boxes: list[tuple[PanelBox, Section]] = []
         self._closed: set[int] = set()
+        self._zone: tzinfo | None = None
         self._due = 0.0
         self._refreshing = False
         self._drawn = False
 
     def build(self, dashboards: Mapping[str, Dashboard], notice: str) -> None:
-        """Lay the page out, and ask for its data, which follows as soon as the browser is connected."""
-        ui.page_title(f"{self._dashboard.title} - Preview")
+        """Lay the page out and ask for its data: when a browser is connected, not for each request."""
         with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
             self._home = title_bar(dashboards, self._dashboard, self._path_to)
             ui.element("div").classes("spacer")
@@ -65,8 +68,6 @@ class DashboardPage:
             for section in self._dashboard.sections:
                 self._build_section(section)
         self._show_controls()
-        # At once, while the browser has yet to load the page; the timer starts when it has.
-        background_tasks.create(self._tick(), context=ui.context.client)
         ui.timer(0.5, self._tick)
 
     def _build_section(self, section: Section) -> None:
@@ -139,7 +140,7 @@ class DashboardPage:
         for link in self._home:
             link.props["href"] = address("/", self._state.pairs)
             link.update()
-        label = self._state.range_at(time.time()).label
+        label = self._state.range_at(time.time(), self._zone).label
         self._controls.show(range_label=label, start=self._state.start, interval=self._state.refresh)
 
     def _ask_again(self) -> None:
@@ -154,25 +155,39 @@ class DashboardPage:
         interval = self._state.refresh_seconds
         self._due = time.monotonic() + interval if interval else float("inf")
         try:
+            if self._zone is None:
+                await self._learn_zone()
             await self._refresh()
             self._banner.set_visibility(False)
         except PrometheusUnreachableError as error:
-            old = "What is shown may be old; the preview" if self._drawn else "The preview"
+            old = "Graphs end where it did; the preview" if self._drawn else "The preview"
             self._banner.set_text(f"{error}. {old} tries again by itself.")
-            if not self._drawn:
-                for box in (box for box, _ in self._boxes if box.panel.targets):
+            for box in (box for box, _ in self._boxes if box.panel.targets):
+                if not self._drawn:
                     box.show(View(message="Waiting for Prometheus"))
+                elif box.panel.type in NOW:
+                    box.show(View(message="Unknown"))
             self._banner.set_visibility(True)
             self._due = min(self._due, time.monotonic() + RETRY_SECONDS)
         finally:
             self._refreshing = False
+
+    async def _learn_zone(self) -> None:
+        """Ask the browser for its zone: it writes the graphs' times, and the rest must be of the same."""
+        try:
+            name = await ui.run_javascript("Intl.DateTimeFormat().resolvedOptions().timeZone", timeout=5)
+            self._zone = ZoneInfo(str(name))
+        except (TimeoutError, ValueError, OSError, ZoneInfoNotFoundError):
+            return  # until the next refresh this machine's
+        self._show_controls()
 
     async def _refresh(self) -> None:
         if self._scrape_interval_seconds is None:
             self._scrape_interval_seconds = await self._prometheus.scrape_interval_seconds()
         scrape_interval_seconds = self._scrape_interval_seconds
         state = self._state
-        time_range = state.range_at(time.time())
+        time_range = state.range_at(time.time(), self._zone)
+        ZONE.set(self._zone)
         values = await self._resolve_variables(time_range)
         planned = []
         for box, section in self._boxes:

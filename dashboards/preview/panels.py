@@ -1,7 +1,8 @@
 """Plans a panel's queries and turns their answers into what the page shows: options, HTML or a message."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dashboards.preview.annotations import Mark
@@ -17,6 +18,8 @@ from dashboards.preview.widgets import bar_gauge_html, gauge_html, stat_html
 CHARTS = ("timeseries", "state-timeline", "heatmap", "barchart", "graph")
 MOST_SERIES = 100
 MOST_ROWS = 200
+# Panels that show what is now, not what was.
+NOW = ("stat", "gauge", "bargauge", "table")
 WIDGETS = {"stat": stat_html, "gauge": gauge_html, "bargauge": bar_gauge_html}
 
 
@@ -56,7 +59,11 @@ class View:
 def plan(
     panel: Panel, time_range: TimeRange, values: Mapping[str, Value], *, scrape_interval_seconds: float
 ) -> list[tuple[Target, Query]]:
-    """The queries of a panel; range queries get 60 to 300 points, aligned to their step."""
+    """The queries of a panel; range queries get 60 to 300 points, aligned to their step.
+
+    Instant ones ask for the end of the range, or for now where that is yet to come (`now/d`).
+    """
+    until_now = replace(time_range, end=min(time_range.end, max(time.time(), time_range.start)))
     points = 60 if panel.type == "heatmap" else 300 if panel.w >= 12 else 220
     stacking = (panel.defaults.get("custom") or {}).get("stacking") or {}
     if stacking.get("mode") not in (None, "none"):
@@ -67,13 +74,14 @@ def plan(
     for target in panel.targets:
         at_least = duration_seconds(interpolate(target.min_step, values)) or scrape_interval_seconds
         step = step_seconds(time_range.seconds, points=points, min_step_seconds=at_least)
+        asked = until_now if target.instant else time_range
         known = {
             **values,
-            **built_in(time_range, step_seconds=step, scrape_interval_seconds=scrape_interval_seconds),
+            **built_in(asked, step_seconds=step, scrape_interval_seconds=scrape_interval_seconds),
         }
         expr = interpolate(target.expr, known)
         if target.instant:
-            planned.append((target, Query(expr, time_range.end, time_range.end, 0)))
+            planned.append((target, Query(expr, asked.end, asked.end, 0)))
         else:
             start, end = (moment // step * step for moment in (time_range.start, time_range.end))
             planned.append((target, Query(expr, start, end, step)))
@@ -102,11 +110,12 @@ def view(
         return View(message=str(panel.defaults.get("noValue") or "No data"))
     if panel.type == "table":
         html, count = table_html(panel, answers, values, most=MOST_ROWS)
-        return View(html=html, cut=_cut(MOST_ROWS, count, "rows"))
+        sorted_by = "first" if panel.options.get("sortBy") else "largest"
+        return View(html=html, cut=_cut(MOST_ROWS, count, f"{sorted_by} rows"))
     if panel.type == "heatmap":  # all of its series: each is the difference to the one before
         return View(option=heatmap_option(panel, frames_of(panel, answers, values)[0], time_range))
     frames, count = frames_of(panel, answers, values, most=MOST_SERIES)
-    cut = _cut(MOST_SERIES, count, "series")
+    cut = _cut(MOST_SERIES, count, "largest series")
     if panel.type in WIDGETS:
         return View(html=WIDGETS[panel.type](panel, frames), cut=cut)
     if panel.type == "state-timeline":
@@ -119,4 +128,4 @@ def view(
 
 
 def _cut(most: int, count: int, what: str) -> str:
-    return f"{most} of {count:,} {what}" if count > most else ""
+    return f"The {most} {what} of {count:,}" if count > most else ""

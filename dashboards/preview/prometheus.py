@@ -54,7 +54,7 @@ class Prometheus:
         sorted by their labels, unless the expression itself sorts.
         """
         series = _series(await self._get("query", {"query": expr, "time": f"{at:.3f}"}))
-        if re.match(r"\s*(sort|topk|bottomk)", expr):
+        if re.match(r"[\s(]*(sort|topk|bottomk)\b", expr):
             return series
         return sorted(series, key=lambda one: sorted(one.labels.items()))
 

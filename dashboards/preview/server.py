@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from nicegui import app, ui
 
 from dashboards.preview.controls import title_bar
+from dashboards.preview.guard import Guard
 from dashboards.preview.model import Dashboard
 from dashboards.preview.page import DashboardPage
 from dashboards.preview.prometheus import Prometheus
@@ -25,12 +26,20 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def serve(dashboards: Mapping[str, Dashboard], *, prometheus_url: str, host: str, port: int) -> None:
-    """Serve until the process is told to stop."""
+def serve(
+    dashboards: Mapping[str, Dashboard],
+    *,
+    prometheus_url: str,
+    host: str,
+    port: int,
+    names: frozenset[str] = frozenset(),
+) -> None:
+    """Serve until the process is told to stop, to who asks by address or by one of the `names`."""
     prometheus = Prometheus(prometheus_url)
     app.on_shutdown(prometheus.close)
     app.add_static_files("/assets", STATIC)
     app.middleware("http")(_secure)
+    app.add_middleware(Guard, names=names)
     ui.add_head_html(
         '<link rel="stylesheet" href="/assets/preview.css"><script src="/assets/preview.js"></script>',
         shared=True,
@@ -77,7 +86,10 @@ def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> 
         if dashboard is None:
             return _not_found(uid)
         state, notice = state_from_query(dashboard, request.query_params.multi_items(), now=time.time())
-        DashboardPage(dashboard, state=state, prometheus=prometheus).build(dashboards, notice)
+        ui.page_title(f"{dashboard.title} - Preview")
+        page = DashboardPage(dashboard, state=state, prometheus=prometheus)
+        # When a browser is connected: a page has 500 elements, and a request without one stays for a minute.
+        ui.timer(0, lambda: page.build(dashboards, notice), once=True)
         return None
 
 

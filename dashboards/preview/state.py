@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from urllib.parse import quote, urlencode
 
 from dashboards.preview.model import Dashboard, Link
@@ -17,10 +18,10 @@ class ViewState:
     refresh: str
     selection: Mapping[str, tuple[str, ...]]
 
-    def range_at(self, now: float) -> TimeRange:
-        """The time range at a moment; the last hour should the range no longer be valid."""
-        found = parse_range(self.start, self.end, now=now)
-        return found or TimeRange("now-1h", "now", now - 3600, now)
+    def range_at(self, now: float, zone: tzinfo | None = None) -> TimeRange:
+        """The time range at a moment, its days those of a zone; the last hour if it is no longer valid."""
+        found = parse_range(self.start, self.end, now=now, zone=zone)
+        return found or TimeRange("now-1h", "now", now - 3600, now, zone)
 
     @property
     def refresh_seconds(self) -> float:
@@ -77,7 +78,7 @@ def state_from_query(
     refresh = _last(asked, "refresh", dashboard.refresh)
     if refresh not in REFRESH_CHOICES:
         refresh = dashboard.refresh if dashboard.refresh in REFRESH_CHOICES else ""
-    names = [variable.name for variable in dashboard.variables]
+    names = [variable.name for variable in dashboard.variables if variable.type != "constant"]
     selection = {name: tuple(asked[f"var-{name}"][:100]) for name in names if f"var-{name}" in asked}
     return ViewState(start, end, refresh, selection), notice
 

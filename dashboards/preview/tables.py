@@ -1,5 +1,6 @@
 """HTML of the table panel and of charts' legends."""
 
+import heapq
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -22,9 +23,10 @@ _OUTWARD = (
 def table_html(
     panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: int
 ) -> tuple[str, int]:
-    """Labels and values of instant queries, in the first `most` rows, and how many rows there are.
+    """Labels and values of instant queries, and how many rows there are.
 
-    Several queries are joined on the labels they share.
+    Several queries are joined on the labels they share. Of more than `most` rows those are shown that come
+    first as sorted; in a table that is not, those with the largest values in its first column of values.
 
     The transformation `organize` hides, orders and renames columns; `options.sortBy` sorts.
     """
@@ -40,6 +42,11 @@ def table_html(
         if column:
             rows.sort(key=lambda row, c=column: _sort_key(row.get(c)), reverse=bool(sort.get("desc")))  # type: ignore[misc]  # mypy: lambda defaults
     numeric = {c for c in columns if any(isinstance(row.get(c), float) for row in rows)}
+    shown = rows[:most]
+    if len(rows) > most and not panel.options.get("sortBy"):
+        first = next((c for c in columns if c.startswith("Value")), "")
+        largest = heapq.nlargest(most, range(len(rows)), key=lambda place: _sort_key(rows[place].get(first)))
+        shown = [rows[place] for place in sorted(largest)]
     head = "".join(
         f'<th scope="col" class="{"num" if c in numeric else ""}">'
         f"{escape(fields[c].display_name or names[c])}</th>"
@@ -47,7 +54,7 @@ def table_html(
     )
     body = "".join(
         "<tr>" + "".join(_cell(c, row, fields[c], values, numeric=c in numeric) for c in columns) + "</tr>"
-        for row in rows[:most]
+        for row in shown
     )
     html = (
         f'<div class="table-scroll"><table class="grid-table"><thead><tr>{head}</tr></thead>'

@@ -3,7 +3,7 @@
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 QUICK_RANGES = (
     ("now-5m", "Last 5 minutes"),
@@ -26,12 +26,16 @@ _NICE_STEPS_SECONDS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 18
 
 @dataclass(frozen=True)
 class TimeRange:
-    """What the person asked for (`start_text`, `end_text`), and seconds since 1970 it meant at one moment."""
+    """What the person asked for (`start_text`, `end_text`), and seconds since 1970 it meant at one moment.
+
+    `zone` is the person's, None this machine's.
+    """
 
     start_text: str
     end_text: str
     start: float
     end: float
+    zone: tzinfo | None = None
 
     @property
     def seconds(self) -> float:
@@ -45,7 +49,9 @@ class TimeRange:
             known = dict(QUICK_RANGES).get(self.start_text)
             if known:
                 return known
-        ends = (datetime.fromtimestamp(moment).astimezone() for moment in (self.start, self.end))
+        ends = (
+            datetime.fromtimestamp(moment, UTC).astimezone(self.zone) for moment in (self.start, self.end)
+        )
         return " to ".join(end.strftime("%Y-%m-%d %H:%M:%S") for end in ends)
 
 
@@ -58,16 +64,17 @@ def duration_seconds(text: str) -> float | None:
     return float(sum(int(n) * _SECONDS[unit] for n, unit in re.findall(r"(\d+)([smhdwy])", text)))
 
 
-def parse_moment(text: str, *, now: float, is_end: bool = False) -> float | None:
+def parse_moment(text: str, *, now: float, is_end: bool = False, zone: tzinfo | None = None) -> float | None:
     """Seconds since 1970 of one end of a range, or None when the text is no moment.
 
-    `/d`, `/w`, `/M` and `/y` go to the start of the day, week, month or year, for a range's end to its end.
+    `/d`, `/w`, `/M` and `/y` go to the start of the day, week, month or year, for a range's end to its end:
+    those of the zone, by default this machine's.
     """
     relative = _RELATIVE.fullmatch(text)
     if relative:
         count, unit, rounded_to = relative.groups()
         if rounded_to:
-            return _rounded(now, int(count or 0), unit or "d", rounded_to, is_end=is_end)
+            return _rounded(now, int(count or 0), unit or "d", rounded_to, is_end=is_end, zone=zone)
         return now - int(count) * _SECONDS[unit] if count else now
     if re.fullmatch(r"\d{10,14}", text):
         return int(text) / 1000
@@ -78,15 +85,14 @@ def parse_moment(text: str, *, now: float, is_end: bool = False) -> float | None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _rounded(now: float, count: int, unit: str, rounded_to: str, *, is_end: bool) -> float | None:
-    """Counted back in the calendar, so that `now-1M/M` is the month before; None where the calendar ends.
-
-    Days begin as labels are written: in this machine's zone.
-    """
+def _rounded(
+    now: float, count: int, unit: str, rounded_to: str, *, is_end: bool, zone: tzinfo | None
+) -> float | None:
+    """Counted back in the calendar, so that `now-1M/M` is the month before; None where the calendar ends."""
     if unit in ("s", "m", "h"):
         now -= count * _SECONDS[unit]
     try:
-        day = datetime.fromtimestamp(now).astimezone().date()
+        day = datetime.fromtimestamp(now, UTC).astimezone(zone).date()
         if unit in ("d", "w"):
             day -= timedelta(days=count * (7 if unit == "w" else 1))
         elif unit in ("M", "y"):
@@ -98,20 +104,24 @@ def _rounded(now: float, count: int, unit: str, rounded_to: str, *, is_end: bool
             "M": (day.replace(day=1), (day.replace(day=1) + timedelta(days=32)).replace(day=1)),
             "y": (date(day.year, 1, 1), date(day.year + 1, 1, 1)),
         }[rounded_to]
-        midnight = datetime.combine(following if is_end else first, time()).astimezone().timestamp()
+        # Without a zone it is this machine's.
+        midnight = datetime.combine(following if is_end else first, time(), zone).timestamp()
     except (OSError, OverflowError, ValueError):
         return None
     return midnight - 0.001 if is_end else midnight
 
 
-def parse_range(start_text: str, end_text: str, *, now: float) -> TimeRange | None:
+def parse_range(
+    start_text: str, end_text: str, *, now: float, zone: tzinfo | None = None
+) -> TimeRange | None:
     """The range between two moments; None unless it lasts 1 second to 366 days, 10 years ago to in a year."""
-    start, end = parse_moment(start_text, now=now), parse_moment(end_text, now=now, is_end=True)
+    start = parse_moment(start_text, now=now, zone=zone)
+    end = parse_moment(end_text, now=now, is_end=True, zone=zone)
     if start is None or end is None or not 1 <= end - start <= _MAX_RANGE_SECONDS:
         return None
     if start < now - 10 * _MAX_RANGE_SECONDS or end > now + _MAX_RANGE_SECONDS:
         return None
-    return TimeRange(start_text=start_text, end_text=end_text, start=start, end=end)
+    return TimeRange(start_text=start_text, end_text=end_text, start=start, end=end, zone=zone)
 
 
 def step_seconds(range_seconds: float, *, points: int, min_step_seconds: float) -> float:

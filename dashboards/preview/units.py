@@ -2,8 +2,12 @@
 
 import math
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
+
+# Whose dates are written: that of the person for whom a page is drawn, None this machine's.
+ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 
 
 @dataclass(frozen=True)
@@ -123,8 +127,9 @@ def format_value(value: float | None, *, unit: str = "none", decimals: int | Non
     if unit in _BOOLEANS:
         return _BOOLEANS[unit][bool(value)]
     if unit in _DATES:
-        moment = datetime.fromtimestamp(value / 1000).astimezone()
-        today = moment.date() == datetime.now().astimezone().date()
+        zone = ZONE.get()
+        moment = datetime.fromtimestamp(value / 1000, UTC).astimezone(zone)
+        today = moment.date() == datetime.now(UTC).astimezone(zone).date()
         only_time = today and unit == "dateTimeAsIsoNoDateIfToday"
         return moment.strftime("%H:%M:%S" if only_time else _DATES[unit])
     if unit == "dateTimeFromNow":

@@ -119,8 +119,11 @@ def chosen(
     """The values to start with: what the address asks for, else the dashboard's own, else All or the first.
 
     `All` and `$__all` both mean All. A value that is not (or not yet) among the choices is kept: a queue
-    may be empty now and back in a minute. Without `multi` only the first counts.
+    may be empty now and back in a minute. Without `multi` only the first counts. A constant is what it is:
+    links are made of them, and whoever sends an address must not choose where those lead.
     """
+    if variable.type == "constant":
+        return variable.current
     wanted = [value for value in (variable.current if asked is None else asked) if value]
     if variable.include_all and any(value in (ALL, "All") for value in wanted):
         return (ALL,)

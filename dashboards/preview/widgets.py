@@ -99,7 +99,8 @@ def gauge_html(panel: Panel, frames: Sequence[Frame]) -> str:
                 for (start, c), end in zip(steps, ends, strict=True)
             ]
         text = field.text(value)
-        name = f'<div class="dial-name">{escape(frame.name)}</div>' if len(frames) > 1 else ""
+        named = len(frames) > 1 or panel.options.get("textMode") == "value_and_name"
+        name = f'<div class="dial-name">{escape(frame.name)}</div>' if named else ""
         dials.append(
             f'<div class="dial"><svg viewBox="0 0 208 146" role="img" aria-label="{escape(frame.name)}: '
             f'{escape(text)}">{"".join(arcs)}<text x="104" y="116" text-anchor="middle" fill="{color}" '

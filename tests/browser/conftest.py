@@ -88,7 +88,8 @@ class PrometheusServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        rates = "rate(demo_ended_total[1m])"
+        # Graphs end at a round time up to 5 seconds ago.
+        rates = "rate(demo_ended_total[1m] offset 5s)"
         wait_for(lambda: len(self.query(rates)) == len(JOBS), what="Prometheus has rates")
 
     def stop(self) -> None:

@@ -3,11 +3,15 @@
 import re
 import socket
 import urllib.request
+from datetime import datetime, timedelta
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, quote, urlsplit
+from zoneinfo import ZoneInfo
 
+import httpx
+import psutil
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import (
     EXACT,
@@ -21,6 +25,7 @@ from tests.browser.conftest import (
 pytestmark = pytest.mark.browser
 
 CHART = "panel => getElement(Number(panel.querySelector('.nicegui-echart').id.slice(1))).chart"
+CHART_START = f"({CHART})(panel).getOption().xAxis[0].min"
 CHART_DATA = (
     f"panel => ({CHART})(panel).getOption().series.map(s => s.data.filter(d => d[1] !== null).length)"
 )
@@ -36,8 +41,12 @@ def panel(page: Page, title: str) -> Locator:
     return page.locator(".panel", has=page.get_by_role("heading", level=3, name=title))
 
 
+def query_in(url: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(url).query, keep_blank_values=True)
+
+
 def query_of(page: Page) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(page.url).query, keep_blank_values=True)
+    return query_in(page.url)
 
 
 def test_every_panel_type_draws_its_data(page: Page, preview: str) -> None:
@@ -173,19 +182,30 @@ def test_a_row_and_a_series_lead_to_their_queue_in_rq_dashboard(page: Page, prev
         for link in (rows.get_by_role("link", name=queue), of_series):
             expect(link).to_have_attribute("href", RQ_DASHBOARD + path.format(quote(queue, safe="")))
     expect(page.get_by_role("combobox", name="Address of rq-dashboard")).to_have_count(0)
-    open_dashboard(page, f"{preview}/d/every-panel?refresh=&var-rq_dashboard={quote(preview)}")
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.url))
     for link in (
         rows.get_by_role("link", name=HOSTILE_QUEUE),
         series.get_by_role("link", name="Queued jobs", exact=True),
     ):
         with page.expect_popup() as opened:
             link.click()
-        assert opened.value.url == preview + path.format(quote(HOSTILE_QUEUE, safe=""))
         assert opened.value.evaluate("window.opener") is None
-    open_dashboard(page, f"{preview}/d/every-panel?refresh=&var-rq_dashboard=javascript:window.hacked=1//")
-    expect(rows.get_by_role("cell", name=HOSTILE_QUEUE)).to_be_visible()
-    expect(rows.get_by_role("link")).to_have_count(0)
-    expect(series.get_by_role("link")).to_have_count(0)
+    assert asked == [RQ_DASHBOARD + path.format(quote(HOSTILE_QUEUE, safe=""))] * 2
+
+
+@pytest.mark.parametrize("address", ["http://evil.example/login?x=", "javascript:window.hacked=1//"])
+def test_an_address_does_not_choose_where_links_lead(address: str, page: Page, preview: str) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel?var-rq_dashboard={quote(address)}")
+    links = page.locator(".panel a[rel=noopener]")
+    expect(panel(page, "Queues").get_by_role("cell", name=HOSTILE_QUEUE)).to_be_visible()
+    assert links.count() == 2 * len(JOBS)
+    for link in links.all():
+        assert (link.get_attribute("href") or "").startswith(f"{RQ_DASHBOARD}/0/view/jobs/")
+    page.get_by_role("button", name="Refresh every").click()
+    page.get_by_text("30s", exact=True).click()
+    page.wait_for_url(lambda url: query_in(url).get("refresh") == ["30s"])
+    assert "var-rq_dashboard" not in query_in(page.url)
 
 
 @pytest.mark.parametrize("title", ["Stacked rate", "Run time", "States"])
@@ -322,7 +342,11 @@ def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: 
     try:
         page.get_by_role("button", name="Refresh now").click()
         expect(page.get_by_role("alert")).to_contain_text(f"Prometheus at {prometheus.url} does not answer")
-        expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
+        # What a tile said is no longer known; a graph's past is.
+        expect(panel(page, "Exact").locator(".message")).to_have_text("Unknown")
+        expect(panel(page, "Exact").locator(".tile-value")).to_be_hidden()
+        expect(panel(page, "Queues").locator(".message")).to_have_text("Unknown")
+        expect(panel(page, "Lines of").locator("canvas")).to_be_visible()
         with urllib.request.urlopen(f"{preview}/healthz", timeout=5) as response:
             assert response.read() == b'{"status":"ok","prometheus":"down"}'
         page.reload()
@@ -334,17 +358,84 @@ def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: 
     expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
 
 
-def test_a_page_asks_before_a_browser_has_loaded_it() -> None:
+def test_a_request_without_a_browser_asks_nothing_and_leaves_next_to_nothing(page: Page) -> None:
     with socket.socket() as prometheus:
         prometheus.bind(("127.0.0.1", 0))
-        prometheus.listen()
-        prometheus.settimeout(5)
+        prometheus.listen(100)
         with running_preview(f"http://127.0.0.1:{prometheus.getsockname()[1]}") as url:
-            with urllib.request.urlopen(f"{url}/d/every-panel", timeout=5) as response:
-                assert response.status == 200
+            port = str(urlsplit(url).port)
+            [process] = [child for child in psutil.Process().children() if port in child.cmdline()]
+            urlopen(f"{url}/d/every-panel")
+            before = process.memory_info().rss
+            for _ in range(100):
+                assert b"Every panel" in urlopen(f"{url}/d/every-panel")
+            assert process.memory_info().rss - before < 30 * 2**20  # 160 MiB when each page was laid out
+            prometheus.settimeout(1)
+            with pytest.raises(TimeoutError):
+                prometheus.accept()
+            page.goto(f"{url}/d/every-panel")
             connection, _ = prometheus.accept()
             with connection:
                 assert connection.recv(1000).startswith(b"GET /api/v1/status/config ")
+
+
+def urlopen(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=5) as response:
+        return bytes(response.read())
+
+
+def test_only_pages_of_its_own_are_answered(browser: Browser, preview: str) -> None:
+    port = urlsplit(preview).port
+    for host, origin, status in (
+        (f"127.0.0.1:{port}", None, 200),
+        (f"localhost:{port}", f"http://localhost:{port}", 200),
+        ("[::1]", None, 200),
+        (f"evil.example:{port}", None, 403),
+        (f"127.0.0.1.evil.example:{port}", None, 403),
+        (f"evil.example:{port}", f"http://evil.example:{port}", 403),
+        (f"127.0.0.1:{port}", "http://evil.example", 403),
+        (f"127.0.0.1:{port}", f"http://127.0.0.1:{port}@evil.example", 403),
+        (f"127.0.0.1:{port}", "null", 403),
+    ):
+        for path in ("/", "/d/every-panel", "/healthz", "/_nicegui_ws/socket.io/?EIO=4&transport=polling"):
+            headers = {"Host": host} | ({"Origin": origin} if origin else {})
+            answer = httpx.get(preview + path, headers=headers, trust_env=False)
+            assert answer.status_code == status, (host, origin, path)
+    # A WebSocket opens whatever its origin, unless the server looks.
+    page = browser.new_page()
+    page.goto("about:blank")
+    address = f"ws://127.0.0.1:{port}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    opened = """address => new Promise(done => {
+        const socket = new WebSocket(address);
+        socket.onopen = () => done(true);
+        socket.onerror = () => done(false);
+    })"""
+    assert page.evaluate(opened, address) is False
+    page.goto(preview)
+    assert page.evaluate(opened, address) is True
+    page.close()
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_times_are_of_the_browsers_zone(zone: str, browser: Browser, preview: str) -> None:
+    context = browser.new_context(timezone_id=zone)
+    page = context.new_page()
+    now = datetime.now(ZoneInfo(zone)).replace(microsecond=0)
+    start, end = now - timedelta(minutes=10), now
+    moments = "&".join(f"{name}={at.timestamp() * 1000:.0f}" for name, at in (("from", start), ("to", end)))
+    open_dashboard(page, f"{preview}/d/every-panel?{moments}")
+    label = f"{start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S}"
+    expect(page.get_by_role("button", name=f"Time range: {label}")).to_be_visible()
+    # What the axis writes is of the same zone.
+    axis = "panel => rqmon.timeLabel(3600)(" + CHART_START + ")"
+    assert panel(page, "Lines of").evaluate(axis) == f"{start:%H:%M}"
+    open_dashboard(page, f"{preview}/d/every-panel?from=now/d&to=now/d")
+    midnight = now.replace(hour=0, minute=0, second=0)
+    label = f"{midnight:%Y-%m-%d} 00:00:00 to {midnight:%Y-%m-%d} 23:59:59"
+    expect(page.get_by_role("button", name=f"Time range: {label}")).to_be_visible()
+    expect(panel(page, "Lines of").locator("canvas")).to_be_visible()
+    assert panel(page, "Lines of").evaluate("panel => " + CHART_START) == midnight.timestamp() * 1000
+    context.close()
 
 
 def test_a_prometheus_that_never_answers_keeps_no_page_waiting(page: Page) -> None:

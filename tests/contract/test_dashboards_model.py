@@ -159,8 +159,9 @@ def test_rates_follow_the_step_except_in_single_numbers_about_now(panels: list[d
         for window in re.findall(r"\[([^\]]+)\]", target["expr"])
     }
     assert windows <= {
-        *((kind, "$__rate_interval") for kind in ("stat", "state-timeline", "timeseries")),
-        ("heatmap", "$__interval"),
+        *((kind, "$__rate_interval") for kind in ("heatmap", "state-timeline", "timeseries")),
+        # How far back what a step is compared with may lie.
+        *((kind, "1h") for kind in ("heatmap", "state-timeline", "timeseries")),
         *((kind, "5m") for kind in ("gauge", "stat", "table")),
         ("stat", "1h"),
         *((kind, "$__range") for kind in ("stat", "table")),
@@ -194,6 +195,7 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
                 "alertname",
                 "alertstate",
                 "group",
+                "instance",
             }
             known |= {"le"} if "_bucket" in bare else set()
             kept = {

@@ -63,7 +63,10 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do(alert):
     annotations = alert["annotations"]
     assert annotations["summary"]
     assert annotations["description"]
-    uid = re.fullmatch(r"http://127\.0\.0\.1:4000/d/([a-z-]+)", annotations["dashboard_url"])[1]
+    uid = re.fullmatch(
+        r'\{\{ or \$externalLabels\.dashboards "http://127\.0\.0\.1:4000" \}\}/d/([a-z-]+)',
+        annotations["dashboard_url"],
+    )[1]
     assert (ROOT / f"monitoring/grafana/dashboards/{uid}.json").exists()
     path, _, anchor = annotations["runbook_url"].partition("#")
     headings = re.findall(r"^## (.+)$", (ROOT / path).read_text(), re.MULTILINE)

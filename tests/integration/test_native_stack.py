@@ -122,6 +122,9 @@ def test_an_exporter_that_is_down_reaches_alertmanager_and_start_brings_it_back(
     assert alert["labels"]["severity"] == "critical"
     assert alert["labels"]["instance"] == "rq-exporter"
     assert alert["annotations"]["runbook_url"] == "docs/runbooks.md#rqexporterdown"
+    dashboards = f"http://127.0.0.1:{stack.config.variables['GRAFANA_PORT']}"
+    assert alert["annotations"]["dashboard_url"] == f"{dashboards}/d/rq-dashboard"
+    assert "dashboards" not in alert["labels"]
 
     stack.start()
     assert httpx.get(f"{stack.url('rq_exporter')}/metrics").status_code == 200

@@ -55,7 +55,7 @@ def test_a_stat_keeps_its_thresholds_which_grafanalib_writes_as_text() -> None:
 
 def test_a_gauge_reduces_by_its_options_as_grafana_reads_them() -> None:
     [panel] = rendered(panels.gauge("Busy", "Means.", {"A": "up"}, thresholds=theme.steps("green")))
-    assert panel["options"]["reduceOptions"] == {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    assert panel["options"]["reduceOptions"] == {"calcs": ["last"], "fields": "", "values": False}
     assert panel["fieldConfig"]["defaults"]["max"] == 1
     assert "calcs" not in panel["fieldConfig"]["defaults"]
 

