@@ -77,7 +77,7 @@ def status() -> None:
         raise SystemExit(1)
     states = backend.states()
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("service", "state", "pid", "running for", "where"):
+    for column in ("service", "state", "pid", "running for", "restarts", "where"):
         table.add_column(column, overflow="fold")
     for state in states:
         uptime = timedelta(seconds=int(state.uptime_seconds)) if state.uptime_seconds is not None else ""
@@ -86,6 +86,7 @@ def status() -> None:
             _colored(state),
             str(state.pid or ""),
             str(uptime),
+            str(state.restarts or ""),
             state.service.address(config),
         )
     Console().print(table)
