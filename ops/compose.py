@@ -247,7 +247,7 @@ def _url_in_containers(config: StackConfig) -> str:
         return variables["RQ_REDIS_URL"]
     if given.scheme == "unix" or (given.port or 6379) != int(variables["REDIS_PORT"]):
         raise StackError(
-            f"Containers can't reach the Redis of RQ_REDIS_URL in {config.env_file}, which is on this machine: "
+            f"RQ_REDIS_URL in {config.env_file} is another Redis of this machine, which no container finds: "
             "give its address in the network, or use MODE=native"
         )
     login, at, _ = given.netloc.rpartition("@")

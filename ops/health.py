@@ -19,7 +19,7 @@ from ops.stack import PROMETHEUS, REDIS, Service
 from scheduler.refusals import describe
 
 _TIMEOUT_SECONDS = 2.0
-# What ended this often lately, and has run for less than a minute since, is in a loop, whatever it answers now.
+# What ended this often lately and has run for less than a minute since is in a loop, whatever it answers.
 RESTARTS = 3
 LATELY_SECONDS = 600.0
 STEADY_SECONDS = 60.0
@@ -42,7 +42,7 @@ def problem(service: Service, *, pid: int, config: StackConfig) -> str | None:
     """
     if service == REDIS:
         error = redis_error(config)
-        return error and describe(error)
+        return None if error is None else describe(error)
     if service.queue:
         return _worker_problem(pid, service.queue, config)
     if service.health_path and (wrong := _http_problem(f"{service.address(config)}{service.health_path}")):
@@ -76,7 +76,7 @@ def redis_error(config: StackConfig) -> RedisError | None:
 
 
 def storing_problem(config: StackConfig) -> str | None:
-    """What is wrong with what Prometheus stores, which is nothing when its disk is full; None when all is well.
+    """What is wrong with what Prometheus stores: nothing, when its disk is full. None when all is well.
 
     Since it was started it may not have stored anything yet: that is no problem.
     """
@@ -101,9 +101,7 @@ def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
             workers = Worker.all(queue=Queue(queue, connection=connection))
     except RedisError as error:
         return describe(error)
-    is_registered = any(
-        worker.pid == pid and worker.hostname == socket.gethostname() for worker in workers
-    )
+    is_registered = any(worker.pid == pid and worker.hostname == socket.gethostname() for worker in workers)
     return None if is_registered else "is not registered in Redis yet"
 
 

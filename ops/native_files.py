@@ -108,7 +108,7 @@ def _grafana_command() -> list[str]:
 def _free_ports(count: int, *, but: Collection[str]) -> list[int]:
     ports: list[int] = []
     with contextlib.ExitStack() as held:  # all at once, so that no two are the same
-        for port in random.sample(_PORTS_BEHIND, k=_TRIED):  # noqa: S311 (any will do)
+        for port in random.sample(_PORTS_BEHIND, k=_TRIED):
             probe = held.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))

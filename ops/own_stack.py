@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.environment import ROOT, StackConfig
+from ops.environment import ROOT, VARIABLES, StackConfig
 from ops.stack import WITH_GRAFANA, StackError
 
 COMMAND = (sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')")
@@ -35,7 +35,7 @@ class OwnStack:
         """What makes `COMMAND` act on this stack."""
         # The caller's settings are another stack's, whose .env may have been read; NiceGUI serves nothing
         # when it sees pytest's variables.
-        others = self.config.variables
+        others = {*self.config.variables, *VARIABLES}
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_")) and k not in others
         }

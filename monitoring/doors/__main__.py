@@ -63,7 +63,9 @@ async def _serve(doors: dict[int, str], *, host: str, authorization: str) -> Non
     try:
         for port, behind in doors.items():
             runner = web.AppRunner(
-                create_app(behind, authorization=authorization), access_log=None, shutdown_timeout=_LAST_REQUESTS_SECONDS
+                create_app(behind, authorization=authorization),
+                access_log=None,
+                shutdown_timeout=_LAST_REQUESTS_SECONDS,
             )
             runners.append(runner)
             await runner.setup()

@@ -70,12 +70,14 @@ class _Door:
             ) as answer:
                 return await _pass_on(request, answer)
         except aiohttp.ClientError as error:
-            return web.Response(status=502, text=f"What is behind does not answer ({type(error).__name__}).\n")
+            return web.Response(
+                status=502, text=f"What is behind does not answer ({type(error).__name__}).\n"
+            )
 
 
 async def _pass_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     kept = [(n, v) for n, v in answer.headers.items() if n.lower() not in _DROPPED_ANSWER]
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=kept)  # type: ignore[arg-type]
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=kept)
     await response.prepare(request)
     async for part in answer.content.iter_any():
         await response.write(part)
