@@ -1,8 +1,7 @@
 """Commands that start, stop and show the stack, however it runs."""
 
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import click
@@ -24,13 +23,14 @@ _LOG_LINES = 15
 
 @click.command()
 @click.option("--mode", envvar="MODE", help="native or docker; by default docker when an engine answers.")
-def start(*, mode: str | None) -> None:
+@click.pass_obj
+def start(environ: Mapping[str, str] | None, *, mode: str | None) -> None:
     """Start what does not run yet, and wait until everything answers."""
     if mode and mode not in _BACKENDS:
         raise StackError(f"Unknown mode {mode!r}: use {' or '.join(_BACKENDS)}")
     config = StackConfig.from_env()
     with runs.exclusive(config):
-        config = _with_env_file(config)
+        config = _with_env_file(config, environ or {})
         started = time.monotonic()
         backend = _running(config, mode)
         if backend is None:
@@ -114,11 +114,11 @@ def logs(*, service: str | None, follow: bool) -> None:
         click.echo(backend.log(name, lines=_LOG_LINES))
 
 
-def _with_env_file(config: StackConfig) -> StackConfig:
+def _with_env_file(config: StackConfig, environ: Mapping[str, str]) -> StackConfig:
     """The configuration once its file has every variable; what came of them is said."""
     is_new = not config.env_file.exists()
-    if added := complete_env_file(config.env_file, os.environ):
-        as_given = [name for name in added if is_new and os.environ.get(name)]
+    if added := complete_env_file(config.env_file, environ):
+        as_given = [name for name in added if is_new and environ.get(name)]
         what = "the ports and random passwords" if is_new else ", ".join(added)
         what += f", with {', '.join(as_given)} from the environment," if as_given else ""
         click.echo(f"Wrote {what} to {config.env_file}")
@@ -129,7 +129,7 @@ def _with_env_file(config: StackConfig) -> StackConfig:
         if is_new:  # what was given can't be: the next start is a first one again
             config.env_file.unlink()
         raise
-    if names := overruled(config, os.environ):
+    if names := overruled(config, environ):
         click.echo(
             f"The environment has another {', '.join(names)} than {config.env_file}: the file's counts."
         )
