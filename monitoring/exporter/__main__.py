@@ -54,6 +54,7 @@ def servers(options: argparse.Namespace) -> list[Server]:
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
+        Settings.from_env({"RQ_REDIS_URL": options.redis_url or ""})  # refuses what redis-py would later
         client = get_redis_connection(
             url=options.redis_url,
             host=options.redis_host,

@@ -59,3 +59,8 @@ def test_several_servers_in_the_env_file_are_outranked_too(tmp_path):
     asked = {"RQMON_ENV_FILE": str(env_file)}
     assert ports(tmp_path, "--redis-port", "7003", **asked) == "7003"
     assert ports(tmp_path, **asked, RQ_REDIS_URL="redis://h:7004") == "7004"
+
+
+def test_an_address_on_the_command_line_that_redis_py_refuses_is_one_line(tmp_path):
+    said = ports(tmp_path, "--redis-url", "redis://h/0?foo=bar")
+    assert said.startswith("rq-exporter: RQ_REDIS_URL is a URL that redis-py refuses (unexpected keyword")

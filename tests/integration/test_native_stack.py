@@ -41,7 +41,9 @@ def stack(tmp_path_factory):
     stack = Stack.new("native", tmp_path_factory.mktemp('a%b"c\\d e'))
     with stack.env_file.open("a") as file:
         file.write("""RQ_DASHBOARD_PASSWORD='a$b #"%(ENV_HOME)s@/é'\n""")
-        file.write("REDIS_PASSWORD=its-own\nRQ_REDIS_URL=redis://:${REDIS_PASSWORD}@127.0.0.1:${REDIS_PORT}/1\n")
+        file.write(
+            "REDIS_PASSWORD=its-own\nRQ_REDIS_URL=redis://:${REDIS_PASSWORD}@127.0.0.1:${REDIS_PORT}/1\n"
+        )
     try:
         stack.start()
         yield stack
