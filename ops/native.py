@@ -51,11 +51,16 @@ class NativeStack:
         """Start Redis, and as soon as it answers the rest.
 
         Raises:
-            StackError: supervisord does not start.
+            StackError: supervisord does not start, or is another version's.
             ServiceError: Redis does not answer.
         """
         if not self.is_running():
             self._supervisor.run()
+        elif missing := {service.name for service in self.services} - set(self._supervisor.programs()):
+            raise StackError(
+                f"What runs was started by another version, which has no {', '.join(sorted(missing))}: "
+                "run make stop-rq-mon, then make start-rq-mon"
+            )
         self._supervisor.start(REDIS.name)
         deadline = time.monotonic() + _REDIS_TIMEOUT_SECONDS
         # Of what else it may refuse the others say something themselves, and more than nothing.

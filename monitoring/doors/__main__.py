@@ -16,6 +16,7 @@ from scheduler.logs import configure
 
 _log = logging.getLogger(__name__)
 _LAST_REQUESTS_SECONDS = 2.0
+_LONGEST_LINE_BYTES = 2**20  # as Go's servers take; a query is part of it
 
 
 def main() -> None:
@@ -66,6 +67,8 @@ async def _serve(doors: dict[int, str], *, host: str, authorization: str) -> Non
                 create_app(behind, authorization=authorization),
                 access_log=None,
                 shutdown_timeout=_LAST_REQUESTS_SECONDS,
+                max_line_size=_LONGEST_LINE_BYTES,
+                max_field_size=_LONGEST_LINE_BYTES,
             )
             runners.append(runner)
             await runner.setup()

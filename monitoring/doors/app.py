@@ -57,22 +57,25 @@ class _Door:
         if (why := refusal(request.method, request.headers)) is not None:
             _log.warning("refused", extra={"why": why, "method": request.method})
             return web.Response(status=403, text=f"{why}\n")
+        if not request.raw_path.startswith("/"):  # or it could name another server
+            return web.Response(status=400, text="The request's target must be a path.\n")
         headers = [(n, v) for n, v in request.headers.items() if n.lower() not in _DROPPED]
         headers.append(("Authorization", self._authorization))
         body = await request.read()
         try:
-            async with self._session.request(
+            answer = await self._session.request(
                 request.method,
                 URL(f"{self._behind}{request.raw_path}", encoded=True),
                 headers=headers,
                 data=body or None,
                 allow_redirects=False,
-            ) as answer:
-                return await _pass_on(request, answer)
+            )
         except aiohttp.ClientError as error:
             return web.Response(
                 status=502, text=f"What is behind does not answer ({type(error).__name__}).\n"
             )
+        async with answer:
+            return await _pass_on(request, answer)
 
 
 async def _pass_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -16,9 +16,8 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-# In containers: the name by which Prometheus and Grafana ask.
-SERVICE = "doors"
-_NAMES = ("localhost", SERVICE)
+# The last two are containers' names: for this machine, and for the doors. No site can have either.
+_NAMES = ("localhost", "host.docker.internal", "doors")
 
 
 def refusal(method: str, headers: Mapping[str, str]) -> str | None:

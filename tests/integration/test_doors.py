@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import socket
 import subprocess
 import sys
 
@@ -83,6 +84,15 @@ def test_what_is_passed_on_is_as_it_was(addresses):
         assert client.head("/-/ready").status_code == 200
         assert client.get("/api/v2/silence/no%2Fsuch?x=%2526").status_code in (400, 404, 422)
         assert client.get("/nothing").status_code == 404
+        assert client.get("/-/ready", params={"query": "x" * 60_000}).status_code == 200
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:1/-/ready", "@127.0.0.1:1/-/ready", "*"])
+def test_a_target_that_is_no_path_leads_nowhere(addresses, target):
+    host, port = addresses.door.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert connection.recv(100).split()[1] == b"400"
 
 
 def test_it_says_that_what_is_behind_is_away(tmp_path):

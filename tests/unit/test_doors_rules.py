@@ -14,6 +14,7 @@ NAVIGATION = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         ("POST", HOST),
         ("POST", {"Host": "localhost:9093"}),
         ("POST", {"Host": "doors:9093"}),  # Prometheus, in containers
+        ("GET", {"Host": "host.docker.internal:9090"}),  # Grafana in a container of somebody's own
         ("GET", {"Host": "[::1]:9090"}),
         ("GET", {"Host": "LOCALHOST"}),
         ("POST", {**HOST, "Origin": "http://127.0.0.1:9090"}),
