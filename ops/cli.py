@@ -1,6 +1,7 @@
 """The `rqmon` command: finds each command where it lives."""
 
 import importlib
+import os
 from typing import Any
 
 import click
@@ -43,5 +44,6 @@ def rqmon() -> None:
 
 def main(args: list[str] | None = None, **extra: Any) -> None:
     """Run the command line; bad input or an unreachable Redis is one line and exit code 2."""
+    environ = dict(os.environ)  # as it was given, before `.env` is added to it
     with one_line_errors(extra.get("prog_name", "rqmon")):
-        rqmon(args=args, **extra)
+        rqmon(args=args, obj=environ, **extra)

@@ -9,15 +9,19 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
+from ops import health
+from ops.doors import write_login
 from ops.environment import ROOT, StackConfig
-from ops.stack import WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
+from ops.stack import PROMETHEUS, WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
 
 _ENGINE_TIMEOUT_SECONDS = 5.0
 # Below monitoring/: the folders whose files are mounted.
 _MOUNTED = ("prometheus", "redis", "grafana")
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 def engine_answers() -> bool:
@@ -117,15 +121,22 @@ class ComposeStack:
             # Of several containers, the one that is worst off.
             container = min(scaled, key=_is_healthy)
             count = f" ({sum(map(_is_healthy, scaled))} of {len(scaled)})" if len(scaled) > 1 else ""
-            how = (
-                "healthy" if _is_healthy(container) else f"{container['State']} {container['Health']}".strip()
-            )
+            run = _inspect(container["ID"])
+            uptime = _age_seconds(run) if container["State"] == "running" else None
+            problem = None
+            if not _is_healthy(container):
+                problem = f"{container['State']} {container['Health']}".strip()
+            elif run["RestartCount"] >= health.RESTARTS and uptime and uptime < health.STEADY_SECONDS:
+                problem = f"restarting, {run['RestartCount']} times since it was made"
+            elif service == PROMETHEUS:
+                problem = health.storing_problem(self._config)
             states.append(
                 ServiceState(
                     service=service,
-                    is_healthy=_is_healthy(container),
-                    description=how + count,
-                    uptime_seconds=_age_seconds(container["ID"]) if container["State"] == "running" else None,
+                    is_healthy=problem is None,
+                    description=(problem or "healthy") + count,
+                    uptime_seconds=uptime,
+                    restarts=run["RestartCount"],
                 )
             )
         return states
@@ -191,6 +202,7 @@ def _check_mounted_files() -> None:
 def _digest(config: StackConfig) -> str:
     """Of all that containers are given from this machine: mounted files, and what `.env` says."""
     digest = hashlib.sha256(json.dumps(dict(config.variables), sort_keys=True).encode())
+    digest.update((config.state_dir / "secrets/web.yml").read_bytes())
     for folder in _MOUNTED:
         for path in sorted((ROOT / "monitoring" / folder).rglob("*")):
             if path.is_file():
@@ -207,14 +219,12 @@ def write_secrets(config: StackConfig) -> None:
 
     A container's user is not this one, so anyone may read the files, and nobody else the folder.
     """
-    folder = config.state_dir / "secrets"
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    folder = write_login(config, mode=0o644)
     variables = config.variables
     ours = {
         # What .env says of RQ, except where something listens on this machine.
         **{n: value for n, value in variables.items() if n.startswith("RQ_") and not n.endswith("_PORT")},
-        "RQ_REDIS_URL": f"redis://:{variables['REDIS_PASSWORD']}@redis:6379/0",
+        "RQ_REDIS_URL": _url_in_containers(config),
     }
     for name, text in {
         "rq.env": "".join(f"{variable}={_quoted(value)}\n" for variable, value in ours.items()),
@@ -225,13 +235,37 @@ def write_secrets(config: StackConfig) -> None:
         (folder / name).chmod(0o644)
 
 
+def _url_in_containers(config: StackConfig) -> str:
+    """`RQ_REDIS_URL` as a container reaches it: this stack's own Redis has another name and port there.
+
+    Raises:
+        StackError: It is another one on this machine, which no container reaches by that name.
+    """
+    variables = config.variables
+    given = urlsplit(variables["RQ_REDIS_URL"])
+    if given.scheme != "unix" and given.hostname not in _THIS_MACHINE:
+        return variables["RQ_REDIS_URL"]
+    if given.scheme == "unix" or (given.port or 6379) != int(variables["REDIS_PORT"]):
+        raise StackError(
+            f"RQ_REDIS_URL in {config.env_file} is another Redis of this machine, which no container finds: "
+            "give its address in the network, or use MODE=native"
+        )
+    login, at, _ = given.netloc.rpartition("@")
+    return urlunsplit(given._replace(netloc=f"{login}{at}redis:6379"))
+
+
 def _quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _age_seconds(container: str) -> float:
-    command = ["docker", "inspect", "--format", "{{.State.StartedAt}}", container]
-    started = subprocess.run(  # noqa: S603 (an id that docker gave)
-        command, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    return (datetime.now(UTC) - datetime.fromisoformat(started[:19]).replace(tzinfo=UTC)).total_seconds()
+def _inspect(container: str) -> dict[str, Any]:
+    command = ["docker", "inspect", container]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 (an id that docker gave)
+    [found] = json.loads(done.stdout)
+    run: dict[str, Any] = found
+    return run
+
+
+def _age_seconds(run: dict[str, Any]) -> float:
+    started = datetime.fromisoformat(run["State"]["StartedAt"][:19]).replace(tzinfo=UTC)
+    return (datetime.now(UTC) - started).total_seconds()

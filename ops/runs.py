@@ -31,11 +31,17 @@ class Run:
 
 
 def recall(config: StackConfig) -> Run | None:
-    """The last start that no stop has followed, if any."""
+    """The last start that no stop has followed, if any.
+
+    Raises:
+        StackError: The state directory is somebody else's.
+    """
     try:
         return Run(**json.loads((config.state_dir / "run.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+    except OSError as error:
+        raise _not_ours(config, error) from None
 
 
 def remember(config: StackConfig, run: Run) -> None:
@@ -53,10 +59,14 @@ def exclusive(config: StackConfig) -> Iterator[None]:
     """Let one start or stop at a time work on a state directory, which is made when missing.
 
     Raises:
-        StackError: Another one is at work.
+        StackError: Another one is at work, or the state directory is somebody else's.
     """
-    config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (config.state_dir / "lock").open("w") as file:
+    try:
+        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (config.state_dir / "lock").open("w")
+    except OSError as error:
+        raise _not_ours(config, error) from None
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -64,3 +74,10 @@ def exclusive(config: StackConfig) -> Iterator[None]:
                 "Another start or stop of this stack is at work: wait until it is done"
             ) from None
         yield
+
+
+def _not_ours(config: StackConfig, error: OSError) -> StackError:
+    return StackError(
+        f"{config.state_dir} can't be used ({error.strerror}): run this as its owner, "
+        "or set RQMON_STATE_DIR to a folder of your own"
+    )

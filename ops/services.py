@@ -1,7 +1,7 @@
 """Commands that start, stop and show the stack, however it runs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import click
@@ -11,9 +11,10 @@ from rich.text import Text
 
 from ops import runs
 from ops.compose import ComposeStack, engine_answers
-from ops.environment import StackConfig, complete_env_file
+from ops.environment import StackConfig, complete_env_file, overruled
 from ops.native import NativeStack
 from ops.stack import Backend, ServiceError, ServiceState, StackError, check_ports_are_free
+from scheduler.errors import ConfigError
 
 _BACKENDS: dict[str, Callable[[StackConfig], Backend]] = {"docker": ComposeStack, "native": NativeStack}
 _HEALTHY_WITHIN_SECONDS = 120.0  # containers on a busy machine need more than one minute
@@ -22,18 +23,14 @@ _LOG_LINES = 15
 
 @click.command()
 @click.option("--mode", envvar="MODE", help="native or docker; by default docker when an engine answers.")
-def start(*, mode: str | None) -> None:
+@click.pass_obj
+def start(environ: Mapping[str, str] | None, *, mode: str | None) -> None:
     """Start what does not run yet, and wait until everything answers."""
     if mode and mode not in _BACKENDS:
         raise StackError(f"Unknown mode {mode!r}: use {' or '.join(_BACKENDS)}")
     config = StackConfig.from_env()
     with runs.exclusive(config):
-        is_new = not config.env_file.exists()
-        if added := complete_env_file(config.env_file):
-            what = "the ports and random passwords" if is_new else ", ".join(added)
-            click.echo(f"Wrote {what} to {config.env_file}")
-        config = StackConfig.from_env()
-        config.check()
+        config = _with_env_file(config, environ or {})
         started = time.monotonic()
         backend = _running(config, mode)
         if backend is None:
@@ -77,7 +74,7 @@ def status() -> None:
         raise SystemExit(1)
     states = backend.states()
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in ("service", "state", "pid", "running for", "where"):
+    for column in ("service", "state", "pid", "running for", "restarts", "where"):
         table.add_column(column, overflow="fold")
     for state in states:
         uptime = timedelta(seconds=int(state.uptime_seconds)) if state.uptime_seconds is not None else ""
@@ -86,6 +83,7 @@ def status() -> None:
             _colored(state),
             str(state.pid or ""),
             str(uptime),
+            str(state.restarts or ""),
             state.service.address(config),
         )
     Console().print(table)
@@ -114,6 +112,28 @@ def logs(*, service: str | None, follow: bool) -> None:
     for name in chosen:
         click.secho(f"==> {name}", bold=True)
         click.echo(backend.log(name, lines=_LOG_LINES))
+
+
+def _with_env_file(config: StackConfig, environ: Mapping[str, str]) -> StackConfig:
+    """The configuration once its file has every variable; what came of them is said."""
+    is_new = not config.env_file.exists()
+    if added := complete_env_file(config.env_file, environ):
+        as_given = [name for name in added if is_new and environ.get(name)]
+        what = "the ports and random passwords" if is_new else ", ".join(added)
+        what += f", with {', '.join(as_given)} from the environment," if as_given else ""
+        click.echo(f"Wrote {what} to {config.env_file}")
+    config = StackConfig.from_env()
+    try:
+        config.check()
+    except ConfigError:
+        if is_new:  # what was given can't be: the next start is a first one again
+            config.env_file.unlink()
+        raise
+    if names := overruled(config, environ):
+        click.echo(
+            f"The environment has another {', '.join(names)} than {config.env_file}: the file's counts."
+        )
+    return config
 
 
 def _recorded(config: StackConfig) -> Backend | None:

@@ -53,6 +53,12 @@ class Service:
 
 
 REDIS = Service(name="redis", purpose="keeps the queues", port_variable="REDIS_PORT")
+PROMETHEUS = Service(
+    name="prometheus",
+    purpose="query metrics",
+    port_variable="PROMETHEUS_PORT",
+    health_path="/-/ready",
+)
 _ALWAYS = (
     REDIS,
     Service(name="rq_short", purpose="runs short jobs", queue="short-running"),
@@ -70,12 +76,8 @@ _ALWAYS = (
         port_variable="RQ_DASHBOARD_PORT",
         health_path="/healthz",
     ),
-    Service(
-        name="prometheus",
-        purpose="query metrics",
-        port_variable="PROMETHEUS_PORT",
-        health_path="/-/ready",
-    ),
+    Service(name="doors", purpose="turns other sites' pages away"),
+    PROMETHEUS,
     Service(
         name="alertmanager",
         purpose="see and silence alerts",
@@ -113,6 +115,7 @@ class ServiceState:
         description: "healthy", or what is wrong.
         pid: Its process on this machine, if it has one.
         uptime_seconds: How long it has been running.
+        restarts: How often it has ended unasked and was started again.
     """
 
     service: Service
@@ -120,6 +123,7 @@ class ServiceState:
     description: str
     pid: int | None = None
     uptime_seconds: float | None = None
+    restarts: int = 0
 
 
 class Backend(Protocol):

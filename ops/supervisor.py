@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from ops.environment import ROOT, StackConfig
 from ops.native_files import MARKER, environment
 from ops.stack import StackError
+from ops.watch import RESTARTS
 
 # A Unix socket's path is stored in 108 bytes on Linux, 104 on macOS; supervisor adds a suffix while it binds.
 _LONGEST_SOCKET_PATH = 90
@@ -73,7 +75,7 @@ class Supervisor:
         started = subprocess.run(  # noqa: S603 (our own interpreter)
             [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(conf)],
             env=environment(self._config, dict(os.environ)),
-            cwd=ROOT,
+            cwd=self._config.state_dir,
             capture_output=True,
             text=True,
         )
@@ -105,6 +107,14 @@ class Supervisor:
             )
             for info in answer
         }
+
+    def ended_unasked(self) -> dict[str, list[float]]:
+        """When each program ended unasked, in seconds since 1970, since supervisord was started."""
+        try:
+            found: dict[str, list[float]] = json.loads((self._config.state_dir / RESTARTS).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found
 
     def stop_all(self, *, last: str, timeout_seconds: float) -> None:
         """End all programs at once, except one that they need and that ends last; then supervisord."""

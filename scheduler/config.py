@@ -1,10 +1,14 @@
 """The settings of this package: frozen, read once from the environment."""
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import urlsplit
+
+from redis import ConnectionPool
+from redis.exceptions import RedisError
 
 from scheduler.errors import ConfigError
 
@@ -16,6 +20,7 @@ DEFAULT_JOB_BUCKETS_SECONDS = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
     *(120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0),
 )
+_URL_FORMS = "use redis://[:password@]host[:port][/db], rediss://... (TLS) or unix://path"
 _SERIALIZERS = ("pickle", "json")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -58,10 +63,8 @@ class Settings:
         except ValueError:
             valid = False
         if not valid:
-            raise ConfigError(
-                "RQ_REDIS_URL is not a Redis URL: use redis://[:password@]host[:port][/db], "
-                "rediss://... (TLS) or unix://path"
-            )
+            raise ConfigError(f"RQ_REDIS_URL is not a Redis URL: {_URL_FORMS}")
+        _check_url_options(redis_url)
         log_level = (environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper()
         if log_level not in _LOG_LEVELS:
             raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
@@ -78,3 +81,18 @@ class Settings:
         return cls(
             redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets, serializer=serializer
         )
+
+
+@functools.lru_cache(maxsize=16)  # redis-py 8 takes 1.5 ms, as long as queueing a job
+def _check_url_options(redis_url: str) -> None:
+    """Refuse what redis-py refuses when it first connects: a connection is made, and not used.
+
+    Raises:
+        ConfigError: It names the option, and never what is before the question mark.
+    """
+    try:
+        ConnectionPool.from_url(redis_url).make_connection()
+    except (TypeError, ValueError, RedisError) as error:
+        # Of an option that it does not know: "... got an unexpected keyword argument 'foo'".
+        reason = str(error).rpartition("got an ")[2]
+        raise ConfigError(f"RQ_REDIS_URL is a URL that redis-py refuses ({reason}): {_URL_FORMS}") from None

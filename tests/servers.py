@@ -1,17 +1,16 @@
 """Real servers and processes for tests, started on free ports and waited for, never slept for."""
 
 import contextlib
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
+from ops.ports import free_ports
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def kill_with_children(pid: int) -> None:
@@ -26,14 +25,23 @@ def kill_with_children(pid: int) -> None:
             process.kill()
 
 
+def command_lines(processes: Iterable[psutil.Process]) -> list[str]:
+    """Of those that still run: a process may end while they are listed."""
+    lines = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one too
+            lines.append(" ".join(process.cmdline()))
+    return lines
+
+
 def wait_for(condition: Callable[[], bool], *, seconds: float = 20, what: str = "the condition") -> None:
-    """Poll until the condition holds; an OSError while it is asked is a no."""
+    """Poll until the condition holds; an OSError, or a process that has ended, while it is asked is a no."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             if condition():
                 return
-        except OSError:
+        except (OSError, psutil.NoSuchProcess):
             pass
         assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
         time.sleep(0.02)

@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +20,7 @@ from redis import Redis
 from rq.utils import import_attribute
 
 from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
+from monitoring.exporter.addresses import drop_outranked
 from monitoring.exporter.app import create_app
 from monitoring.exporter.scrapes import REASONS, Scrapes, Server
 from monitoring.web import serve
@@ -52,6 +54,7 @@ def servers(options: argparse.Namespace) -> list[Server]:
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
+        Settings.from_env({"RQ_REDIS_URL": options.redis_url or ""})  # refuses what redis-py would later
         client = get_redis_connection(
             url=options.redis_url,
             host=options.redis_host,
@@ -110,7 +113,9 @@ def own_metrics() -> tuple[CollectorRegistry, Counter, Summary]:
 
 def main() -> None:
     """Read the options and serve; bad input is one line and exit code 2, an absent Redis is waited for."""
+    in_environment = frozenset(os.environ)
     with logged_process("rq-exporter"):
+        drop_outranked(sys.argv[1:], in_environment=in_environment)
         # Imported here because it reads the environment then, which .env is part of by now.
         from rq_exporter.__main__ import parse_args
 

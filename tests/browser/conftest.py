@@ -26,7 +26,9 @@ HOSTILE_QUEUE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</s
 JOBS = {"alpha": 3.0, "beta": 5.0, HOSTILE_QUEUE: 7.0}
 EXACT = 41.125
 RQ_DASHBOARD = "http://127.0.0.1:1"  # nothing listens there
+FOREIGN_NAME = "evil.example"  # leads to this machine, as an attacker's own name may
 CHROMIUM_ARGS = [
+    f"--host-resolver-rules=MAP {FOREIGN_NAME} 127.0.0.1",
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]

@@ -114,8 +114,8 @@ def test_a_flush_brings_the_entries_back_without_a_restart(fleet):
     wait_for(lambda: len(fleet.jobs()) >= 1)
     fleet.redis.flushall()
     started = time.monotonic()
-    wait_for(lambda: CronRegistry(fleet.redis).count() == 1, seconds=5, what="the entry")
-    wait_for(lambda: len(fleet.jobs()) >= 1, seconds=5, what="a job after the flush")
+    wait_for(lambda: CronRegistry(fleet.redis).count() == 1, what="the entry")
+    wait_for(lambda: len(fleet.jobs()) >= 1, what="a job after the flush")
     assert time.monotonic() - started < 5
     assert process.poll() is None
 

@@ -50,7 +50,10 @@ FAULTS = [
     (off_the_network, "redis"),
     (off_the_network, "rq_short"),
     (paused, "rq_sched"),
-    *((crashed, service) for service in ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard")),
+    *(
+        (crashed, service)
+        for service in ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors")
+    ),
     *((crashed, service) for service in ("prometheus", "alertmanager", dashboards)),
 ]
 

@@ -14,13 +14,15 @@ ROOT = Path(__file__).parents[2]
 CORE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 MONITOR = yaml.safe_load((ROOT / "docker-compose-rq-monitor.yml").read_text())["services"]
 SERVICES = {**CORE, **MONITOR}
-OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "preview")
+OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors", "preview")
+# What checks neither Host nor Origin itself.
+BEHIND_DOORS = {"prometheus": 9090, "alertmanager": 9093}
 each_service = pytest.mark.parametrize("name", [name for name in SERVICES if name != "demo"])  # it ends
 
 
 def test_the_files_hold_the_services_that_the_commands_know():
     assert set(CORE) == {"redis", "rq_short", "rq_long", "rq_sched", "rq_exporter", "demo"}
-    assert set(MONITOR) == {"rq_dashboard", "prometheus", "alertmanager", "grafana", "preview"}
+    assert set(MONITOR) == {"rq_dashboard", "doors", "prometheus", "alertmanager", "grafana", "preview"}
     started = {name for name, service in SERVICES.items() if "profiles" not in service}
     assert {service.name for service in WITH_GRAFANA} == started
     assert {service.name for service in WITH_PREVIEW} == started - {"grafana"} | {"preview"}
@@ -49,12 +51,25 @@ def test_health_is_checked_and_crashes_are_survived(name):
 @each_service
 def test_ports_are_published_on_loopback_under_their_variable(name):
     variables = {service.name: service.port_variable for service in (*WITH_GRAFANA, *WITH_PREVIEW)}
+    published = list(BEHIND_DOORS) if name == "doors" else [name] if name not in BEHIND_DOORS else []
     ports = SERVICES[name].get("ports", [])
-    if variables[name] is None:
-        assert ports == []
-    else:
-        (port,) = ports
-        assert re.fullmatch(rf"127\.0\.0\.1:\$\{{{variables[name]}:-\d+\}}:\d+", port)
+    assert len(ports) == sum(variables[other] is not None for other in published)
+    for other, port in zip(published, ports, strict=bool(ports)):
+        assert re.fullmatch(rf"127\.0\.0\.1:\$\{{{variables[other]}:-\d+\}}:\d+", port)
+
+
+@pytest.mark.parametrize("name", BEHIND_DOORS)
+def test_prometheus_and_alertmanager_are_asked_at_their_doors_only(name):
+    port, service = BEHIND_DOORS[name], SERVICES[name]
+    assert f"{port}=http://{name}:{port}" in SERVICES["doors"]["command"]
+    # Whoever finds their address in the containers' network needs the password that the doors have.
+    assert "--web.config.file=/run/secrets/web.yml" in service["command"]
+    assert {"web.yml", "door_header"} <= set(service["secrets"])
+    assert "$$(cat /run/secrets/door_header)" in service["healthcheck"]["test"][-1]
+    (target,) = yaml.safe_load((ROOT / f"monitoring/prometheus/targets/{name}.yml").read_text())
+    assert target["targets"] == [f"doors:{port}"]
+    text = (ROOT / "docker-compose-rq-monitor.yml").read_text()
+    assert len(re.findall(rf"http://{name}:{port}", text)) == 1, "something else asks it directly"
 
 
 def test_the_previews_links_lead_to_the_published_rq_dashboard():
@@ -67,7 +82,7 @@ def test_what_a_service_needs_is_healthy_first(name):
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         assert needed in SERVICES
         assert how == {"condition": "service_healthy"}
-    if name in OURS and name != "preview":
+    if name in OURS and name not in ("doors", "preview"):
         assert "redis" in SERVICES[name]["depends_on"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ops.stack import WITH_GRAFANA
 from ops.supervisor import Supervisor
-from tests.servers import wait_for
+from tests.servers import command_lines, wait_for
 from tests.stack import PORTS, Stack
 
 PROGRAMS = {
@@ -28,11 +28,22 @@ def processes(stack: Stack) -> list[psutil.Process]:
     return Supervisor(stack.config).processes()
 
 
+def connections(process: psutil.Process) -> list:
+    try:
+        return process.net_connections("tcp")
+    except psutil.NoSuchProcess:  # it has ended meanwhile, a job's for example
+        return []
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    stack = Stack.new("native", tmp_path_factory.mktemp("stack"))
+    # Letters that configuration files have a meaning for, and another database than the first.
+    stack = Stack.new("native", tmp_path_factory.mktemp('a%b"c\\d e'))
     with stack.env_file.open("a") as file:
         file.write("""RQ_DASHBOARD_PASSWORD='a$b #"%(ENV_HOME)s@/é'\n""")
+        file.write(
+            "REDIS_PASSWORD=its-own\nRQ_REDIS_URL=redis://:${REDIS_PASSWORD}@127.0.0.1:${REDIS_PORT}/1\n"
+        )
     try:
         stack.start()
         yield stack
@@ -61,10 +72,13 @@ def test_status_is_healthy_with_a_process_for_each(stack):
 
 
 def test_everything_listens_on_loopback_only(stack):
-    for process in processes(stack):
-        for connection in process.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN:
-                assert connection.laddr.ip == "127.0.0.1", process.cmdline()
+    addresses = {
+        connection.laddr.ip
+        for process in processes(stack)
+        for connection in connections(process)
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
 
 
 def test_the_rq_dashboard_wants_the_password_of_the_env_file(stack):
@@ -74,10 +88,29 @@ def test_the_rq_dashboard_wants_the_password_of_the_env_file(stack):
     assert httpx.get(stack.url("rq_dashboard"), auth=login).status_code == 200
 
 
+@pytest.mark.parametrize("service", ["prometheus", "alertmanager"])
+def test_pages_of_other_sites_are_turned_away(stack, service):
+    door = f"{stack.url(service)}/-/ready"
+    assert httpx.get(door, headers={"Host": "evil.example"}).status_code == 403
+    assert httpx.get(door, headers={"Origin": "http://evil.example"}).status_code == 403
+
+
+def test_nobody_gets_past_the_doors(stack):
+    doors = {int(stack.config.variables[name]) for name in PORTS.values()}
+    behind = {
+        connection.laddr.port
+        for process in processes(stack)
+        for connection in connections(process)
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port not in doors
+    }
+    assert len(behind) == 2
+    assert {httpx.get(f"http://127.0.0.1:{port}/metrics").status_code for port in behind} == {401}
+
+
 def test_no_password_is_on_a_command_line_or_in_a_log(stack):
     secrets = [value for name, value in stack.config.variables.items() if name.endswith("PASSWORD")]
     assert len(secrets) == 3
-    shown = [word for process in processes(stack) for word in process.cmdline()]
+    shown = command_lines(processes(stack))
     shown += [path.read_text(errors="replace") for path in (stack.state_dir / "logs").iterdir()]
     assert len(shown) > 10
     assert [secret for secret in secrets if any(secret in text for text in shown)] == []
@@ -128,6 +161,18 @@ def test_an_exporter_that_is_down_reaches_alertmanager_and_start_brings_it_back(
 
     stack.start()
     assert httpx.get(f"{stack.url('rq_exporter')}/metrics").status_code == 200
+
+
+def test_a_service_that_ends_again_and_again_is_not_healthy(stack):
+    supervisor = Supervisor(stack.config)
+    for _ in range(3):
+        wait_for(lambda: supervisor.programs()["alertmanager"].state == "RUNNING", what="it runs")
+        before = supervisor.programs()["alertmanager"].pid
+        psutil.Process(before).kill()
+        wait_for(lambda before=before: supervisor.programs()["alertmanager"].pid not in (0, before))
+    looping = r"^alertmanager +restarting, 3 times since \d\d:\d\d:\d\d .* 3 +http"
+    wait_for(lambda: re.search(looping, stack.rqmon("status").stdout, re.MULTILINE), what="status says so")
+    assert stack.rqmon("status").returncode == 1
 
 
 def test_changed_settings_need_a_stop_first(stack):

@@ -21,7 +21,7 @@ from ops.environment import ROOT
 from ops.native_files import MARKER
 from ops.panel_checks import empty, judge
 from tests.integration.test_native_stack import MISSING
-from tests.servers import wait_for
+from tests.servers import command_lines, wait_for
 
 DASHBOARD = json.loads((ROOT / "monitoring/grafana/dashboards/rq-dashboard.json").read_text())
 needs_stack = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
@@ -110,7 +110,8 @@ def test_interrupted_it_leaves_nothing_behind(number, short_folder):
         command(), cwd=ROOT, env={**os.environ, "TMPDIR": str(short_folder)}, stderr=subprocess.DEVNULL
     )
     try:
-        running = lambda: any("demo" in line for line in _children(process))  # noqa: E731
+        children = psutil.Process(process.pid).children
+        running = lambda: any(" demo " in line for line in command_lines(children()))  # noqa: E731
         wait_for(running, seconds=60, what="the demo runs")
         assert len(left_behind(short_folder)) > 5
         process.send_signal(number)
@@ -118,14 +119,6 @@ def test_interrupted_it_leaves_nothing_behind(number, short_folder):
     finally:
         process.kill()
     assert left_behind(short_folder) == []
-
-
-def _children(process: subprocess.Popen[bytes]) -> list[str]:
-    found = []
-    for child in psutil.Process(process.pid).children():
-        with contextlib.suppress(psutil.Error):  # it may end meanwhile
-            found.append(" ".join(child.cmdline()[-3:]))
-    return found
 
 
 def _judge(unit: str, expr: str, *points: float, maximum: float | None = None) -> str:

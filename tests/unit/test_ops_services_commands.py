@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from ops import packages, runs, services
 from ops.environment import ROOT, StackConfig, complete_env_file
+from ops.ports import free_ports
 from ops.stack import ServiceError, StackError, check_ports_are_free
-from tests.servers import free_port
 
 PORTS = (
     *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
@@ -21,7 +21,8 @@ PORTS = (
 @pytest.fixture
 def config(tmp_path):
     env_file = tmp_path / ".env"
-    env_file.write_text("".join(f"{name}={free_port()}\n" for name in PORTS))
+    ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
+    env_file.write_text("".join(f"{name}={port}\n" for name, port in ports))
     complete_env_file(env_file)
     config = StackConfig.from_env({"RQMON_ENV_FILE": str(env_file), "RQMON_STATE_DIR": str(tmp_path / "s")})
     config.state_dir.mkdir()
@@ -30,7 +31,8 @@ def config(tmp_path):
 
 def rqmon(config, *args, **env):
     variables = {"RQMON_ENV_FILE": str(config.env_file), "RQMON_STATE_DIR": str(config.state_dir)}
-    environment = {k: v for k, v in os.environ.items() if k != "MODE"}
+    # The plugin sets the URL of the tests' own Redis.
+    environment = {k: v for k, v in os.environ.items() if k not in ("MODE", "RQ_REDIS_URL")}
     return subprocess.run(
         [sys.executable, "-c", "from ops.cli import main; main(prog_name='rqmon')", *args],
         cwd=ROOT,
@@ -135,6 +137,37 @@ def test_two_starts_at_once_do_not_mix(config):
         done = rqmon(config, "start")
     assert done.returncode == 2
     assert done.stderr.startswith("rqmon: Another start or stop")
+
+
+@pytest.mark.parametrize("command", ["start", "status", "stop", "logs"])
+def test_a_state_directory_that_cant_be_used_is_one_line(config, command):
+    config.state_dir.rmdir()
+    config.state_dir.touch()
+    done = rqmon(config, command)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"rqmon: {config.state_dir} can't be used (")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["start", "status", "cron list"])
+def test_an_env_file_in_another_encoding_is_one_line(config, command):
+    config.env_file.write_bytes("# grüße\n".encode("latin-1"))
+    done = rqmon(config, *command.split())
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"rqmon: {config.env_file} is not in UTF-8: save it in that encoding, or delete it to get a new one\n"
+    )
+
+
+def test_what_the_environment_has_otherwise_is_said_and_what_is_given_first_can_be_wrong(config, tmp_path):
+    with socket.create_server(("127.0.0.1", int(config.variables["REDIS_PORT"]))):
+        done = rqmon(config, "start", "--mode", "native", REDIS_PORT="1", GRAFANA_PORT="2")
+    assert f"has another REDIS_PORT, GRAFANA_PORT than {config.env_file}: the file's counts." in done.stdout
+    config.env_file.unlink()
+    refused = rqmon(config, "start", "--mode", "native", REDIS_PORT="many")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "REDIS_PORT" in refused.stderr
+    assert not config.env_file.exists()
 
 
 def test_a_service_error_says_which(config):

@@ -4,7 +4,8 @@ import pytest
 from dotenv import dotenv_values
 
 from ops import compose, native_files
-from ops.environment import ROOT, StackConfig, complete_env_file
+from ops.environment import ROOT, StackConfig, complete_env_file, overruled
+from ops.stack import StackError
 from scheduler.errors import ConfigError
 from tests.servers import free_port
 
@@ -130,6 +131,86 @@ def test_the_file_wins_over_the_shell_and_no_password_is_in_the_repr(tmp_path, m
     config = config_of(path)
     assert config.variables["REDIS_PORT"] != "1"
     assert config.variables["REDIS_PASSWORD"] not in repr(config)
+
+
+def test_what_a_first_start_is_given_goes_into_the_file(tmp_path):
+    path = tmp_path / ".env"
+    url = "redis://:p'w@10.0.0.5:6379/2"
+    given = {
+        "REDIS_PORT": "7001",
+        "RQ_REDIS_URL": url,
+        "RQ_SERIALIZER": "json",
+        "COMPOSE_PROJECT_NAME": "other",
+    }
+    added = complete_env_file(path, {**given, "HOME": "/", "GRAFANA_PORT": ""})
+    variables = config_of(path).variables
+    assert {"REDIS_PORT", "RQ_SERIALIZER"} <= set(added)
+    assert {name: variables[name] for name in ("REDIS_PORT", "RQ_REDIS_URL", "RQ_SERIALIZER")} == {
+        "REDIS_PORT": "7001",
+        "RQ_REDIS_URL": url,
+        "RQ_SERIALIZER": "json",
+    }
+    assert variables["GRAFANA_PORT"] == "4000"
+    assert variables["COMPOSE_PROJECT_NAME"] != "other", "it would act on another copy's containers"
+    assert "HOME" not in variables
+
+
+def test_what_a_later_start_is_given_is_named_and_changes_nothing(tmp_path):
+    path = tmp_path / ".env"
+    complete_env_file(path, {"REDIS_PORT": "7001"})
+    before = path.read_text()
+    given = {"REDIS_PORT": "7002", "PROMETHEUS_PORT": "9090", "OTHER": "1"}
+    assert complete_env_file(path, given) == ()
+    assert path.read_text() == before
+    assert overruled(config_of(path), given) == ("REDIS_PORT",)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_in_another_encoding_is_one_line(tmp_path, encoding):
+    path = tmp_path / ".env"
+    path.write_bytes("# grüße\nREDIS_PORT=6381\n".encode(encoding))
+    for read in (config_of, complete_env_file):
+        with pytest.raises(ConfigError, match=r"\.env is not in UTF-8: save it in that encoding"):
+            read(path)
+
+
+def test_a_file_that_cant_be_read_is_one_line(tmp_path):
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(ConfigError, match=r"\.env can't be read \(Is a directory\)"):
+        config_of(tmp_path / ".env")
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_name(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("REDIS_PORT=6381\n", encoding="utf-8-sig")
+    assert config_of(path).variables == {"REDIS_PORT": "6381"}
+
+
+@pytest.mark.parametrize(
+    ("given", "in_containers"),
+    [
+        ("redis://:mine@127.0.0.1:7001/0", "redis://:mine@redis:6379/0"),
+        ("redis://:mine@localhost:7001/3?socket_timeout=9", "redis://:mine@redis:6379/3?socket_timeout=9"),
+        ("rediss://u:p@redis.example.org:6380/1", "rediss://u:p@redis.example.org:6380/1"),
+    ],
+)
+def test_containers_work_on_the_redis_and_database_of_the_file(tmp_path, given, in_containers):
+    path = tmp_path / ".env"
+    path.write_text(f"REDIS_PASSWORD=mine\nREDIS_PORT=7001\nRQ_REDIS_URL={given}\n")
+    complete_env_file(path)
+    config = StackConfig.from_env({"RQMON_ENV_FILE": str(path), "RQMON_STATE_DIR": str(tmp_path)})
+    compose.write_secrets(config)
+    assert dotenv_values(tmp_path / "secrets/rq.env")["RQ_REDIS_URL"] == in_containers
+
+
+@pytest.mark.parametrize("given", ["redis://127.0.0.1:7002/0", "unix:///run/redis.sock"])
+def test_a_redis_that_containers_cant_reach_is_refused(tmp_path, given):
+    path = tmp_path / ".env"
+    path.write_text(f"REDIS_PORT=7001\nRQ_REDIS_URL={given}\n")
+    complete_env_file(path)
+    config = StackConfig.from_env({"RQMON_ENV_FILE": str(path), "RQMON_STATE_DIR": str(tmp_path)})
+    with pytest.raises(StackError, match=r"RQ_REDIS_URL .* no container finds"):
+        compose.write_secrets(config)
 
 
 def test_by_default_everything_is_in_the_project():

