@@ -1,6 +1,5 @@
 """`make verify-dashboards`, for real: all is well; a broken query is named; nothing is left behind."""
 
-import contextlib
 import copy
 import json
 import os
