@@ -9,6 +9,7 @@ from scheduler.errors import (
     CronError,
     FunctionError,
     QueueStateError,
+    RateLimitError,
     RetryError,
     ScheduleConflictError,
     SchedulerError,
@@ -17,7 +18,7 @@ from scheduler.errors import (
 )
 from scheduler.job_scheduler import job_scheduler
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
-from scheduler.rate_limit import RateLimit
+from scheduler.rate_limit import RateLimit, RateLimiter
 from scheduler.retry import exponential_backoff_intervals, retry_with_backoff
 from scheduler.scheduler import DataHubScheduler, Scheduler
 from scheduler.workers import RecordingWorker
@@ -35,6 +36,8 @@ __all__ = [
     "FunctionError",
     "QueueStateError",
     "RateLimit",
+    "RateLimitError",
+    "RateLimiter",
     "RecordingWorker",
     "RetryError",
     "ScheduleConflictError",

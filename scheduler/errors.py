@@ -40,5 +40,9 @@ class UnknownQueueError(SchedulerError):
     """There is no such queue."""
 
 
+class RateLimitError(SchedulerError, ValueError):
+    """A rate limit takes whole numbers from 1."""
+
+
 class TooManyRequests(SchedulerError):  # noqa: N818 (the origin's name)
     """The rate limit has been reached: try again later."""

@@ -1,15 +1,13 @@
-"""How many requests each rate limit admitted and refused."""
+"""How many requests each rate limit admitted and refused; the limit's own script counts them."""
 
 from collections.abc import Mapping
-
-from redis import Redis
 
 COUNTS = "rqmon:ledger:rate-limits"  # hash: "<admitted or refused>|<resource>" -> requests
 
 
-def count(connection: Redis, resource: str, *, admitted: bool) -> None:
-    """Count one request."""
-    connection.hincrby(COUNTS, f"{'admitted' if admitted else 'refused'}|{resource}", 1)
+def field(resource: str, *, admitted: bool) -> str:
+    """Where requests of one outcome are counted in COUNTS."""
+    return f"{'admitted' if admitted else 'refused'}|{resource}"
 
 
 def parse(answer: Mapping[bytes, bytes]) -> dict[tuple[str, str], int]:
