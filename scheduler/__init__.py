@@ -14,12 +14,11 @@ from scheduler.errors import (
     ScheduleConflictError,
     SchedulerError,
     TooManyRequests,
-    UnknownQueueError,
 )
 from scheduler.job_scheduler import job_scheduler
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 from scheduler.rate_limit import RateLimit, RateLimiter
-from scheduler.retry import exponential_backoff_intervals, retry_with_backoff
+from scheduler.retry import exponential_backoff_intervals, retry_backoff_intervals, retry_with_backoff
 from scheduler.scheduler import DataHubScheduler, Scheduler
 from scheduler.workers import RecordingWorker
 
@@ -45,8 +44,8 @@ __all__ = [
     "SchedulerError",
     "Settings",
     "TooManyRequests",
-    "UnknownQueueError",
     "exponential_backoff_intervals",
     "job_scheduler",
+    "retry_backoff_intervals",
     "retry_with_backoff",
 ]

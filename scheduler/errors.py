@@ -33,11 +33,7 @@ class ScheduleConflictError(SchedulerError):
 
 
 class QueueStateError(SchedulerError):
-    """The queue state is unknown: use queued, failed or scheduled."""
-
-
-class UnknownQueueError(SchedulerError):
-    """There is no such queue."""
+    """The queue state is unknown: use queued, failed, scheduled or finished."""
 
 
 class RateLimitError(SchedulerError, ValueError):

@@ -63,8 +63,8 @@ class RateLimit:
     """Take one request from a limit, or raise; as a context manager or a decorator it takes it on entry.
 
     The window moves: no span of `expire` seconds ever admits more than `max_requests`. Redis' clock measures
-    it, whatever the clocks of the hosts say. A request costs one round trip. All who give the same four values
-    share the limit; other numbers are another limit.
+    it, whatever the clocks of the hosts say. A request costs one round trip. All who give the same four
+    values share the limit; other numbers are another limit.
 
     ```python
     @RateLimit("companies-house", "importer", max_requests=600, expire=300)

@@ -1,5 +1,6 @@
 """Functions that tests give to workers: a worker, unlike a test, imports them by name."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -117,3 +118,15 @@ def kill_worker():
 
 def sleep(seconds):
     time.sleep(seconds)
+
+
+def sleep_in_steps(seconds):
+    """Sleep so that a timer can end it: it stops what is between two lines of Python only."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.01)
+
+
+async def echo_later(value):
+    await asyncio.sleep(0)
+    return value
