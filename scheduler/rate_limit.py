@@ -18,13 +18,15 @@ T = TypeVar("T")
 
 _MICROSECONDS = 1_000_000
 
-# KEYS: the limit's requests, newest first, in microseconds of Redis' clock; the ledger's counts.
-# ARGV: the window in microseconds, its requests, how many to take now, the ledger's fields for admitted and
-# refused ones. Returns whether they were taken, the requests in the window, and how long the oldest stays.
+# KEYS: the limit's requests, newest first, in microseconds of Redis' clock; the ledger's two.
+# ARGV: the window in microseconds, its requests, how many to take now, the resource.
+# Returns whether they were taken, the requests in the window, and how long the oldest stays.
 #
 # What is later than now was taken before Redis' clock was set back. It counts as taken now: the limit still
 # holds, and nobody waits longer than a window.
-_SCRIPT = """
+_SCRIPT = (
+    ledger.COUNT
+    + """
 local window, limit, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -45,11 +47,12 @@ if admitted then stamps = stamps + amount end
 for _ = 1, stamps do redis.call('LPUSH', KEYS[1], string.format('%.0f', now)) end
 -- A millisecond more than the window: its first request is looked at until the window has passed.
 if stamps > 0 then redis.call('PEXPIRE', KEYS[1], window / 1000 + 1) end
-if amount > 0 then redis.call('HINCRBY', KEYS[2], admitted and ARGV[4] or ARGV[5], amount) end
+if amount > 0 then count(KEYS[2], KEYS[3], admitted and 'admitted' or 'refused', ARGV[4], amount) end
 oldest = redis.call('LINDEX', KEYS[1], -1)
 local stays = oldest and tonumber(oldest) + window - now or window
 return {admitted and 1 or 0, redis.call('LLEN', KEYS[1]), stays}
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +171,8 @@ class RateLimit:
 
     def _window(self, amount: int = 0) -> _Window:
         answer: Any = self._script(
-            keys=[self._key, ledger.COUNTS],
-            args=[
-                self._expire * _MICROSECONDS,
-                self._max_requests,
-                amount,
-                ledger.field(self._resource, admitted=True),
-                ledger.field(self._resource, admitted=False),
-            ],
+            keys=[self._key, ledger.COUNTS, ledger.RESOURCES],
+            args=[self._expire * _MICROSECONDS, self._max_requests, amount, self._resource],
         )
         admitted, requests, stays = answer
         return _Window(bool(admitted), requests, stays / _MICROSECONDS)

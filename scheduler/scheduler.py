@@ -30,6 +30,7 @@ from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.recording import DUE_AT
 from scheduler.serializers import configured, job_data
+from scheduler.workers import death_penalty
 from scheduler.workers import strategy as find_strategy
 
 _log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Scheduler:
                 is_async=self.is_async,
                 connection=self._connection,
                 serializer=self._serializer,
+                death_penalty_class=death_penalty,  # type: ignore[arg-type]  # called as RQ calls a class
             )
             self._queues[queue_name] = queue
         return queue

@@ -115,7 +115,8 @@ class _TimerDeathPenalty(TimerDeathPenalty):
         super().__init__(timeout, own, **kwargs)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
-def _death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
+def death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
+    """What ends a job, or a callback, that takes too long: a signal, or a timer outside the main thread."""
     penalty = UnixSignalDeathPenalty if _in_main_thread() else _TimerDeathPenalty
     return penalty(*args, **kwargs)
 
@@ -127,7 +128,7 @@ class InProcessWorker(JobLogs, Recording, Configured, Unsubscribing, SimpleWorke
     """
 
     _forks = False
-    death_penalty_class = staticmethod(_death_penalty)  # type: ignore[assignment]  # called as RQ calls a class
+    death_penalty_class = staticmethod(death_penalty)  # type: ignore[assignment]  # called as RQ calls a class
 
     def _install_signal_handlers(self) -> None:
         if _in_main_thread():

@@ -94,6 +94,10 @@ def log_line(secret):
     logging.getLogger(__name__).warning("inside_the_job")
 
 
+def note_success(job, _connection, _result):
+    Recorder.record(job.id)
+
+
 def code_under_test(name):
     """What a team's own code looks like: it schedules a job and returns."""
     return job_scheduler(Recorder.record, (name,))

@@ -1,8 +1,10 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
+from rq import Callback
 from rq.exceptions import NoSuchJobError
 
 from scheduler import (
@@ -15,7 +17,7 @@ from scheduler import (
     job_scheduler,
 )
 from scheduler.cron.registry import NEXT, CronRegistry, declaring
-from tests.jobs import Recorder, fail, pid
+from tests.jobs import Recorder, fail, note_success, pid
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +109,13 @@ def test_not_async_runs_the_job_in_the_caller(rq_redis_url):
         job = scheduler.enqueue("q", pid)
         assert job.return_value() == os.getpid()
         assert scheduler.queued_count("q") == 0
+
+
+def test_not_async_runs_callbacks_in_any_thread(rq_redis_url):
+    with Scheduler(is_async=False) as scheduler, ThreadPoolExecutor(1) as thread:
+        job = thread.submit(scheduler.enqueue, "q", pid, on_success=Callback(note_success)).result()
+    assert job.is_finished
+    assert Recorder.calls == [((job.id,), {})]
 
 
 def test_a_job_timeout_is_kept(queue):
