@@ -247,10 +247,9 @@ def test_at_once_after_it():
 def test_it_is_called_as_the_origin_calls_it(monkeypatch):
     enqueue = Mock()
     monkeypatch.setattr("scheduler.scheduler.DataHubScheduler.enqueue", enqueue)
-    with patch("scheduler.job_scheduler.DataHubScheduler", return_value=WAITS):
-        job_scheduler(
-            function=Recorder.record, function_args=("a",), function_kwargs={"test": True}, queue_name="234"
-        )
+    job_scheduler(
+        function=Recorder.record, function_args=("a",), function_kwargs={"test": True}, queue_name="234"
+    )
     retry = enqueue.call_args.kwargs["retry"]
     assert (retry.max, retry.intervals) == (3, [0])
     enqueue.assert_called_with(
