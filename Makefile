@@ -34,7 +34,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 
 ##@ The stack
 
-.PHONY: start-rq-mon stop-rq-mon status logs demo
+.PHONY: start-rq-mon stop-rq-mon status logs demo test-rq purge-queue
 start-rq-mon: $(VENV)/.stack  ## Start everything: Redis, workers, cron, exporter, Prometheus, Grafana
 	@$(RUN)/rqmon start
 
@@ -49,6 +49,13 @@ logs: $(VENV)/.stack  ## Show the last lines of every service's log
 
 demo: $(VENV)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill the dashboards
 	@$(RUN)/rqmon demo
+
+test-rq: $(VENV)/.stack  ## Queue a load test of rate-limited jobs, JOBS=1000
+	@$(RUN)/python manage.py test_rq --generated_jobs $(or $(JOBS),1000)
+
+purge-queue: $(VENV)/.stack  ## Delete a queue's jobs for good: QUEUE=long-running STATE=queued
+	@$(if $(QUEUE),,$(error Name the queue: make purge-queue QUEUE=long-running STATE=failed))
+	@$(RUN)/python manage.py purge_queue $(QUEUE) --queue_state $(or $(STATE),queued)
 
 ##@ The workshop
 

@@ -8,24 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
-from uuid import uuid4
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rq import Queue
 
 from ops import jobs
+from ops.queue_load import queue_load_test
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
 from scheduler.cron.registry import CronRegistry
 from scheduler.errors import CronError
-from scheduler.logs import CORRELATION_ID
 from scheduler.queues import shared_connection
-from scheduler.serializers import configured
-
-_BATCH = 500
-_KEPT_SECONDS = 3600
 
 
 @click.command("test-rq")
@@ -42,39 +35,12 @@ def test_rq(*, generated_jobs: int) -> None:
 
     The limit is reached on purpose: a job that meets it fails.
     """
-    run_id = uuid4().hex[:12]
-    started = time.perf_counter()
-    for queue_name in (SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE):
-        job_scheduler(jobs.queue_health_check, queue_name=queue_name, description="Health check")
-    connection = shared_connection()
-    connection.hset(jobs.load_test_key(run_id), mapping={"succeeded": 0, "failed": 0})
-    connection.expire(jobs.load_test_key(run_id), _KEPT_SECONDS)
-    queue = Queue(SHORT_RUNNING_QUEUE, connection=connection, serializer=configured())
+    shared_connection().ping()  # a Redis that is away is said before the bar is drawn
     with _progress("Queueing") as progress:
         task = progress.add_task("", total=generated_jobs)
-        for first in range(0, generated_jobs, _BATCH):
-            batch = min(_BATCH, generated_jobs - first)
-            # Many in one transaction: 3.6 times as many a second as one by one.
-            queue.enqueue_many([_load_test_job(run_id) for _ in range(batch)])
-            progress.advance(task, batch)
-    report = job_scheduler(
-        jobs.report_load_test, function_args=(run_id, generated_jobs), description="Load test report"
-    )
-    seconds = time.perf_counter() - started
-    click.echo(f"Queued {generated_jobs + 3} jobs in {seconds:.2f} s. Report: job {report.id}.")
+        done = queue_load_test(generated_jobs, advance=lambda jobs: progress.advance(task, jobs))
+    click.echo(done)
     _say_where_to_watch()
-
-
-def _load_test_job(run_id: str) -> Any:
-    return Queue.prepare_data(
-        jobs.rate_limited,
-        args=(run_id,),
-        timeout=60,
-        result_ttl=_KEPT_SECONDS,
-        failure_ttl=_KEPT_SECONDS,
-        description="Rate-limited load test job",
-        meta={CORRELATION_ID: run_id},
-    )
 
 
 # kind of job -> how often, and how it is queued

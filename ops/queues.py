@@ -1,15 +1,11 @@
 """Commands for one queue: purge it, check that somebody works on it."""
 
-import socket
-from datetime import UTC, datetime
-
 import click
-from rq import Queue, Worker
+from rq import Queue
 
-from scheduler import UnknownQueueError
+from ops.checks import live_workers, live_workers_sentence
 from scheduler.queues import QUEUE_STATES, count, purge, shared_connection
 from scheduler.serializers import configured
-from scheduler.workers import LIVE_SECONDS
 
 _ASK_ABOVE = 100
 
@@ -27,12 +23,17 @@ _ASK_ABOVE = 100
 @click.option("--yes", is_flag=True, help=f"Don't ask before more than {_ASK_ABOVE} jobs are deleted.")
 def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
     """Delete the jobs of QUEUE in one state, for good."""
-    rq_queue = _existing(queue)
+    connection = shared_connection()
+    rq_queue = Queue(queue, connection=connection, serializer=configured())
     jobs = count(rq_queue, queue_state)
     if jobs > _ASK_ABOVE and not yes:
         click.confirm(f"Delete {jobs} {queue_state} jobs of {queue} (--yes does not ask)?", abort=True)
     removed = purge(rq_queue, queue_state)
     click.echo(f"Deleted {removed} {queue_state} {'job' if removed == 1 else 'jobs'} of {queue}.")
+    names = sorted(known.name for known in Queue.all(connection=connection))
+    if queue not in names:
+        known_names = ", ".join(map(repr, names)) or "none"  # repr: no control character reaches a terminal
+        click.echo(f"No job was ever in {queue!r}; queues that had one: {known_names}.", err=True)
 
 
 @click.command("health-check")
@@ -43,23 +44,7 @@ def health_check(*, queue: str, this_host: bool) -> None:
 
     A worker that was killed counts as live for up to a minute.
     """
-    now = datetime.now(UTC)
-    workers = [
-        worker
-        for worker in Worker.all(queue=Queue(queue, connection=shared_connection()))
-        if worker.last_heartbeat and (now - worker.last_heartbeat).total_seconds() < LIVE_SECONDS
-        if not this_host or worker.hostname == socket.gethostname()
-    ]
-    click.echo(
-        f"{len(workers)} live {'worker listens' if len(workers) == 1 else 'workers listen'} to {queue}."
-    )
+    workers = live_workers(queue, this_host=this_host)
+    click.echo(live_workers_sentence(queue, workers))
     if not workers:
         raise SystemExit(1)
-
-
-def _existing(name: str) -> Queue:
-    connection = shared_connection()
-    names = sorted(queue.name for queue in Queue.all(connection=connection))
-    if name not in names:
-        raise UnknownQueueError(f"There is no queue {name!r}: there are {', '.join(names) or 'none yet'}")
-    return Queue(name, connection=connection, serializer=configured())

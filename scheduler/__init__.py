@@ -9,16 +9,16 @@ from scheduler.errors import (
     CronError,
     FunctionError,
     QueueStateError,
+    RateLimitError,
     RetryError,
     ScheduleConflictError,
     SchedulerError,
     TooManyRequests,
-    UnknownQueueError,
 )
 from scheduler.job_scheduler import job_scheduler
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
-from scheduler.rate_limit import RateLimit
-from scheduler.retry import exponential_backoff_intervals, retry_with_backoff
+from scheduler.rate_limit import RateLimit, RateLimiter
+from scheduler.retry import exponential_backoff_intervals, retry_backoff_intervals, retry_with_backoff
 from scheduler.scheduler import DataHubScheduler, Scheduler
 from scheduler.workers import RecordingWorker
 
@@ -35,6 +35,8 @@ __all__ = [
     "FunctionError",
     "QueueStateError",
     "RateLimit",
+    "RateLimitError",
+    "RateLimiter",
     "RecordingWorker",
     "RetryError",
     "ScheduleConflictError",
@@ -42,8 +44,8 @@ __all__ = [
     "SchedulerError",
     "Settings",
     "TooManyRequests",
-    "UnknownQueueError",
     "exponential_backoff_intervals",
     "job_scheduler",
+    "retry_backoff_intervals",
     "retry_with_backoff",
 ]

@@ -33,11 +33,11 @@ class ScheduleConflictError(SchedulerError):
 
 
 class QueueStateError(SchedulerError):
-    """The queue state is unknown: use queued, failed or scheduled."""
+    """The queue state is unknown: use queued, failed, scheduled or finished."""
 
 
-class UnknownQueueError(SchedulerError):
-    """There is no such queue."""
+class RateLimitError(SchedulerError, ValueError):
+    """A rate limit takes whole numbers from 1."""
 
 
 class TooManyRequests(SchedulerError):  # noqa: N818 (the origin's name)

@@ -12,18 +12,22 @@ from scheduler.config import Settings
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
 from scheduler.cron.entries import CronEntry, CronOptions, check_options
 from scheduler.errors import ScheduleConflictError, SchedulerError
+from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import SHORT_RUNNING_QUEUE, shared_connection
-from scheduler.retry import build_retry
-from scheduler.scheduler import Scheduler, import_path
+from scheduler.retry import build_retry, exponential_backoff_intervals, retry_backoff_intervals
+from scheduler.scheduler import DataHubScheduler, Scheduler
+
+# The origin's callers find these here too.
+__all__ = ["DataHubScheduler", "exponential_backoff_intervals", "job_scheduler", "retry_backoff_intervals"]
 
 _log = logging.getLogger(__name__)
 
 
 @functools.lru_cache(maxsize=16)
-def _scheduler(settings: Settings) -> Scheduler:
+def _scheduler(make: Callable[..., Scheduler], settings: Settings) -> Scheduler:
     # Kept: a Queue asks a new connection for its server's version before it enqueues.
-    return Scheduler(connection=shared_connection(settings.redis_url))
+    return make(connection=shared_connection(settings.redis_url))
 
 
 def job_scheduler(
@@ -94,33 +98,37 @@ def job_scheduler(
     if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):
         raise SchedulerError(f"function_args is {type(function_args).__name__}: use a tuple, (value,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
-    scheduler = _scheduler(Settings.from_env())
-    job: Job | CronEntry
-    if repeats:
-        job = scheduler.cron(
-            queue_name,
-            cron,
-            function,
-            args=function_args,
-            kwargs=function_kwargs,
-            description=description,
-            timeout=job_timeout,
-            retry=retry,
-            interval_seconds=interval_seconds,
-            **cron_options,
-        )
-    else:
-        options = {
-            "args": function_args,
-            "kwargs": function_kwargs,
-            "retry": retry,
-            "job_timeout": job_timeout,
-            "description": description,
-        }
-        if time_delta is not None:
-            job = scheduler.enqueue_in(queue_name, time_delta, function, **options)
+    # Looked up at each call and called as the origin does, so that tests may put another one in its place.
+    with _scheduler(DataHubScheduler, Settings.from_env()) as scheduler:
+        job: Job | CronEntry
+        if repeats:
+            job = scheduler.cron(
+                queue_name=queue_name,
+                cron=cron,
+                function=function,
+                args=function_args,
+                kwargs=function_kwargs,
+                description=description,
+                timeout=job_timeout,
+                retry=retry,
+                interval_seconds=interval_seconds,
+                **cron_options,
+            )
         else:
-            job = scheduler.enqueue(queue_name, function, **options)
+            options: dict[str, Any] = {
+                "queue_name": queue_name,
+                "function": function,
+                "args": function_args,
+                "kwargs": function_kwargs,
+                "retry": retry,
+                "job_timeout": job_timeout,
+            }
+            if description is not None:
+                options["description"] = description
+            if time_delta is not None:
+                job = scheduler.enqueue_in(time_delta=time_delta, **options)
+            else:
+                job = scheduler.enqueue(**options)
     _log.info(
         "job_scheduled",
         extra={

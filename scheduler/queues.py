@@ -8,7 +8,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
-from rq.registry import BaseRegistry, FailedJobRegistry, ScheduledJobRegistry
+from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 
 from scheduler.config import Settings
 from scheduler.errors import QueueStateError
@@ -16,7 +16,7 @@ from scheduler.errors import QueueStateError
 SHORT_RUNNING_QUEUE = "short-running"
 LONG_RUNNING_QUEUE = "long-running"
 
-QUEUE_STATES = ("queued", "failed", "scheduled")
+QUEUE_STATES = ("queued", "failed", "scheduled", "finished")
 
 _TIMEOUT_SECONDS = 2.0
 
@@ -72,17 +72,19 @@ def registry(queue: Queue, state: str) -> BaseRegistry:
     """The registry that holds a queue's jobs in a state other than queued.
 
     Raises:
-        QueueStateError: The state is neither failed nor scheduled.
+        QueueStateError: The state is none of these.
     """
     if state == "failed":
         return FailedJobRegistry(queue=queue)
+    if state == "finished":
+        return FinishedJobRegistry(queue=queue)
     if state == "scheduled":
         return ScheduledJobRegistry(queue=queue)  # type: ignore[no-untyped-call]  # rq leaves it untyped
     raise QueueStateError(f"Unknown queue state {state!r}: use one of {', '.join(QUEUE_STATES)}")
 
 
 def count(queue: Queue, state: str) -> int:
-    """How many jobs of a queue are queued, failed or scheduled.
+    """How many jobs of a queue are in one of `QUEUE_STATES`.
 
     Raises:
         QueueStateError: The state is none of these.

@@ -5,7 +5,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from rq import Retry
 
@@ -66,6 +66,21 @@ def exponential_backoff_intervals(
     return intervals
 
 
+def retry_backoff_intervals(
+    max_retries: int,
+    retry_backoff: bool | float,
+    is_backoff_an_int: bool = False,  # noqa: ARG001 (the origin's callers pass it; `retry_backoff` says it)
+) -> list[int] | Literal[0]:
+    """Seconds to wait before each retry, as `job_scheduler`'s `retry_backoff` means them; 0 when it is off.
+
+    Raises:
+        RetryError: As `exponential_backoff_intervals`.
+    """
+    if not retry_backoff:
+        return 0
+    return exponential_backoff_intervals(max_retries, 1 if retry_backoff is True else retry_backoff)
+
+
 def build_retry(
     max_retries: int | None, *, retry_backoff: bool | float, retry_intervals: int | Iterable[int]
 ) -> Retry | None:
@@ -94,8 +109,7 @@ def build_retry(
     if not max_retries:
         return None
     if retry_backoff:
-        start = 1 if retry_backoff is True else retry_backoff
-        intervals = exponential_backoff_intervals(max_retries, start)
+        return Retry(max=max_retries, interval=retry_backoff_intervals(max_retries, retry_backoff))
     return Retry(max=max_retries, interval=intervals)
 
 

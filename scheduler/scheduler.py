@@ -1,5 +1,7 @@
 """The Scheduler: one object that enqueues, schedules, runs, counts and purges jobs."""
 
+import functools
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,39 +22,18 @@ from scheduler.cron.entries import (
     check_options,
     derive_id,
 )
-from scheduler.cron.registry import CronRegistry
+from scheduler.cron.registry import CronRegistry, is_declaring
+from scheduler.cron.rq_scheduler import translated
 from scheduler.cron.slots import Schedule
 from scheduler.errors import ConfigError, CronError, FunctionError
+from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.recording import DUE_AT
 from scheduler.serializers import configured, job_data
+from scheduler.workers import death_penalty
 from scheduler.workers import strategy as find_strategy
 
-
-def import_path(function: Callable[..., Any] | str) -> str:
-    """How a worker finds a function: its module and qualified name.
-
-    Raises:
-        FunctionError: A worker could not: it is a lambda, nested in a function, or of `__main__`.
-    """
-    if isinstance(function, str):
-        parts = function.split(".")
-        if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-            raise FunctionError(f"{function!r} is no import path: use 'module.function'")
-        return function
-    if not callable(function):
-        raise FunctionError(f"{function!r} can't be called: use a function or its import path")
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    path = f"{function.__module__}.{name}"
-    if "<lambda>" in name:
-        raise FunctionError("A worker can't import a lambda: define a function at the top level of a module")
-    if "<locals>" in name:
-        raise FunctionError(
-            f"A worker can't import {path}, which is nested: define it at the module's top level"
-        )
-    if function.__module__ == "__main__":
-        raise FunctionError(f"A worker can't import {name} from __main__: move it into a module")
-    return path
+_log = logging.getLogger(__name__)
 
 
 class Scheduler:
@@ -75,12 +56,22 @@ class Scheduler:
     ) -> None:
         self._strategy = find_strategy(strategy)
         self.is_async = is_async
-        self._connection = connection or queues.shared_connection()
-        if self._connection.connection_pool.connection_kwargs.get("decode_responses"):
+        if connection and connection.connection_pool.connection_kwargs.get("decode_responses"):
             raise ConfigError("RQ needs a connection that answers bytes: make it without decode_responses")
+        self._given_connection = connection
         self._serializer = configured()
-        self._cron = CronRegistry(self._connection)
         self._queues: dict[str, Queue] = {}
+        self._used: set[str] = set()
+
+    @functools.cached_property
+    def _connection(self) -> Redis:
+        # When it is first used: one that a test module makes as it is imported, for a mock to return, goes to
+        # the tests' Redis, which RQ_REDIS_URL names only later.
+        return self._given_connection or queues.shared_connection()
+
+    @functools.cached_property
+    def _cron(self) -> CronRegistry:
+        return CronRegistry(self._connection)
 
     def get_queue(self, queue_name: str) -> Queue:
         """The RQ queue of that name, the same object each time."""
@@ -91,6 +82,7 @@ class Scheduler:
                 is_async=self.is_async,
                 connection=self._connection,
                 serializer=self._serializer,
+                death_penalty_class=death_penalty,  # type: ignore[arg-type]  # called as RQ calls a class
             )
             self._queues[queue_name] = queue
         return queue
@@ -108,6 +100,7 @@ class Scheduler:
         """
         options = self._options(function, args, kwargs)
         queue: Any = self.get_queue(queue_name)  # rq's own types allow no union of callable and path
+        self._used.add(queue_name)
         job: Job = queue.enqueue(function, *args, **options)
         return job
 
@@ -127,6 +120,7 @@ class Scheduler:
         due = datetime.fromtimestamp(math.ceil((datetime.now(UTC) + time_delta).timestamp()), UTC)
         options = self._options(function, args, kwargs)
         options["meta"][DUE_AT] = due.timestamp()
+        self._used.add(queue_name)
         job: Job = self.get_queue(queue_name).enqueue_at(due, function, *args, **options)
         return job
 
@@ -156,13 +150,14 @@ class Scheduler:
             description: What people read; by default the function's name.
             timeout: Seconds a job may run.
             retry: How each slot's job is retried.
-            options: See `CronOptions`.
+            options: See `CronOptions`. `id` is `cron_id`, as rq-scheduler calls it.
 
         Returns:
             The entry: `.id`, `.description`, `.timeout`, `.meta["cron_string"]`.
 
         Raises:
-            CronError: The expression or `timeout` is invalid, or no id can be derived.
+            CronError: The expression or `timeout` is invalid, no id can be derived, or an option of
+                rq-scheduler's is given that this package does not have.
             FunctionError: A worker could not import the function.
             ArgumentError: As for `enqueue`.
         """
@@ -171,6 +166,7 @@ class Scheduler:
             raise FunctionError(
                 f"{path} is bound to an object, which a cron entry can't keep: use a function"
             )
+        options = translated(options)
         check_options(options)
         cron_id = options.get("cron_id")
         schedule = Schedule(
@@ -225,12 +221,20 @@ class Scheduler:
         return self._cron.count()
 
     def cancel_cron_jobs(self) -> int:
-        """Remove every cron entry; how many are left, which is 0."""
-        self._cron.cancel_all()
+        """Remove every cron entry, those of other programs too; how many are left, which is 0.
+
+        A slot that comes before they are registered again is lost. In the `schedule_jobs` of a cron process
+        it only warns: the process removes what its file no longer declares, and loses no slot.
+        """
+        if is_declaring():
+            _log.warning("cron_jobs_kept", extra={"reason": "a cron process's start removes what is gone"})
+        elif entries := self._cron.count():
+            _log.warning("cron_jobs_cancelled", extra={"entries": entries})
+            self._cron.cancel_all()
         return self._cron.count()
 
     def purge(self, queue_name: str, queue_state: str = "queued") -> int:
-        """Delete a queue's jobs in one state: queued, failed or scheduled; how many are left.
+        """Delete a queue's jobs in one state: queued, failed, scheduled or finished; how many are left.
 
         Raises:
             QueueStateError: The state is none of these.
@@ -260,9 +264,9 @@ class Scheduler:
         return Job.fetch(job_id, connection=self._connection, serializer=self._serializer)
 
     def clear(self) -> None:
-        """Delete the queued jobs of every queue this object has used."""
-        for queue in self._queues.values():
-            queues.purge(queue)
+        """Delete the queued jobs of every queue this object has put a job into."""
+        for queue_name in self._used:
+            queues.purge(self.get_queue(queue_name))
 
     def __enter__(self) -> "Scheduler":
         return self

@@ -5,19 +5,28 @@ pytest-xdist's processes, or the database that RQ_TEST_REDIS_URL names, which mu
 is emptied after each test.
 """
 
+import asyncio
+import contextvars
+import functools
 import importlib
 import importlib.util
+import inspect
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from redis import Redis
+from rq import Queue
 from rq.job import Job
 
 from scheduler.queues import shared_connection
 from scheduler.scheduler import Scheduler
+from scheduler.serializers import function_name
+from scheduler.workers import InProcessWorker, burst_no_fork
 
 
 @pytest.fixture(scope="session")
@@ -64,28 +73,81 @@ def redis_connection(rq_redis_url: str) -> Redis:
     return shared_connection(rq_redis_url)
 
 
+def _awaits(job: Job) -> bool:
+    try:
+        return inspect.iscoroutinefunction(job.func)
+    except Exception:  # noqa: BLE001  # what can't be loaded can raise anything; RQ fails the job for it next
+        return False
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+class _InlineWorker(InProcessWorker):
+    """Runs a job in the middle of a test: it logs nothing, and leaves Ctrl+C to pytest."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.log = logging.Logger("rq.worker")  # not the one of that name: caplog hears that
+        self.log.addHandler(logging.NullHandler())
+
+    def _install_signal_handlers(self) -> None:
+        pass
+
+    def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:
+        """Run a job; one that awaits in a thread of its own where this one's event loop runs already."""
+        if not (_in_event_loop() and _awaits(job)):
+            return super().perform_job(job, queue, *execution)
+        perform = functools.partial(super().perform_job, job, queue, *execution)
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(contextvars.copy_context().run, perform).result()
+
+
 class _ImmediateScheduler(Scheduler):
     """Runs what it enqueues at once, in this process, as a burst worker would."""
 
-    def enqueue(self, queue_name: str, function: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Job:
-        job = super().enqueue(queue_name, function, *args, **kwargs)
-        self.work(queue_name)
+    def __init__(self, *, connection: Redis, on_failure: Callable[[Job], None]) -> None:
+        super().__init__("burst-no-fork", connection=connection)
+        self._strategy = functools.partial(burst_no_fork, worker_class=_InlineWorker)
+        self._on_failure = on_failure
+
+    def enqueue(self, *args: Any, **kwargs: Any) -> Job:
+        job = super().enqueue(*args, **kwargs)  # as given: a test may have a mock in its place
+        self.work(kwargs["queue_name"] if "queue_name" in kwargs else args[0])
         job.refresh()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        function_name(job)  # RQ reads it when it is first asked for; then `_func_name` is there too
+        if job.is_failed:
+            self._on_failure(job)
         return job
 
 
 @pytest.fixture
-def async_queue(rq_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
+def async_queue(
+    request: pytest.FixtureRequest, rq_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scheduler]:
     """Run what the code under test gives to `job_scheduler` at once, in this process.
 
-    A job that fails, fails as it would in a worker: look at `async_queue.failed_count(queue_name)`.
-    What is scheduled for later or on a cron stays scheduled. The fixture is a `Scheduler` itself:
-    what a test enqueues with it by hand waits for `async_queue.work(queue_name)`.
+    A job that fails, fails as it would in a worker: look at `async_queue.failed_count(queue_name)`. When the
+    test fails, pytest shows the job's traceback. RQ's own lines are not logged.
+
+    It works in any thread, and in a running event loop, where an `async def` job runs in a thread of its own.
+    What is scheduled for later or on a cron stays scheduled. The fixture is a `Scheduler` itself: what a test
+    enqueues with it by hand waits for `async_queue.work(queue_name)`.
     """
+
+    def show(job: Job) -> None:
+        result = job.latest_result()
+        request.node.add_report_section("call", "failed job", f"{job}\n{result.exc_string if result else ''}")
+
     # By name from the import system: `scheduler.job_scheduler` is the function, not its module.
     facade = importlib.import_module("scheduler.job_scheduler")
-    immediate = _ImmediateScheduler("burst-no-fork", connection=shared_connection(rq_redis_url))
-    monkeypatch.setattr(facade, "_scheduler", lambda _settings: immediate)
+    immediate = _ImmediateScheduler(connection=shared_connection(rq_redis_url), on_failure=show)
+    monkeypatch.setattr(facade, "DataHubScheduler", lambda **_: immediate)
     with Scheduler("burst-no-fork", connection=shared_connection(rq_redis_url)) as scheduler:
         yield scheduler
 

@@ -11,9 +11,11 @@ from redis import Redis
 from redis.client import Pipeline
 from rq import Queue, SimpleWorker, Worker, worker_registration
 from rq.job import Job
+from rq.timeouts import BaseDeathPenalty, TimerDeathPenalty, UnixSignalDeathPenalty
 from rq.worker import BaseWorker
 from rq.worker_pool import WorkerPool
 
+from scheduler import hooks
 from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
 from scheduler.queues import worker_connection
@@ -32,12 +34,16 @@ LIVE_SECONDS = 60.0
 
 
 class JobLogs(BaseWorker):
-    """Bind the job to every line logged while it runs, and keep its arguments out of RQ's lines."""
+    """Bind the job to every line logged while it runs, and let go of what it used."""
 
     def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:  # rq 3 also gives the execution
         """Run a job, with its lines bound to it."""
-        with job_context(job):
-            return super().perform_job(job, queue, *execution)
+        hooks.release()
+        try:
+            with job_context(job):
+                return super().perform_job(job, queue, *execution)
+        finally:
+            hooks.release()
 
 
 class Configured(BaseWorker):
@@ -72,6 +78,11 @@ class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
     max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
     _check_due = 0.0
 
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork the process that runs a job."""
+        hooks.release(before_fork=True)
+        super().fork_work_horse(job, queue)
+
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Say that this worker lives, and mend its registration and its scheduler."""
         super().heartbeat(timeout, pipeline)
@@ -92,10 +103,36 @@ class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
             self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+class _TimerDeathPenalty(TimerDeathPenalty):
+    """RQ's writes its message into the exception class for good; this one makes a class each time."""
+
+    def __init__(self, timeout: float, exception: type[Exception], **kwargs: Any) -> None:
+        own = type(exception.__name__, (exception,), {"__module__": exception.__module__})
+        super().__init__(timeout, own, **kwargs)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+
+def death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
+    """What ends a job, or a callback, that takes too long: a signal, or a timer outside the main thread."""
+    penalty = UnixSignalDeathPenalty if _in_main_thread() else _TimerDeathPenalty
+    return penalty(*args, **kwargs)
+
+
 class InProcessWorker(JobLogs, Recording, Configured, Unsubscribing, SimpleWorker):
-    """Run jobs in this process: for tests, and for jobs too short to be worth a fork."""
+    """Run jobs in this process: for tests, and for jobs too short to be worth a fork.
+
+    It works in any thread. Outside the main one it catches no signals, and a timer ends what takes too long.
+    """
 
     _forks = False
+    death_penalty_class = staticmethod(death_penalty)  # type: ignore[assignment]  # called as RQ calls a class
+
+    def _install_signal_handlers(self) -> None:
+        if _in_main_thread():
+            super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
 class Strategy(Protocol):
@@ -140,10 +177,16 @@ def pool(
     return True
 
 
-def burst_no_fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+def burst_no_fork(
+    queues: Sequence[str],
+    *,
+    connection: Redis,
+    with_scheduler: bool,
+    worker_class: type[InProcessWorker] = InProcessWorker,
+) -> bool:
     """Run what is queued in this process, then return."""
     with worker_connection(connection) as own:
-        worker = InProcessWorker(queues, connection=own, log_job_description=False)
+        worker = worker_class(queues, connection=own, log_job_description=False)
         return worker.work(burst=True, with_scheduler=with_scheduler)
 
 

@@ -123,6 +123,11 @@ class CronEntry:
         return dict(configured().loads(self.data)[3])
 
     @property
+    def func_name(self) -> str:
+        """`function`, as RQ's jobs call it."""
+        return self.function
+
+    @property
     def meta(self) -> dict[str, Any]:
         """What rq-scheduler keeps of a cron job: `cron_string` and `use_local_timezone`."""
         return {"cron_string": self.schedule.cron, "use_local_timezone": False}

@@ -39,6 +39,11 @@ def declaring() -> Iterator[list[CronEntry]]:
         _declared.reset(token)
 
 
+def is_declaring() -> bool:
+    """Whether a cron process is asking its file for its entries."""
+    return _declared.get() is not None
+
+
 @dataclass(frozen=True, slots=True)
 class EntryState:
     """An entry and where it stands; a paused one has no next slot."""

@@ -66,17 +66,35 @@ def test_purge_queue_asks_before_more_than_a_hundred(queue):
     assert manage("purge_queue", "mine", "--yes").stdout == "Deleted 101 queued jobs of mine.\n"
 
 
-def test_purge_queue_names_the_queues_there_are(queue):
-    queue.enqueue("mine", pid)
+def test_purge_queue_finds_a_queue_that_does_not_exist_yet_empty(queue):
+    assert manage("purge_queue", "mien").stderr == "No job was ever in 'mien'; queues that had one: none.\n"
+    queue.enqueue("mine\x1b[31m", pid)
     done = manage("purge_queue", "mien")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "manage.py: There is no queue 'mien': there are mine\n"
+    assert (done.returncode, done.stdout) == (0, "Deleted 0 queued jobs of mien.\n")
+    assert done.stderr == "No job was ever in 'mien'; queues that had one: 'mine\\x1b[31m'.\n"
+
+
+def test_make_has_the_origins_commands(queue):
+    def make(*args):
+        # The environment of these tests, not one that make would set up.
+        args = ("make", f"RUN={Path(sys.executable).parent}", "-o", ".venv/.stack", *args)
+        return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert "Queued 23 jobs" in make("test-rq", "JOBS=20").stdout
+    done = make("purge-queue", "QUEUE=short-running")
+    assert (done.returncode, done.stdout) == (0, "Deleted 22 queued jobs of short-running.\n")
+    queue.enqueue("mine", fail)
+    queue.work("mine")
+    assert make("purge-queue", "QUEUE=mine", "STATE=failed").stdout == "Deleted 1 failed job of mine.\n"
+    refused = make("purge-queue")
+    assert refused.returncode == 2
+    assert "make purge-queue QUEUE=" in refused.stderr
 
 
 def test_an_unknown_queue_state_names_the_known_ones(queue):
     done = manage("purge_queue", "mine", "--queue_state", "odd")
     assert done.returncode == 2
-    assert "'odd' is not one of 'queued', 'failed', 'scheduled'" in done.stderr
+    assert "'odd' is not one of 'queued', 'failed', 'scheduled', 'finished'" in done.stderr
 
 
 def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection):

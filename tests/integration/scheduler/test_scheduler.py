@@ -1,12 +1,23 @@
 import os
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
+from rq import Callback
 from rq.exceptions import NoSuchJobError
 
-from scheduler import ConfigError, DataHubScheduler, QueueStateError, Scheduler, SchedulerError
-from tests.jobs import Recorder, fail, pid
+from scheduler import (
+    ConfigError,
+    CronError,
+    DataHubScheduler,
+    QueueStateError,
+    Scheduler,
+    SchedulerError,
+    job_scheduler,
+)
+from scheduler.cron.registry import NEXT, CronRegistry, declaring
+from tests.jobs import Recorder, fail, note_success, pid
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +46,24 @@ def test_clear_empties_the_queues_it_used(queue):
     assert [queue.queued_count(name) for name in ("a", "b")] == [0, 0]
 
 
+def test_clear_leaves_queues_that_were_only_looked_at(queue, rq_redis_url):
+    queue.enqueue("theirs", pid)
+    with Scheduler("burst-no-fork") as other:
+        assert (other.queued_count("theirs"), other.failed_count("theirs")) == (1, 0)
+        other.enqueue("mine", pid)
+        other.clear()
+        assert (other.queued_count("mine"), other.queued_count("theirs")) == (0, 1)
+
+
+def test_purge_takes_finished_jobs_too(queue, redis_connection):
+    queue.enqueue("q", pid)
+    queue.work("q")
+    assert queue.get_queue("q").finished_job_registry.count == 1
+    assert queue.purge("q", "finished") == 0
+    assert queue.get_queue("q").finished_job_registry.count == 0
+    assert not redis_connection.keys("rq:job:*")
+
+
 def test_purge_returns_what_is_left_and_leaves_other_states(queue):
     queue.enqueue("q", fail)
     queue.work("q")
@@ -59,7 +88,7 @@ def test_purging_leaves_no_key_behind(queue, redis_connection):
 
 
 def test_an_unknown_queue_state_names_the_known_ones(queue):
-    with pytest.raises(QueueStateError, match="'odd': use one of queued, failed, scheduled"):
+    with pytest.raises(QueueStateError, match="'odd': use one of queued, failed, scheduled, finished"):
         queue.purge("q", "odd")
 
 
@@ -82,6 +111,13 @@ def test_not_async_runs_the_job_in_the_caller(rq_redis_url):
         assert scheduler.queued_count("q") == 0
 
 
+def test_not_async_runs_callbacks_in_any_thread(rq_redis_url):
+    with Scheduler(is_async=False) as scheduler, ThreadPoolExecutor(1) as thread:
+        job = thread.submit(scheduler.enqueue, "q", pid, on_success=Callback(note_success)).result()
+    assert job.is_finished
+    assert Recorder.calls == [((job.id,), {})]
+
+
 def test_a_job_timeout_is_kept(queue):
     assert queue.job(queue.enqueue("q", pid, job_timeout=600).id).timeout == 600
 
@@ -97,3 +133,64 @@ def test_a_connection_that_decodes_is_refused(redis_connection):
     port = redis_connection.connection_pool.connection_kwargs["port"]
     with Redis(port=port, decode_responses=True) as decoding, pytest.raises(ConfigError, match="decode_resp"):
         Scheduler(connection=decoding)
+
+
+def test_a_cron_entry_takes_rq_schedulers_id_and_func_name(queue):
+    entry = queue.cron("q", "0 0 * * *", pid, id="nightly", use_local_timezone=False, meta=None)
+    assert (entry.id, entry.func_name) == ("nightly", "tests.jobs.pid")
+    assert [found.func_name for found in queue.scheduled_jobs()] == ["tests.jobs.pid"]
+    with pytest.raises(CronError, match="id and cron_id are two names"):
+        queue.cron("q", "0 0 * * *", pid, id="a", cron_id="b")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"meta": {"a": 1}},
+        {"result_ttl": 0},
+        {"result_ttl": 60},
+        {"ttl": 60},
+        {"at_front": True},
+        {"on_failure": pid},
+        {"on_success": pid},
+        {"repeat": 3},
+        {"depends_on": "x"},
+        {"use_local_timezone": True},
+    ],
+)
+def test_what_a_cron_entry_cannot_do_is_refused_with_a_word(queue, option):
+    [name] = option
+    with pytest.raises(CronError, match=f"A cron entry takes no {name}: .+"):
+        queue.cron("q", "0 0 * * *", pid, **option)
+    assert queue.cron_job_count() == 0
+
+
+def test_cancelling_all_cron_jobs_says_that_slots_may_be_lost(queue, caplog):
+    assert queue.cancel_cron_jobs() == 0
+    assert caplog.messages == []
+    queue.cron("q", "0 0 * * *", pid)
+    assert queue.cancel_cron_jobs() == 0
+    assert [(r.message, r.levelname, r.entries) for r in caplog.records] == [
+        ("cron_jobs_cancelled", "WARNING", 1)
+    ]
+
+
+def test_cancelling_at_the_start_of_a_cron_process_loses_no_slot(queue, redis_connection, caplog):
+    """As the origin's cron-scheduler.py does it, first thing in schedule_jobs()."""
+    job_scheduler(pid, cron="* * * * *", cron_id="theirs")
+
+    def schedule_jobs():
+        with DataHubScheduler() as scheduler:
+            scheduler.cancel_cron_jobs()
+        job_scheduler(pid, cron="* * * * *", cron_id="mine")
+
+    for _ in range(2):  # what CronProcess.run does at each start
+        with declaring() as entries:
+            schedule_jobs()
+        CronRegistry(redis_connection).reconcile(entries, now=datetime.now(UTC))
+        redis_connection.zadd(NEXT, {"mine": 4102444800})  # it is not moved at the second start
+    assert {entry.id for entry in CronRegistry(redis_connection).entries()} == {"mine", "theirs"}
+    assert redis_connection.zscore(NEXT, "mine") == 4102444800
+    assert {record.message for record in caplog.records if record.levelname == "WARNING"} == {
+        "cron_jobs_kept"
+    }

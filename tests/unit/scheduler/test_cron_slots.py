@@ -22,7 +22,7 @@ def first(cron, after=NOON, timezone="UTC"):
         (constants.EVERY_MINUTE, datetime(2026, 11, 24, 12, 1, tzinfo=UTC)),
         (constants.EVERY_TEN_MINUTES, datetime(2026, 11, 24, 12, 10, tzinfo=UTC)),
         (constants.EVERY_MIDNIGHT, datetime(2026, 11, 25, tzinfo=UTC)),
-        (constants.EVERY_WEEK, datetime(2026, 11, 29, tzinfo=UTC)),
+        (constants.EVERY_WEEK, datetime(2026, 11, 30, tzinfo=UTC)),  # a Monday, as in the origin
         (constants.EVERY_NINE_PM_ON_SATURDAY, datetime(2026, 11, 28, 21, tzinfo=UTC)),
         (
             constants.EVERY_NINE_THIRTY_AM_ON_FIRST_SECOND_THIRD_FOURTH_OF_EACH_MONTH,

@@ -1,7 +1,7 @@
 import pytest
 
 from scheduler import FunctionError
-from scheduler.scheduler import import_path
+from scheduler.functions import import_path
 from tests.jobs import Recorder, pid
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from scheduler import RetryError, exponential_backoff_intervals, retry_with_backoff
+from scheduler import RetryError, exponential_backoff_intervals, retry_backoff_intervals, retry_with_backoff
 from scheduler.retry import build_retry
 
 
@@ -18,6 +18,12 @@ from scheduler.retry import build_retry
 )
 def test_intervals_are_exponential(kwargs, expected):
     assert exponential_backoff_intervals(**kwargs) == expected
+
+
+def test_intervals_by_the_origins_name():
+    assert retry_backoff_intervals(max_retries=2, retry_backoff=False, is_backoff_an_int=False) == 0
+    assert retry_backoff_intervals(3, True, False) == [1, 2, 4]
+    assert retry_backoff_intervals(3, 60, True) == [60, 120, 240]
 
 
 def test_jitter_only_shortens_and_spreads():

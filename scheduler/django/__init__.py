@@ -1,0 +1,1 @@
+"""A Django app: the commands of manage.py, and database connections closed around jobs."""

@@ -1,0 +1,22 @@
+"""What the commands share."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from redis.exceptions import RedisError
+
+from scheduler.errors import SchedulerError
+from scheduler.refusals import describe
+
+
+class RqCommand(BaseCommand):
+    """A command that says in one line what is wrong, and ends with code 2, as `rqmon` does."""
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Run it."""
+        try:
+            return super().execute(*args, **options)
+        except SchedulerError as error:
+            raise CommandError(str(error), returncode=2) from None
+        except RedisError as error:
+            raise CommandError(describe(error), returncode=2) from None

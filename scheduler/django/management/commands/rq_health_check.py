@@ -1,0 +1,28 @@
+"""`manage.py rq_health_check --queue short-running`."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from ops.checks import live_workers, live_workers_sentence
+from scheduler.django.commands import RqCommand
+
+
+class Command(RqCommand):
+    """Tell whether a queue has a worker."""
+
+    help = "Exit with 0 when a live worker listens to a queue, with 1 when none does, with 2 without Redis."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the queue's name."""
+        parser.add_argument("--queue", required=True, help="The queue's name.")
+        parser.add_argument(
+            "--this-host", action="store_true", help="Count only workers of this host, or container."
+        )
+
+    def handle(self, *_args: Any, queue: str, this_host: bool, **_options: Any) -> None:
+        """Count them."""
+        workers = live_workers(queue, this_host=this_host)
+        self.stdout.write(live_workers_sentence(queue, workers))
+        if not workers:
+            sys.exit(1)

@@ -1,0 +1,32 @@
+"""Functions by the name under which a worker finds them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from scheduler.errors import FunctionError
+
+
+def import_path(function: Callable[..., Any] | str) -> str:
+    """How a worker finds a function: its module and qualified name.
+
+    Raises:
+        FunctionError: A worker could not: it is a lambda, nested in a function, or of `__main__`.
+    """
+    if isinstance(function, str):
+        parts = function.split(".")
+        if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+            raise FunctionError(f"{function!r} is no import path: use 'module.function'")
+        return function
+    if not callable(function):
+        raise FunctionError(f"{function!r} can't be called: use a function or its import path")
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    path = f"{function.__module__}.{name}"
+    if "<lambda>" in name:
+        raise FunctionError("A worker can't import a lambda: define a function at the top level of a module")
+    if "<locals>" in name:
+        raise FunctionError(
+            f"A worker can't import {path}, which is nested: define it at the module's top level"
+        )
+    if function.__module__ == "__main__":
+        raise FunctionError(f"A worker can't import {name} from __main__: move it into a module")
+    return path
