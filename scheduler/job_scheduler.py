@@ -11,6 +11,7 @@ from rq.job import Job
 from scheduler.config import Settings
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
 from scheduler.cron.entries import CronEntry, CronOptions, check_options
+from scheduler.durations import check_timeout
 from scheduler.errors import ScheduleConflictError, SchedulerError
 from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID
@@ -76,12 +77,13 @@ def job_scheduler(
         ScheduleConflictError: More than one of `cron`, `interval_seconds` and `time_delta` is given, or cron
             options without a cron.
         CronError: The cron expression or one of its options is invalid.
-        SchedulerError: Another argument is of no use: `time_delta` is no timedelta, `function_args` a text,
-            `job_timeout` 0, `queue_name` empty.
-        RetryError: A number of retries or seconds is negative or no number, or a backoff goes beyond a year.
+        SchedulerError: Another argument is of no use: `time_delta` is no timedelta or over a century,
+            `function_args` a text, `job_timeout` 0 or over a year, `queue_name` empty.
+        RetryError: A number of retries or seconds is negative or no number, or a retry would wait for more
+            than a year.
         FunctionError: A worker could not import the function.
         ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON.
-        redis.RedisError: Redis does not answer.
+        redis.RedisError: Redis does not answer, or refuses.
     """
     if sum(given is not None for given in (cron, interval_seconds, time_delta)) > 1:
         raise ScheduleConflictError
@@ -91,8 +93,7 @@ def job_scheduler(
         raise ScheduleConflictError(f"{', '.join(cron_options)} needs cron or interval_seconds")
     if time_delta is not None and not isinstance(time_delta, timedelta):
         raise SchedulerError(f"time_delta is {time_delta!r}: use a datetime.timedelta")
-    if isinstance(job_timeout, int | float) and job_timeout <= 0 and job_timeout != -1:
-        raise SchedulerError(f"job_timeout is {job_timeout}: use seconds above 0, or -1 for no limit")
+    check_timeout(job_timeout)
     if not queue_name:
         raise SchedulerError("queue_name is empty: name a queue")
     if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):

@@ -1,7 +1,6 @@
 """Queue names, the process's shared connections, and emptying a queue."""
 
 import functools
-from typing import Any
 
 import redis
 from redis import Redis
@@ -11,6 +10,7 @@ from rq import Queue
 from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 
 from scheduler.config import Settings
+from scheduler.connections import reconnecting
 from scheduler.errors import QueueStateError
 
 SHORT_RUNNING_QUEUE = "short-running"
@@ -37,13 +37,15 @@ return #popped / step
 
 @functools.lru_cache(maxsize=16)
 def _shared_pool(url: str) -> redis.ConnectionPool:
-    return redis.ConnectionPool.from_url(
+    pool = redis.ConnectionPool.from_url(
         url,
         socket_connect_timeout=_TIMEOUT_SECONDS,
         socket_timeout=_TIMEOUT_SECONDS,
         # One try: a Redis that doesn't answer is reported after one timeout, not after several.
         retry=Retry(NoBackoff(), 0),
     )
+    pool.connection_class = reconnecting(pool.connection_class)
+    return pool
 
 
 def shared_connection(url: str | None = None) -> Redis:
@@ -55,17 +57,6 @@ def shared_connection(url: str | None = None) -> Redis:
         url: By default `Settings.from_env().redis_url`.
     """
     return Redis(connection_pool=_shared_pool(url or Settings.from_env().redis_url))
-
-
-def worker_connection(connection: Redis) -> Redis:
-    """A client of its own for a worker, on the same server and database; closing it disconnects it.
-
-    RQ raises the socket timeout of the pool its worker is given, to wait for jobs; on the shared
-    pool that would let every other caller hang for minutes too.
-    """
-    pool = connection.connection_pool
-    kwargs: dict[str, Any] = {**pool.connection_kwargs, "socket_timeout": None, "socket_keepalive": True}
-    return Redis.from_pool(type(pool)(connection_class=pool.connection_class, **kwargs))
 
 
 def registry(queue: Queue, state: str) -> BaseRegistry:

@@ -22,7 +22,11 @@ _MEANINGS = {
     "BUSY": "it runs a long script: wait, or send it SCRIPT KILL",
     "NOAUTH": "it wants a user and password, or others: check those in RQ_REDIS_URL",
     "NOREPLICAS": "too few of its replicas answer: bring them back",
+    "UNBLOCKED": "it became a replica while a worker waited for jobs: point RQ_REDIS_URL at the primary",
 }
+# The primary is elsewhere by now: where the name in the URL, or Sentinel, leads.
+_REPLICA = ("READONLY", "MASTERDOWN", "UNBLOCKED")
+_SENTINEL_SAYS = "The previous master is now a slave"  # redis-py's ConnectionError in place of a READONLY
 
 
 def refusal(error: BaseException) -> str | None:
@@ -37,6 +41,11 @@ def refusal(error: BaseException) -> str | None:
     text = str(error).rpartition("caused error: ")[2]
     code = text.split(" ", 1)[0]
     return code if isinstance(error, exceptions.ResponseError) and code in _MEANINGS else None
+
+
+def is_replica(error: BaseException) -> bool:
+    """Whether Redis refused as it is a replica, so that a new connection may lead to the primary."""
+    return refusal(error) in _REPLICA or str(error) == _SENTINEL_SAYS
 
 
 def describe(error: Exception) -> str:

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeVar
 
-from rq import Retry
+from rq import Repeat, Retry
 
+from scheduler.durations import YEAR_SECONDS, is_number
 from scheduler.errors import RetryError
 
 T = TypeVar("T")
-
-_YEAR_SECONDS = 365 * 24 * 3600
 
 _log = logging.getLogger(__name__)
 
@@ -41,22 +40,22 @@ def exponential_backoff_intervals(
     Raises:
         RetryError: A value is out of its range, or an interval is longer than a year.
     """
-    if max_retries < 0:
-        raise RetryError(f"max_retries is {max_retries}: use 0 or more, or None for no retry")
-    if start <= 0:
-        raise RetryError(f"The backoff starts at {start} s: use a number above 0")
-    if factor < 1:
-        raise RetryError(f"factor is {factor}: use 1 or more")
-    if cap_seconds is not None and cap_seconds <= 0:
-        raise RetryError(f"cap_seconds is {cap_seconds}: use a number above 0")
-    if jitter is not None and not 0 <= jitter <= 1:
-        raise RetryError(f"jitter is {jitter}: use a share from 0 to 1")
+    if not _is_count(max_retries):
+        raise RetryError(f"max_retries is {max_retries!r}: use a whole number from 0, or None for no retry")
+    if not is_number(start) or start <= 0:
+        raise RetryError(f"The backoff starts at {start!r} s: use a number above 0")
+    if not is_number(factor) or factor < 1:
+        raise RetryError(f"factor is {factor!r}: use 1 or more")
+    if cap_seconds is not None and not (is_number(cap_seconds) and cap_seconds > 0):
+        raise RetryError(f"cap_seconds is {cap_seconds!r}: use a number above 0")
+    if jitter is not None and not (is_number(jitter) and 0 <= jitter <= 1):
+        raise RetryError(f"jitter is {jitter!r}: use a share from 0 to 1")
     intervals = []
     interval = start
     for attempt in range(max_retries):
         if cap_seconds is not None:
             interval = min(interval, cap_seconds)
-        if interval > _YEAR_SECONDS:
+        if interval > YEAR_SECONDS:
             raise RetryError(
                 f"Retry {attempt + 1} would wait more than a year: give cap_seconds or fewer retries"
             )
@@ -93,24 +92,57 @@ def build_retry(
         retry_intervals: Seconds before every retry, or a list, one before each.
 
     Raises:
-        RetryError: A number is negative, or not a number.
+        RetryError: A number is negative, not a number, or longer than a year.
     """
-    if max_retries is not None and not isinstance(max_retries, int):
-        raise RetryError(f"max_retries is {max_retries!r}: use a whole number, or None for no retry")
-    if not isinstance(retry_backoff, int | float) or not math.isfinite(retry_backoff):
+    if max_retries is not None and not _is_count(max_retries):
+        raise RetryError(f"max_retries is {max_retries!r}: use a whole number from 0, or None for no retry")
+    if not isinstance(retry_backoff, bool) and not (is_number(retry_backoff) and retry_backoff >= 0):
         raise RetryError(f"retry_backoff is {retry_backoff!r}: use True, or the first interval in seconds")
-    if max_retries is not None and max_retries < 0:
-        raise RetryError(f"max_retries is {max_retries}: use 0 or more, or None for no retry")
-    if retry_backoff < 0:
-        raise RetryError(f"retry_backoff is {retry_backoff}: use True, or the first interval in seconds")
     intervals = list(retry_intervals) if isinstance(retry_intervals, Iterable) else [retry_intervals]
-    if any(not isinstance(interval, int | float) or not 0 <= interval < math.inf for interval in intervals):
-        raise RetryError(f"retry_intervals is {retry_intervals!r}: use seconds, 0 or more")
+    if not all(can_wait(interval) for interval in intervals):
+        raise RetryError(f"retry_intervals is {retry_intervals!r}: use seconds, from 0 to {YEAR_SECONDS}")
     if not max_retries:
         return None
     if retry_backoff:
         return Retry(max=max_retries, interval=retry_backoff_intervals(max_retries, retry_backoff))
     return Retry(max=max_retries, interval=intervals)
+
+
+def can_wait(interval: object) -> bool:
+    """Whether a retry can wait that long: seconds from 0 to a year."""
+    return is_number(interval) and 0 <= interval <= YEAR_SECONDS  # type: ignore[operator]  # it is a number
+
+
+def check_retry(retry: object) -> None:
+    """Refuse a retry whose time never comes; RQ would fail when the job does, and its worker with it.
+
+    Raises:
+        RetryError: It is no `rq.Retry` or None, or its numbers are out of range.
+    """
+    if retry is None:
+        return
+    if not isinstance(retry, Retry):
+        raise RetryError(f"retry is {retry!r}: use an rq.Retry")
+    if not _is_count(retry.max) or not all(can_wait(interval) for interval in retry.intervals):
+        raise RetryError(
+            f"retry is {retry!r}: use a whole number of retries, and intervals from 0 to {YEAR_SECONDS} s"
+        )
+
+
+def check_repeat(repeat: object) -> None:
+    """Refuse a repeat whose time never comes.
+
+    Raises:
+        RetryError: It is no `rq.Repeat` or None, or an interval is out of range.
+    """
+    if repeat is None:
+        return
+    if not isinstance(repeat, Repeat) or not all(can_wait(interval) for interval in repeat.intervals):
+        raise RetryError(f"repeat is {repeat!r}: use an rq.Repeat with intervals from 0 to {YEAR_SECONDS} s")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def retry_with_backoff(fn: Callable[[], T], retries: int = 5, backoff_in_seconds: float = 1) -> T:
@@ -125,11 +157,23 @@ def retry_with_backoff(fn: Callable[[], T], retries: int = 5, backoff_in_seconds
         What `fn` returns.
 
     Raises:
-        RetryError: A number is negative.
+        RetryError: A number is negative or no number, or the last wait would be longer than a year.
         Exception: What `fn` raised on its last try.
     """
-    if retries < 0 or backoff_in_seconds < 0:
-        raise RetryError(f"retries is {retries}, backoff_in_seconds {backoff_in_seconds}: use 0 or more")
+    if not _is_count(retries):
+        raise RetryError(f"retries is {retries!r}: use a whole number from 0")
+    if not is_number(backoff_in_seconds) or backoff_in_seconds < 0:
+        raise RetryError(f"backoff_in_seconds is {backoff_in_seconds!r}: use seconds, 0 or more")
+    # By their logarithm: two to the power of many retries is no float.
+    if (
+        retries
+        and backoff_in_seconds
+        and retries - 1 + math.log2(backoff_in_seconds) > math.log2(YEAR_SECONDS)
+    ):
+        raise RetryError(
+            f"The last of {retries} waits that begin at {backoff_in_seconds} s is longer than a year: "
+            "use fewer retries"
+        )
     for attempt in range(retries):
         try:
             return fn()

@@ -14,6 +14,7 @@ from rq.job import Job
 
 from scheduler import queues
 from scheduler.config import Settings
+from scheduler.connections import on_primary
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
 from scheduler.cron.entries import (
     CronEntry,
@@ -25,10 +26,12 @@ from scheduler.cron.entries import (
 from scheduler.cron.registry import CronRegistry, is_declaring
 from scheduler.cron.rq_scheduler import translated
 from scheduler.cron.slots import Schedule
-from scheduler.errors import ConfigError, CronError, FunctionError
+from scheduler.durations import CENTURY_SECONDS, check_kept, check_timeout
+from scheduler.errors import ConfigError, CronError, FunctionError, SchedulerError
 from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.recording import DUE_AT
+from scheduler.retry import check_repeat, check_retry
 from scheduler.serializers import configured, job_data
 from scheduler.workers import death_penalty
 from scheduler.workers import strategy as find_strategy
@@ -96,12 +99,14 @@ class Scheduler:
         Raises:
             FunctionError: A worker could not import the function.
             ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON.
-            redis.RedisError: Redis does not answer; the job may have been queued.
+            RetryError: `retry` or `repeat` has a number that is out of range.
+            SchedulerError: `job_timeout`, `result_ttl`, `failure_ttl` or `ttl` is.
+            redis.RedisError: Redis refuses, or does not answer; then the job may have been queued.
         """
         options = self._options(function, args, kwargs)
         queue: Any = self.get_queue(queue_name)  # rq's own types allow no union of callable and path
         self._used.add(queue_name)
-        job: Job = queue.enqueue(function, *args, **options)
+        job: Job = on_primary(self._connection, lambda: queue.enqueue(function, *args, **options))
         return job
 
     def enqueue_in(
@@ -115,13 +120,19 @@ class Scheduler:
         """Schedule a job for later: a worker with a scheduler queues it then, never before.
 
         RQ keeps whole seconds, so the time is rounded up to one. Otherwise as `enqueue`.
+
+        Raises:
+            SchedulerError: The time is more than a century away.
         """
+        if abs(time_delta.total_seconds()) > CENTURY_SECONDS:
+            raise SchedulerError(f"time_delta is {time_delta}: use one of less than a century")
         # RQ would round it down: 145 of 200 jobs were seen to run up to 755 ms early.
         due = datetime.fromtimestamp(math.ceil((datetime.now(UTC) + time_delta).timestamp()), UTC)
         options = self._options(function, args, kwargs)
         options["meta"][DUE_AT] = due.timestamp()
         self._used.add(queue_name)
-        job: Job = self.get_queue(queue_name).enqueue_at(due, function, *args, **options)
+        queue = self.get_queue(queue_name)
+        job: Job = on_primary(self._connection, lambda: queue.enqueue_at(due, function, *args, **options))
         return job
 
     def cron(
@@ -160,8 +171,10 @@ class Scheduler:
                 rq-scheduler's is given that this package does not have.
             FunctionError: A worker could not import the function.
             ArgumentError: As for `enqueue`.
+            RetryError: As for `enqueue`.
         """
         path = import_path(function)
+        check_retry(retry)
         if getattr(function, "__self__", None) is not None:
             raise FunctionError(
                 f"{path} is bound to an object, which a cron entry can't keep: use a function"
@@ -197,7 +210,7 @@ class Scheduler:
             late_after_seconds=options.get("late_after_seconds", 30.0),
             serializer=Settings.from_env().serializer,
         )
-        self._cron.register(entry)
+        on_primary(self._connection, lambda: self._cron.register(entry))
         return entry
 
     def scheduled_jobs(self) -> list[CronEntry]:
@@ -280,6 +293,10 @@ class Scheduler:
         self, function: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         path = import_path(function)
+        check_timeout(kwargs.get("job_timeout"))
+        check_kept(kwargs)
+        check_retry(kwargs.get("retry"))
+        check_repeat(kwargs.get("repeat"))
         parse: Any = Queue.parse_args  # typed as `enqueue` is
         parsed = parse(function, *args, **kwargs)
         # RQ would ask Redis before it fails.

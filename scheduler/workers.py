@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker, Worker, worker_registration
 from rq.job import Job
 from rq.timeouts import BaseDeathPenalty, TimerDeathPenalty, UnixSignalDeathPenalty
@@ -16,10 +17,12 @@ from rq.worker import BaseWorker
 from rq.worker_pool import WorkerPool
 
 from scheduler import hooks
+from scheduler.connections import worker_connection
 from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
-from scheduler.queues import worker_connection
 from scheduler.recording import Recording
+from scheduler.refusals import describe
+from scheduler.resilience import Enduring, Scheduling, Watching, stop_signals_held
 from scheduler.serializers import Json, configured
 
 # An idle worker's heartbeat; a busy one's comes every 30 s.
@@ -67,21 +70,14 @@ class Unsubscribing(BaseWorker):
         pubsub._lock = threading.RLock()
 
 
-class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
-    """Run each job in a process of its own; `rq worker --worker-class` takes this class too.
+class Registered(Scheduling):
+    """Look every ten seconds whether this worker is known to Redis and has its scheduler.
 
-    Its scheduler is a child process that ends when Redis goes away. RQ looks for it every ten minutes, and
-    scheduled jobs wait that long; this worker looks with its heartbeat. A Redis that lost its data has lost
-    the worker's registration too: this worker registers again.
+    RQ looks for its scheduler, which ends when Redis goes away, every ten minutes, and scheduled jobs wait
+    that long. A Redis that lost its data has lost the worker's registration too: this worker registers again.
     """
 
-    max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
     _check_due = 0.0
-
-    def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        """Fork the process that runs a job."""
-        hooks.release(before_fork=True)
-        super().fork_work_horse(job, queue)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Say that this worker lives, and mend its registration and its scheduler."""
@@ -89,18 +85,16 @@ class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
         if self.is_horse or time.monotonic() < self._check_due:
             return
         self._check_due = time.monotonic() + _CHECK_SECONDS
-        if self.birth_date and not self.connection.hexists(self.key, "birth"):
-            with self.connection.pipeline() as pipe:
-                pipe.hset(self.key, mapping=self.serialize())
-                worker_registration.register(self, pipe)
-                pipe.expire(self.key, timeout or self.worker_ttl + 60)
-                pipe.execute()
-        # RQ ends the scheduler at once when it is told to stop, and the worker after its job.
-        if self.scheduler is None or self._stop_requested:
-            return
-        process = self.scheduler._process
-        if process is None or not process.is_alive():
-            self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        try:
+            if self.birth_date and not self.connection.hexists(self.key, "birth"):
+                with self.connection.pipeline() as pipe:
+                    pipe.hset(self.key, mapping=self.serialize())
+                    worker_registration.register(self, pipe)
+                    pipe.expire(self.key, timeout or self.worker_ttl + 60)
+                    pipe.execute()
+            self.revive_scheduler()
+        except RedisError as error:
+            self.log.warning("Worker %s: can't look after its registration. %s", self.name, describe(error))
 
 
 def _in_main_thread() -> bool:
@@ -121,7 +115,18 @@ def death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
     return penalty(*args, **kwargs)
 
 
-class InProcessWorker(JobLogs, Recording, Configured, Unsubscribing, SimpleWorker):
+class RecordingWorker(JobLogs, Watching, Recording, Configured, Unsubscribing, Registered, Worker):
+    """Run each job in a process of its own; `rq worker --worker-class` takes this class too."""
+
+    max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork the process that runs a job."""
+        hooks.release(before_fork=True)
+        super().fork_work_horse(job, queue)
+
+
+class InProcessWorker(JobLogs, Enduring, Recording, Configured, Unsubscribing, Scheduling, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork.
 
     It works in any thread. Outside the main one it catches no signals, and a timer ends what takes too long.
@@ -133,6 +138,24 @@ class InProcessWorker(JobLogs, Recording, Configured, Unsubscribing, SimpleWorke
     def _install_signal_handlers(self) -> None:
         if _in_main_thread():
             super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+
+class _Pool(WorkerPool):
+    """RQ's pool, which no signal parts from its workers.
+
+    One that came while they are started would end the pool alone, or be lost in a worker that is not ready.
+    """
+
+    def start_workers(self, *args: Any, **kwargs: Any) -> None:
+        """Start the workers; a signal that comes meanwhile ends them all."""
+        self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        with stop_signals_held():
+            super().start_workers(*args, **kwargs)
+
+    def start_worker(self, *args: Any, **kwargs: Any) -> None:
+        """Start a worker, which lets signals in when it is ready."""
+        with stop_signals_held():
+            super().start_worker(*args, **kwargs)
 
 
 class Strategy(Protocol):
@@ -168,7 +191,7 @@ def pool(
     scheduled jobs when their time comes.
     """
     with worker_connection(connection) as own:
-        WorkerPool(
+        _Pool(
             queues,
             connection=own,
             num_workers=len(os.sched_getaffinity(0)),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from redis.exceptions import RedisError
 from rq import Retry, get_current_job
 
 from scheduler import SHORT_RUNNING_QUEUE, RecordingWorker, TooManyRequests, job_scheduler
@@ -69,6 +70,22 @@ def push_and_fail(key, value):
 class DiesBeforeItsHorse(RecordingWorker):
     def fork_work_horse(self, *_args):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DiesAsItTakes(RecordingWorker):
+    """Killed between its queue's list and its own note of the job."""
+
+    def reorder_queues(self, **_queue):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class BreaksBesideItsHorse(RecordingWorker):
+    """Something that RQ can't go on after, while its horse runs."""
+
+    def monitor_work_horse(self, *_args):
+        while not self.connection.exists("break"):
+            time.sleep(0.01)
+        raise RuntimeError("spanner in the works")
 
 
 def pid():
@@ -134,3 +151,16 @@ def sleep_in_steps(seconds):
 async def echo_later(value):
     await asyncio.sleep(0)
     return value
+
+
+def run_until(key):
+    """Say that it runs, by its process, and go on until a key is there; Redis may be away meanwhile."""
+    get_current_job().connection.rpush("running", os.getpid())
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if get_current_job().connection.exists(key):
+                return
+        except RedisError:
+            pass
+        time.sleep(0.05)

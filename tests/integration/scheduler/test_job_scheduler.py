@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
+from rq import Repeat, Retry
 
 from scheduler import (
     LONG_RUNNING_QUEUE,
@@ -11,6 +12,7 @@ from scheduler import (
     FunctionError,
     RetryError,
     ScheduleConflictError,
+    Scheduler,
     SchedulerError,
     job_scheduler,
 )
@@ -122,6 +124,12 @@ def nested_function():
         ({"function_args": "Ann"}, SchedulerError),
         ({"max_retries": -1}, RetryError),
         ({"retry_backoff": -1}, RetryError),
+        ({"retry_intervals": 10**12}, RetryError),
+        ({"retry_intervals": 10**12, "cron": EVERY_MINUTE}, RetryError),
+        ({"job_timeout": 0.5}, SchedulerError),
+        ({"job_timeout": 10**12}, SchedulerError),
+        ({"time_delta": timedelta.max}, SchedulerError),
+        ({"time_delta": timedelta.min}, SchedulerError),
         ({"function": lambda: None}, FunctionError),
         ({"function": nested_function()}, FunctionError),
     ],
@@ -130,6 +138,22 @@ def test_bad_input_is_refused_before_redis_is_touched(kwargs, error, monkeypatch
     monkeypatch.setenv("RQ_REDIS_URL", "redis://127.0.0.1:1/0")  # nobody answers there
     with pytest.raises(error):
         job_scheduler(**{"function": pid, **kwargs})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"retry": Retry(max=1, interval=10**12)},
+        {"repeat": Repeat(times=1, interval=10**12)},
+        {"result_ttl": 10**17},
+        {"failure_ttl": float("inf")},
+        {"ttl": -3},
+        {"job_timeout": "0h"},
+    ],
+)
+def test_so_are_rq_s_own_options(options):
+    with Redis(port=1) as away, pytest.raises(SchedulerError):
+        Scheduler(connection=away).enqueue("q", pid, **options)
 
 
 def test_the_description_shows_no_arguments(queue):

@@ -3,7 +3,7 @@
 import pytest
 from redis import exceptions
 
-from scheduler.refusals import describe, refusal
+from scheduler.refusals import describe, is_replica, refusal
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,26 @@ def test_a_refusal_is_told_apart_from_silence(error, code):
         code is None and not isinstance(error, exceptions.ResponseError)
     )
     assert code is None or f"({code})" in describe(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "replica"),
+    [
+        (exceptions.ReadOnlyError("You can't write against a read only replica."), True),
+        (exceptions.MasterDownError("Link with MASTER is down"), True),
+        (
+            exceptions.ResponseError(
+                "UNBLOCKED force unblock from blocking operation, instance state changed"
+            ),
+            True,
+        ),
+        (
+            exceptions.ConnectionError("The previous master is now a slave"),
+            True,
+        ),  # on a connection of Sentinel's
+        (exceptions.OutOfMemoryError("command not allowed"), False),
+        (exceptions.ConnectionError("Connection refused"), False),
+    ],
+)
+def test_a_new_connection_may_lead_from_a_replica_to_the_primary(error, replica):
+    assert is_replica(error) == replica

@@ -1,7 +1,8 @@
 import pytest
+from rq import Retry
 
 from scheduler import RetryError, exponential_backoff_intervals, retry_backoff_intervals, retry_with_backoff
-from scheduler.retry import build_retry
+from scheduler.retry import build_retry, check_retry
 
 
 @pytest.mark.parametrize(
@@ -81,11 +82,63 @@ def test_retry_arguments_become_an_rq_retry(max_retries, backoff, intervals, exp
         (3, False, [1, -1]),
         ("3", False, 0),
         (3, False, ["x"]),
+        (True, False, 0),
+        (3, float("inf"), 0),
+        (3, False, True),
+        (3, False, "60"),
+        (3, False, [1, float("nan")]),
+        (1, False, 10**12),  # milliseconds for seconds
+        (3, False, [0, 10**400]),
     ],
 )
 def test_negative_or_odd_retry_arguments_are_refused(max_retries, backoff, intervals):
     with pytest.raises(RetryError, match="use"):
         build_retry(max_retries, retry_backoff=backoff, retry_intervals=intervals)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"max_retries": 2.5, "start": 1},
+        {"max_retries": True, "start": 1},
+        {"max_retries": 2, "start": float("nan")},
+        {"max_retries": 2, "start": float("inf")},
+        {"max_retries": 2, "start": 1, "factor": float("nan")},
+        {"max_retries": 2, "start": 1, "cap_seconds": float("nan")},
+        {"max_retries": 2, "start": 1, "jitter": float("nan")},
+    ],
+)
+def test_intervals_of_what_is_no_number_are_refused(arguments):
+    with pytest.raises(RetryError, match="use"):
+        exponential_backoff_intervals(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"retries": -1},
+        {"retries": 2.0},
+        {"retries": True},
+        {"retries": 60},  # the last wait would be longer than a life
+        {"retries": 5000},
+        {"backoff_in_seconds": -1},
+        {"backoff_in_seconds": float("nan")},
+        {"backoff_in_seconds": float("inf")},
+        {"backoff_in_seconds": 10**12},
+        {"backoff_in_seconds": True},
+    ],
+)
+def test_retry_with_backoff_refuses_waits_that_never_end_before_it_calls(arguments):
+    with pytest.raises(RetryError, match="use"):
+        retry_with_backoff(lambda: pytest.fail("called"), **arguments)
+
+
+@pytest.mark.parametrize(
+    "retry", [Retry(max=1, interval=10**12), Retry(max=1, interval=[float("nan")]), Retry(max=1.5), 3, "1"]
+)
+def test_an_rq_retry_that_never_comes_is_refused(retry):
+    with pytest.raises(RetryError, match="use"):
+        check_retry(retry)
 
 
 def test_retry_with_backoff_waits_twice_as_long_each_time(monkeypatch):

@@ -1,0 +1,157 @@
+"""Taking a job from several queues so that it is always in some list: RQ does so for one queue alone.
+
+RQ takes it with BLPOP, and a worker that is killed at that moment takes the job with it. Here each job goes
+from its queue to that queue's intermediate list, where RQ's maintenance finds what is left.
+"""
+
+import functools
+import threading
+from collections.abc import Sequence
+from queue import SimpleQueue
+from typing import Any, cast
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DequeueTimeout
+from rq.intermediate_queue import IntermediateQueue
+
+# Waiting costs a connection for each queue, so of very many only these are waited for; the others are looked
+# at in turn.
+_WAITED_FOR = 32
+_TURN_SECONDS = 1
+
+# Only for a job that another worker was faster to take.
+_TAKEN_SECONDS = 0.01
+
+# To its front: nobody overtakes it.
+_GIVE_BACK = """
+if redis.call('LREM', KEYS[2], 1, ARGV[1]) == 1 then redis.call('LPUSH', KEYS[1], ARGV[1]) end
+"""
+
+
+class _Wait:
+    """One queue that is waited for, by a thread on a connection of its own."""
+
+    def __init__(self, connection: Redis, queue_key: str, answers: "SimpleQueue[_Wait]") -> None:
+        self.queue_key = queue_key
+        self.job_id: bytes | None = None
+        self.error: BaseException | None = None
+        self._client = Redis(connection_pool=connection.connection_pool, single_connection_client=True)
+        # Past the client, which may connect and wait again by itself when it is cut off.
+        self._socket = cast(Any, self._client.connection)
+        self._socket.send_command("CLIENT", "ID")
+        self._id = self._socket.read_response()
+        self._answers = answers
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self, timeout: int) -> None:
+        """Wait for a job; what comes of it is put among the answers."""
+        self._timeout = timeout
+        self._thread.start()
+
+    def stop(self, connection: Redis) -> None:
+        """End the waiting; a job that came meanwhile is known afterwards."""
+        unblocks: Any = connection
+        while self._thread.is_alive():
+            try:
+                unblocks.client_unblock(self._id)
+            except RedisError:
+                # Redis is away, or the user has no right to this. Then a job that came at this very moment
+                # stays in the intermediate list for RQ's maintenance.
+                self._socket.disconnect()
+            self._thread.join(timeout=0.05)  # longer where the command was not yet on its way
+        self._client.close()
+
+    def _run(self) -> None:
+        keys = self.queue_key, _intermediate(self.queue_key)
+        try:
+            self._socket.send_command("BLMOVE", *keys, "LEFT", "RIGHT", self._timeout)
+            self.job_id = self._socket.read_response()
+        except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited
+            self.error = error
+        self._answers.put(self)
+
+
+def _intermediate(queue_key: str) -> str:
+    return IntermediateQueue.get_intermediate_queue_key(queue_key)
+
+
+def _take(connection: Redis, queue_keys: Sequence[str]) -> tuple[bytes, bytes] | None:
+    """The first job of the first queue that has one."""
+    client: Any = connection
+    while True:
+        with client.pipeline(transaction=False) as pipe:
+            for key in queue_keys:
+                pipe.exists(key)
+            filled = pipe.execute()
+        queue_key = next((key for key, exists in zip(queue_keys, filled, strict=True) if exists), None)
+        if queue_key is None:
+            return None
+        if job_id := client.blmove(queue_key, _intermediate(queue_key), _TAKEN_SECONDS):
+            return queue_key.encode(), job_id
+
+
+def _await(connection: Redis, queue_keys: Sequence[str], timeout: int) -> tuple[bytes, bytes] | None:
+    """Wait for a job in any of the queues, and take it; None when none came in time."""
+    answers: SimpleQueue[_Wait] = SimpleQueue()
+    waits: list[_Wait] = []
+    chosen: _Wait | None = None
+    try:
+        for queue_key in queue_keys:
+            waits.append(_Wait(connection, queue_key, answers))
+        for wait in waits:
+            wait.start(timeout)
+        for _ in waits:
+            answer = answers.get()
+            if answer.error is not None:
+                raise answer.error
+            if answer.job_id is not None:
+                break
+        for wait in waits:
+            wait.stop(connection)
+        chosen = next((wait for wait in waits if wait.job_id is not None), None)
+    finally:
+        for wait in waits:
+            wait.stop(connection)
+            # Two came at once, or this worker is told to stop.
+            if wait is not chosen and wait.job_id is not None:
+                client: Any = connection
+                client.eval(_GIVE_BACK, 2, wait.queue_key, _intermediate(wait.queue_key), wait.job_id)
+    return (chosen.queue_key.encode(), chosen.job_id) if chosen and chosen.job_id else None
+
+
+class _Keeping(Queue):
+    """A queue whose jobs are in a list while a worker takes them, also with others beside it."""
+
+    @classmethod
+    def lpop(
+        cls, queue_keys: Sequence[str], timeout: int | None, connection: Redis | None = None
+    ) -> tuple[bytes, bytes] | None:
+        """The first job of these queues, moved to its queue's intermediate list.
+
+        Args:
+            queue_keys: The first one's jobs go first.
+            timeout: How long to wait for one, in seconds; None is not at all.
+            connection: Where.
+
+        Raises:
+            DequeueTimeout: None came in time.
+        """
+        if connection is None:
+            raise ValueError("RQ gives a connection")
+        taken = _take(connection, queue_keys)
+        if taken is None and timeout is not None:
+            few = queue_keys[:_WAITED_FOR]
+            if len(few) < len(queue_keys):
+                timeout = min(timeout, _TURN_SECONDS)
+            taken = _await(connection, few, timeout)
+            if taken is None:
+                raise DequeueTimeout(timeout, queue_keys)
+        return taken
+
+
+@functools.cache
+def keeping(queue_class: type[Queue]) -> type[Queue]:
+    """A class of queues that loses no job to a worker that is killed as it takes one from several."""
+    return type(queue_class.__name__, (_Keeping, queue_class), {})

@@ -1,0 +1,66 @@
+"""Seconds that jobs are given: what RQ, Redis or a date could not hold is refused before it is queued."""
+
+import math
+from typing import Any
+
+from rq.exceptions import TimeoutFormatError
+from rq.utils import parse_timeout
+
+from scheduler.errors import SchedulerError
+
+YEAR_SECONDS = 365 * 24 * 3600
+# Later than any job is meant to run or be kept; Redis and datetime hold it.
+CENTURY_SECONDS = 100 * YEAR_SECONDS
+
+# How long RQ keeps what, and the least it takes; -1 is for ever.
+_KEPT = {"result_ttl": -1, "failure_ttl": -1, "ttl": 1}
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number that is finite, and no bool."""
+    if isinstance(value, int):
+        return not isinstance(value, bool)
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number: 60, also 60.0."""
+    return is_number(value) and value == int(value)  # type: ignore[call-overload]  # it is a number
+
+
+def check_timeout(timeout: Any) -> None:
+    """Refuse a time that no job can be given to run.
+
+    Args:
+        timeout: Whole seconds, -1 for no limit, a text such as "1h", or None for RQ's default.
+
+    Raises:
+        SchedulerError: It is none of these, 0, negative, or longer than a year.
+    """
+    if timeout is None:
+        return
+    try:
+        whole = isinstance(timeout, str) or is_whole(timeout)
+        seconds = parse_timeout(timeout) if whole else None
+    except (TimeoutFormatError, OverflowError):
+        seconds = None
+    if seconds is None or not (seconds == -1 or 1 <= seconds <= YEAR_SECONDS):
+        raise SchedulerError(
+            f"job_timeout is {timeout!r}: use whole seconds above 0 and up to a year, a text such as '1h', "
+            "or -1 for no limit"
+        )
+
+
+def check_kept(options: dict[str, Any]) -> None:
+    """Refuse a `result_ttl`, `failure_ttl` or `ttl` that Redis can't hold.
+
+    Raises:
+        SchedulerError: One is no whole number of seconds, negative, or longer than a century.
+    """
+    for name, least in _KEPT.items():
+        seconds = options.get(name)
+        if seconds is not None and not (is_whole(seconds) and least <= seconds <= CENTURY_SECONDS):
+            raise SchedulerError(
+                f"{name} is {seconds!r}: use whole seconds from {max(least, 0)} to {CENTURY_SECONDS}"
+                + (", or -1 for ever" if least == -1 else "")
+            )

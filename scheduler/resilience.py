@@ -1,0 +1,300 @@
+"""A worker that outlives what Redis goes through, takes no horse with it, and says of what it died."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from redis import exceptions
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.utils import now
+from rq.worker import BaseWorker
+
+from scheduler.connections import drop_idle
+from scheduler.dequeue import keeping
+from scheduler.refusals import describe, refusal
+from scheduler.stored_jobs import bounded
+
+T = TypeVar("T")
+
+# Most failovers take less. A worker that ends is started again, and then reads its settings and URL anew.
+_REFUSED_SECONDS = 30.0
+_RETRY_SECONDS = 1.0
+# RQ's scheduler looks whether it is told to stop once a second; one that waits for Redis, later.
+_SCHEDULER_STOP_SECONDS = 10.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# What a job is that others gave up on while this worker could not say that it lives.
+_GIVEN_UP = (b"queued", b"scheduled", b"failed")
+_GRACE_SECONDS = 30.0
+
+
+class Enduring(BaseWorker):
+    """Wait for a Redis that is away or refuses; end with the error when it goes on.
+
+    RQ's `work` returns as if all was done, whatever error ends it.
+    """
+
+    _error: BaseException | None = None
+
+    def bootstrap(self, *args: Any, **kwargs: Any) -> None:
+        """Begin to work."""
+        super().bootstrap(*args, **kwargs)
+        # Not before: who only looks at a worker sees the classes it was given.
+        self.queue_class = keeping(self.queue_class)
+        self.job_class = bounded(self.job_class)
+        for queue in self.queues:
+            queue.job_class = self.job_class  # its registries' and its intermediate list's
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        """Run jobs until it is told to stop, or in burst mode until there are none.
+
+        Raises:
+            redis.RedisError: Redis refused for half a minute, or went away while it was told what a job did.
+            Exception: What else RQ could not go on after.
+        """
+        self._error = None
+        try:
+            worked = super().work(*args, **kwargs)
+        except StopRequested:  # before RQ begins to expect it
+            self.teardown()
+            return False
+        if self._error is not None:
+            raise self._error
+        return worked
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while workers are suspended."""
+        with self._noting():
+            self._patiently(lambda: super(Enduring, self).check_for_suspension(burst), also_away=True)
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job."""
+        with self._noting():
+            try:
+                return self._patiently(
+                    lambda: super(Enduring, self).dequeue_job_and_maintain_ttl(timeout, max_idle_time),
+                    also_away=True,
+                )
+            except StopRequested:
+                # The wait that it cut short may have left its answer to come, on a connection of Sentinel's.
+                drop_idle(self.connection)
+                raise
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job."""
+        with self._noting():
+            super().execute_job(job, queue)
+
+    def prepare_execution(self, job: Job) -> Any:
+        """Begin an execution; what Redis refuses it has not done, so it may be asked again."""
+        return self._patiently(lambda: super(Enduring, self).prepare_execution(job), also_away=False)
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
+        """Get the job ready in the process that runs it, out of the list that `keeping` moved it to."""
+        super().prepare_job_execution(job, True)
+
+    def run_maintenance_tasks(self) -> None:
+        """Clean up after others; what can't be cleaned up costs no worker."""
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except StopRequested:
+            raise
+        except Exception:
+            self.log.exception("Worker %s: maintenance failed, and is tried again later", self.name)
+            self.last_cleaned_at: Any = now()
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that this worker lives; whoever asks Redis for more next hears that it is away."""
+        try:
+            super().heartbeat(timeout, pipeline)
+        except RedisError as error:
+            self.log.warning("Worker %s: no heartbeat. %s", self.name, describe(error))
+
+    def set_shutdown_requested_date(self) -> None:
+        """Tell that it is to stop after its job, which goes on also where that can't be told."""
+        try:
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except RedisError as error:
+            self.log.warning("Worker %s: it stops after its job. %s", self.name, describe(error))
+
+    def teardown(self) -> None:
+        """Leave; without Redis its registration expires."""
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except RedisError as error:
+            self.log.warning("Worker %s: can't sign off. %s", self.name, describe(error))
+
+    def _patiently(self, ask: Callable[[], T], *, also_away: bool) -> T:
+        """Ask Redis again while it refuses, for half a minute, and for as long as it is away if wanted."""
+        refused_since: float | None = None
+        while True:
+            try:
+                return ask()
+            except RedisError as error:
+                if refusal(error) is not None:
+                    refused_since = refused_since or time.monotonic()
+                    if time.monotonic() - refused_since >= _REFUSED_SECONDS:
+                        raise
+                elif not also_away or not isinstance(
+                    error, exceptions.ConnectionError | exceptions.TimeoutError
+                ):
+                    raise
+                self.log.warning("Worker %s: %s. It tries again", self.name, describe(error))
+            time.sleep(_RETRY_SECONDS)
+            drop_idle(self.connection)
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except StopRequested:
+            raise
+        except Exception as error:
+            self._error = error
+            raise
+
+
+class Scheduling(BaseWorker):
+    """Start and end RQ's scheduler, a process beside the worker, as RQ means to."""
+
+    _burst = False
+
+    def _start_scheduler(self, burst: bool = False, *args: Any, **kwargs: Any) -> None:
+        self._burst = burst
+        # RQ does so after it; a signal in between would end the worker and leave the scheduler.
+        self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        super()._start_scheduler(burst, *args, **kwargs)
+
+    def run_maintenance_tasks(self) -> None:
+        """Clean up after others."""
+        scheduler = self.scheduler
+        if self._burst:
+            # It has queued what was due, and has no process. RQ would start one now.
+            self.scheduler = None
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        finally:
+            self.scheduler = scheduler
+
+    def revive_scheduler(self) -> None:
+        """Start the scheduler's process again when it has ended; it ends when Redis goes away."""
+        # RQ ends it at once when the worker is told to stop, and the worker after its job.
+        if self.scheduler is None or self._burst or self._stop_requested:
+            return
+        process = self.scheduler._process
+        if process is None or not process.is_alive():
+            self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+    def stop_scheduler(self) -> None:
+        """End the scheduler. A signal that it gets before it runs any Python is lost, so it is sent again."""
+        process = self.scheduler._process if self.scheduler else None
+        if process is None or not process.pid:
+            return
+        deadline = time.monotonic() + _SCHEDULER_STOP_SECONDS
+        while process.is_alive():
+            if time.monotonic() < deadline:
+                process.terminate()
+            else:
+                process.kill()  # its locks expire in a minute
+            process.join(timeout=1)
+
+
+class Watching(Enduring, Worker):
+    """Watch over the process that runs a job, also while Redis is away.
+
+    The horse goes on without Redis until its job has ended. When Redis is back, and others have given the job
+    up meanwhile, the horse is ended, so that the job does not run twice at once.
+    """
+
+    _heard_at = 0.0
+    _given_up: str | None = None
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job; its process ends with this one, whatever ends this one but SIGKILL."""
+        try:
+            super().execute_job(job, queue)
+        except BaseException:
+            if self.horse_pid:
+                self.kill_horse()
+                self.wait_for_horse()
+            raise
+
+    def maintain_heartbeats(self, job: Job, *execution: Any) -> None:  # rq 3 also gives the execution
+        """Say that the job runs, unless others have given it up."""
+        try:
+            # They do so a minute after the next heartbeat was due.
+            if time.monotonic() - self._heard_at > self.job_monitoring_interval + _GRACE_SECONDS:
+                self._end_if_given_up(job)
+            super().maintain_heartbeats(job, *execution)
+            self._heard_at = time.monotonic()
+        except RedisError as error:
+            self.log.warning("Worker %s: its job goes on. %s", self.name, describe(error))
+
+    def set_current_job_working_time(self, *args: Any, **kwargs: Any) -> None:
+        """Tell how long the job has run, which only rq 2 does."""
+        try:
+            super().set_current_job_working_time(*args, **kwargs)
+        except RedisError as error:
+            self.log.warning("Worker %s: its job goes on. %s", self.name, describe(error))
+
+    def handle_work_horse_killed(self, job: Job, *args: Any) -> None:
+        """Deal with a horse that died, unless its job is no longer this worker's."""
+        if self._given_up != job.id:
+            self._await_writes()
+            super().handle_work_horse_killed(job, *args)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+    def handle_job_failure(self, job: Job, *args: Any, **kwargs: Any) -> None:
+        """End an execution, unless its job is no longer this worker's."""
+        if self._given_up == job.id:
+            return
+        if not self.is_horse:
+            self._await_writes()
+        super().handle_job_failure(job, *args, **kwargs)
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork the process that runs a job."""
+        self._given_up, self._heard_at = None, time.monotonic()
+        # In between, a signal would leave a horse that this process does not know, or the horse would take it
+        # for the worker's.
+        with stop_signals_held():
+            super().fork_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        """Deal with signals as a horse does."""
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+    def _await_writes(self) -> None:
+        # RQ says once what became of a job, and that is not to be refused.
+        self._patiently(lambda: self.set_state(self.get_state()), also_away=True)
+
+    def _end_if_given_up(self, job: Job) -> None:
+        client: Any = self.connection
+        status, worker_name = client.hmget(job.key, "status", "worker_name")
+        elsewhere = status == b"started" and worker_name != self.name.encode()
+        if elsewhere or status in _GIVEN_UP:
+            time.sleep(1)  # the horse itself may have written this as its last deed
+            self.log.warning("Worker %s: job %s was given up meanwhile, and ends here", self.name, job.id)
+            self._given_up = job.id
+            self.kill_horse()
+
+
+@contextlib.contextmanager
+def stop_signals_held() -> Iterator[None]:
+    """Keep SIGINT and SIGTERM for later, in a process that is forked meanwhile too until it is ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
