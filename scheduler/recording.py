@@ -1,20 +1,30 @@
 """The recording worker's mixin: it counts each execution in the transaction in which RQ ends it."""
 
+import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 from rq import Queue, Retry
-from rq.exceptions import AbandonedJobError
 from rq.job import Job
 from rq.worker import BaseWorker
 
+from scheduler import abandoned
 from scheduler.config import Settings
 from scheduler.errors import TooManyRequests
 from scheduler.ledger import jobs as ledger
 from scheduler.ledger.jobs import JobOutcome
-from scheduler.serializers import function_name
+from scheduler.persistence import (
+    NotWritten,
+    dependents_enqueued,
+    insist,
+    passes,
+    send_once,
+    statuses_in_transactions,
+)
+from scheduler.serializers import function_name, storable
 
 # In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
 DUE_AT = "rqmon:due_at"
@@ -31,13 +41,15 @@ def class_name(type_: type[BaseException]) -> str:
 class Recording(BaseWorker):
     """Record every execution in `scheduler.ledger.jobs`, with no round trip of its own.
 
-    RQ's transactions are reached through those of its methods that it hands them to.
+    RQ's transactions are reached through those of its methods that it hands them to. Those that begin and end
+    an execution are built again until Redis has taken them, unless it has: then the execution's note is gone.
     """
 
     _addition: Callable[[Pipeline], None] | None = None  # for the next transaction that RQ hands over
     _outcome = JobOutcome.ABANDONED
     _runs_again = False
     _exception: type[BaseException] | None = None
+    _written = False  # whether Redis has answered to the transaction that ends the execution
     _forks = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -45,25 +57,66 @@ class Recording(BaseWorker):
         # Refused here, before a job is taken.
         self._bounds = Settings.from_env().job_buckets_seconds
 
+    def serialize(self) -> dict[str, Any]:
+        """What stands in Redis of this worker; RQ leaves out what else it is when it registers it again."""
+        fields = {**super().serialize(), "state": self.get_state()}
+        if execution := vars(self).get("execution"):  # rq 3 asks Redis for it
+            fields["current_job"] = execution.job_id
+        return fields
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job, and forget its execution, which RQ remembers in a worker that forks."""
+        try:
+            super().execute_job(job, queue)
+        finally:
+            self.execution = None
+
     def prepare_execution(self, job: Job) -> Any:
         """Begin an execution."""
         # What a job is made of is loaded only in the process that runs it: it may do anything to that.
         details = {} if self._forks else self._details(job)
+        earlier: list[Any] = []  # of tries that Redis may have taken, whatever became of the answer
 
         def note(pipe: Pipeline) -> None:
+            for execution in earlier:
+                execution.delete(job=job, pipeline=pipe)
+                ledger.forget(pipe, execution.composite_key)
             if execution := self._execution(job):  # RQ makes it just before it hands the pipeline over
+                earlier.append(execution)
                 ledger.note_start(pipe, execution.composite_key, queue=job.origin, details=details)
 
-        self._addition = note
-        return super().prepare_execution(job)
+        prepare = super().prepare_execution
+
+        def step(_again: bool) -> Any:
+            self.execution, self._addition = None, note
+            return prepare(job)
+
+        return insist(self.connection, step)
+
+    def perform_job(self, job: Job, *args: Any) -> bool:
+        """Run a job; what fails once its end is written, as a log line about its result, fails nothing."""
+        self._written = False
+        try:
+            return super().perform_job(job, *args)
+        except Exception:
+            if not self._written:
+                raise
+            self.log.exception("Worker %s: what follows the end of job %s failed", self.name, job.id)
+            return True
 
     def prepare_job_execution(self, job: Job, *args: Any, **kwargs: Any) -> None:
         """Get the job ready in the process that runs it."""
         self._exception = None
-        if self._forks and (execution := self._execution(job)):
-            token, details = execution.composite_key, self._details(job)
-            self._addition = lambda pipe: ledger.note_details(pipe, token, details)
-        super().prepare_job_execution(job, *args, **kwargs)
+        execution = self._execution(job) if self._forks else None
+        details = self._details(job) if execution else {}
+        prepare = functools.partial(super().prepare_job_execution, job, *args, **kwargs)
+
+        def step(_again: bool) -> None:
+            if execution:
+                self._addition = lambda pipe: ledger.note_details(pipe, execution.composite_key, details)
+            prepare()
+
+        insist(self.connection, step)
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
         """Set the worker's state; in a transaction with what is to be added."""
@@ -80,10 +133,18 @@ class Recording(BaseWorker):
         self._exception = exc_info[0]
         super().handle_exception(job, *exc_info)
 
-    def handle_job_success(self, job: Job, *args: Any, **kwargs: Any) -> None:
+    def handle_execution_ended(self, job: Job, *args: Any) -> None:
+        """Note when a job ended, and say that it lives; if Redis can't be told, it will be with the end."""
+        try:
+            super().handle_execution_ended(job, *args)
+        except RedisError as error:
+            if not passes(error):
+                raise
+
+    def handle_job_success(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
         """End an execution that returned."""
         self._outcome, self._runs_again = JobOutcome.SUCCEEDED, False
-        super().handle_job_success(job, *args, **kwargs)
+        self._end(job, queue, super().handle_job_success, *args, **kwargs)
 
     def handle_job_retry(self, job: Job, queue: Queue, retry: Retry, *args: Any, **kwargs: Any) -> None:
         """End an execution that returned a Retry."""
@@ -92,9 +153,9 @@ class Recording(BaseWorker):
         self._runs_again = not exhausted
         if self._runs_again and (interval := Retry.get_interval(job.number_of_retries or 0, retry.intervals)):
             job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
-        super().handle_job_retry(job, queue, retry, *args, **kwargs)
+        self._end(job, queue, super().handle_job_retry, retry, *args, **kwargs)
 
-    def handle_job_failure(self, job: Job, *args: Any, **kwargs: Any) -> None:
+    def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
         """End an execution that raised, was stopped, or whose process died."""
         if self._stopped_job_id == job.id:
             self._outcome = JobOutcome.STOPPED
@@ -107,7 +168,9 @@ class Recording(BaseWorker):
         self._runs_again = job.should_retry and self._outcome is not JobOutcome.STOPPED
         if self._runs_again and (interval := job.get_retry_interval()):
             job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
-        super().handle_job_failure(job, *args, **kwargs)
+        if "exc_string" in kwargs:  # RQ always names it
+            kwargs["exc_string"] = storable(kwargs["exc_string"])
+        self._end(job, queue, super().handle_job_failure, *args, **kwargs)
 
     def handle_work_horse_killed(self, job: Job, *args: Any) -> None:
         """Deal with a work horse that died."""
@@ -129,12 +192,46 @@ class Recording(BaseWorker):
                 exception=self._failure(),
                 runs_again=self._runs_again,
             )
+            send_once(pipeline, lambda: setattr(self, "_written", True))
         super().cleanup_execution(job, pipeline, *([execution] if execution else []))
 
     def clean_registries(self) -> None:
-        """RQ's maintenance; afterwards count what it, or another process's, gave up on."""
-        super().clean_registries()  # type: ignore[no-untyped-call]  # rq leaves it untyped
-        ledger.reap(self.connection, exception=class_name(AbandonedJobError))
+        """RQ's maintenance; afterwards count what another process gave up on."""
+        for queue in self.queues:
+            abandoned.clean(self, queue)
+        ledger.reap(self.connection)
+        self.last_cleaned_at = datetime.now(UTC)  # type: ignore[assignment]  # rq leaves it untyped
+
+    def _end(self, job: Job, queue: Queue, end: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        """Have RQ end an execution, and again from the start until it is written that it ended.
+
+        What has been written by then, or given up on by another worker, stands.
+        """
+        job.description = job.description and storable(job.description)  # a job may set its own
+        execution = self._execution(job, kwargs.get("execution"))
+        if execution is None:
+            end(job, queue, *args, **kwargs)  # it never began
+            return
+        # A work horse may have written it and died before it could end well.
+        in_doubt = self._forks and not self.is_horse
+        stopped = self._stopped_job_id
+        with statuses_in_transactions(job), dependents_enqueued(queue, self.connection):
+            before = dict(vars(job))
+
+            def step(again: bool) -> None:
+                if (again or in_doubt) and not ledger.is_running(self.connection, execution.composite_key):
+                    return
+                self._written = False
+                try:
+                    end(job, queue, *args, **kwargs)
+                except (Exception, NotWritten):
+                    if not self._written:
+                        vars(job).update(before)
+                        self.execution, self._stopped_job_id = execution, stopped
+                        raise
+                    self.log.exception("Worker %s: what follows the end of job %s failed", self.name, job.id)
+
+            insist(self.connection, step)
 
     def _details(self, job: Job) -> dict[str, str]:
         return ledger.details(

@@ -92,10 +92,6 @@ class Enduring(BaseWorker):
         with self._noting():
             super().execute_job(job, queue)
 
-    def prepare_execution(self, job: Job) -> Any:
-        """Begin an execution; what Redis refuses it has not done, so it may be asked again."""
-        return self._patiently(lambda: super(Enduring, self).prepare_execution(job), also_away=False)
-
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
         """Get the job ready in the process that runs it, out of the list that `keeping` moved it to."""
         super().prepare_job_execution(job, True)

@@ -13,6 +13,8 @@ from scheduler.errors import ArgumentError
 
 # The function of a job that can't be read, or whose worker died before it could read it.
 UNKNOWN = "unknown"
+# Of a trace more is of no use, and each page that shows it loads it.
+_MAX_TEXT = 100_000
 
 
 class Json(JSONSerializer):
@@ -71,3 +73,11 @@ def function_name(job: Job) -> str:
         return str(job.func_name)
     except Exception:  # noqa: BLE001  # what it is made of can raise anything; RQ fails the job for it next
         return UNKNOWN
+
+
+def storable(text: str) -> str:
+    """A text as Redis can hold it: half a surrogate as its escape; the middle of a huge one left out."""
+    if len(text) > _MAX_TEXT:
+        half, left_out = _MAX_TEXT // 2, len(text) - _MAX_TEXT
+        text = f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()

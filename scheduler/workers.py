@@ -31,7 +31,7 @@ _HEARTBEAT_SECONDS = 15
 _RQ_MARGIN_SECONDS = 15
 _CHECK_SECONDS = 10.0
 # How often a worker looks for jobs whose worker died; rq's own is ten minutes.
-_MAINTENANCE_SECONDS = 60
+_MAINTENANCE_SECONDS = 30
 # A worker whose heartbeat is older is not live.
 LIVE_SECONDS = 60.0
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import ClassVar
 
 from redis.exceptions import RedisError
 from rq import Retry, get_current_job
+from rq.exceptions import StopRequested
+from rq.job import Dependency
 
 from scheduler import SHORT_RUNNING_QUEUE, RecordingWorker, TooManyRequests, job_scheduler
 
@@ -65,6 +68,26 @@ def push(key, value):
 def push_and_fail(key, value):
     push(key, value)
     raise ValueError("spanner in the works")
+
+
+def succeed_at_last(key, failures):
+    """Fail so often; what is in the list is one entry a run."""
+    push(key, os.getpid())
+    if get_current_job().connection.llen(key) <= failures:
+        raise ValueError("spanner in the works")
+
+
+def retry_itself(key):
+    """Return a Retry once."""
+    push(key, os.getpid())
+    return Retry(max=2) if get_current_job().connection.llen(key) == 1 else None
+
+
+def succeed_when(key, path):
+    """End when there is a file at the path."""
+    push(key, os.getpid())
+    while not Path(path).exists():
+        time.sleep(0.02)
 
 
 class DiesBeforeItsHorse(RecordingWorker):
@@ -164,3 +187,35 @@ def run_until(key):
         except RedisError:
             pass
         time.sleep(0.05)
+
+
+def raise_in_callback(*_args):
+    raise RuntimeError("the callback is broken")
+
+
+def exit_in_callback(*_args):
+    sys.exit(5)
+
+
+def end_process_in_callback(*_args):
+    os._exit(7)
+
+
+def stop_in_callback(*_args):
+    raise StopRequested
+
+
+def take_lock_in_callback(_job, connection, *_args):
+    connection.set("rq:clean_registries:q", "somebody else")
+
+
+def heartbeat_in_callback(job, connection, *_args):
+    """What the worker of the job would do meanwhile."""
+    [execution] = connection.zrange("rq:wip:q", 0, -1)
+    connection.zadd("rq:wip:q", {execution: time.time() + 90})
+    connection.hset(f"rq:execution:{execution.decode()}", "last_heartbeat", time.time())
+    job.heartbeat(datetime.now(UTC), 90)
+
+
+def allowing_failure(job):
+    return Dependency(jobs=[job], allow_failure=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from redis import Redis
 
-from scheduler.serializers import UNKNOWN
+from scheduler.serializers import UNKNOWN, storable
 
 # Hash: "<job id>:<execution id>" -> JSON: queue, and once it is known function, wait and wait_le.
 RUNNING = "rqmon:ledger:jobs:running"
@@ -24,6 +24,8 @@ _EXCEPTIONS = "rqmon:ledger:jobs:exceptions"
 MAX_NAMES = 500
 OTHER = "other"
 _REAP_BATCH = 500
+# What RQ gives to the callbacks of a job whose worker died.
+_DEAD_WORKER = "rq.exceptions.AbandonedJobError"
 
 # In Lua, because counting hangs on whether the note was there. Always as text: a script's hash is unknown
 # to a server that was restarted, and then RQ's transaction would go through without the count.
@@ -159,7 +161,7 @@ class JobCounts:
 def details(*, function: str, wait_seconds: float, bounds: tuple[float, ...]) -> dict[str, str]:
     """What only the process that loads a job knows, as it stands in the note."""
     return {
-        "function": function.replace("|", "_")[:200],
+        "function": _name(function),
         "wait": f"{wait_seconds:.6f}",
         "wait_le": bucket(wait_seconds, bounds),
     }
@@ -197,8 +199,23 @@ def count_end(
         runs_again: Whether its job is to run again.
     """
     run = ("", "") if run_seconds is None else (f"{run_seconds:.6f}", bucket(run_seconds, bounds))
-    name = (exception or "").replace("|", "_")[:200]
-    pipe.eval(_END, len(_KEYS), *_KEYS, token, outcome, *run, name, int(runs_again))
+    pipe.eval(_END, len(_KEYS), *_KEYS, token, outcome, *run, _name(exception or ""), int(runs_again))
+
+
+def is_running(connection: Redis, token: str) -> bool:
+    """Whether an execution was noted and not counted: neither it nor anybody else has ended it."""
+    client: Any = connection
+    return bool(client.hexists(RUNNING, token))
+
+
+def forget(pipe: Any, token: str) -> None:
+    """Take away the note of an execution that never began."""
+    pipe.hdel(RUNNING, token)
+
+
+def count_abandoned(pipe: Any, token: str, *, runs_again: bool) -> None:
+    """Count an execution whose worker died; how long it ran is unknown."""
+    pipe.eval(_END, len(_KEYS), *_KEYS, token, JobOutcome.ABANDONED, "", "", _DEAD_WORKER, int(runs_again))
 
 
 def count_unstarted(pipe: Any, job_id: str, *, queue: str) -> None:
@@ -211,16 +228,25 @@ def count_horse_killed(connection: Any, *, queue: str) -> None:
     connection.hincrby(COUNTS, f"horse_killed|||{queue}", 1)
 
 
-def reap(connection: Redis, *, exception: str) -> int:
+def reap(connection: Redis) -> int:
     """Count the executions that RQ, in whichever process, gave up on; how many there were."""
     client: Any = connection
     tokens = client.hkeys(RUNNING)
     return sum(
         client.eval(
-            _REAP, len(_KEYS), *_KEYS, JobOutcome.ABANDONED, exception, *tokens[start : start + _REAP_BATCH]
+            _REAP,
+            len(_KEYS),
+            *_KEYS,
+            JobOutcome.ABANDONED,
+            _DEAD_WORKER,
+            *tokens[start : start + _REAP_BATCH],
         )
         for start in range(0, len(tokens), _REAP_BATCH)
     )
+
+
+def _name(text: str) -> str:
+    return storable(text.replace("|", "_")[:200])
 
 
 def bucket(seconds: float, bounds: tuple[float, ...]) -> str:

@@ -115,10 +115,15 @@ def test_a_worker_that_lost_its_subscription_can_end(redis_connection, worker_cl
 def test_a_worker_registers_again_when_redis_lost_its_data(redis_connection):
     worker = RecordingWorker(["q"], connection=redis_connection)
     worker.register_birth()
+    worker.set_state("idle")
     worker.heartbeat()
+    fields = redis_connection.hgetall(worker.key)
     redis_connection.flushdb()
     worker._check_due = 0.0  # ten seconds later
     worker.heartbeat()
+    again = redis_connection.hgetall(worker.key)
+    del fields[b"last_heartbeat"], again[b"last_heartbeat"]
+    assert again == fields
     [registered] = Worker.all(queue=Queue("q", connection=redis_connection))
     assert (registered.name, registered.pid, registered.hostname) == (
         worker.name,
