@@ -10,6 +10,7 @@ from pathlib import Path
 from dotenv import load_dotenv
 from redis.exceptions import RedisError
 
+from ops.terminal import say
 from scheduler import SchedulerError, Settings
 from scheduler.logs import configure
 from scheduler.refusals import describe
@@ -26,7 +27,7 @@ def one_line_errors(program: str) -> Iterator[None]:
     try:
         yield
     except (SchedulerError, RedisError) as error:
-        print(f"{program}: {_message(error)}", file=sys.stderr)  # noqa: T201
+        say(f"{program}: {_message(error)}", err=True)
         sys.exit(2)
 
 

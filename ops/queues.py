@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import click
 from rq import Queue, Worker
 
+from ops.terminal import printable, say
 from scheduler import UnknownQueueError
 from scheduler.queues import QUEUE_STATES, count, purge, shared_connection
 from scheduler.serializers import configured
@@ -30,9 +31,11 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
     rq_queue = _existing(queue)
     jobs = count(rq_queue, queue_state)
     if jobs > _ASK_ABOVE and not yes:
-        click.confirm(f"Delete {jobs} {queue_state} jobs of {queue} (--yes does not ask)?", abort=True)
+        click.confirm(
+            printable(f"Delete {jobs} {queue_state} jobs of {queue} (--yes does not ask)?"), abort=True
+        )
     removed = purge(rq_queue, queue_state)
-    click.echo(f"Deleted {removed} {queue_state} {'job' if removed == 1 else 'jobs'} of {queue}.")
+    say(f"Deleted {removed} {queue_state} {'job' if removed == 1 else 'jobs'} of {queue}.")
 
 
 @click.command("health-check")
@@ -50,9 +53,7 @@ def health_check(*, queue: str, this_host: bool) -> None:
         if worker.last_heartbeat and (now - worker.last_heartbeat).total_seconds() < LIVE_SECONDS
         if not this_host or worker.hostname == socket.gethostname()
     ]
-    click.echo(
-        f"{len(workers)} live {'worker listens' if len(workers) == 1 else 'workers listen'} to {queue}."
-    )
+    say(f"{len(workers)} live {'worker listens' if len(workers) == 1 else 'workers listen'} to {queue}.")
     if not workers:
         raise SystemExit(1)
 
