@@ -125,15 +125,9 @@ class Claimer:
                     now = from_answer(pipe.time())
                     if not self.clock.believes(now, asked=asked, answered=own_seconds()):
                         return None
+                most = _BATCH + len(self.passed_over) + len(self.waiting)
                 due = dict(
-                    pipe.zrangebyscore(
-                        NEXT,
-                        "-inf",
-                        now.timestamp(),
-                        start=0,
-                        num=_BATCH + len(self.passed_over) + len(self.waiting),
-                        withscores=True,
-                    )
+                    pipe.zrangebyscore(NEXT, "-inf", now.timestamp(), start=0, num=most, withscores=True)
                 )
                 entries = self._entries(pipe, list(due))
                 earlier = self._earlier.ask(id_ for id_, it in entries.items() if it.overlap == "skip")
@@ -143,7 +137,8 @@ class Claimer:
                     if id_ not in earlier.unsure:
                         self._decide(batch, entry, due[id_], now=now, busy=id_ in earlier.busy)
                 if not batch.following:
-                    return None
+                    # There may be others behind a batch of which none can be queued.
+                    return [] if len(due) == most else None
                 pipe.multi()
                 position = self._write(pipe, batch, clock=clock)
                 answers = pipe.execute(raise_on_error=False)
