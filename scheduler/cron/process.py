@@ -14,9 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-# The exporter reads these here.
 from scheduler.cron.claims import Claimer, Look
-from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS
+from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS  # "as": the exporter reads them here
 from scheduler.cron.heartbeats import PROCESSES as PROCESSES
 from scheduler.cron.heartbeats import Heart
 from scheduler.cron.heartbeats import live_processes as live_processes
