@@ -112,6 +112,28 @@ def test_what_else_is_spoilt_costs_a_count_or_nothing(claimer, redis_connection,
     assert "good" in claimed(claimer, after=20 * MINUTE) or redis_connection.llen("rq:queue:good") == 1
 
 
+def test_a_count_that_cant_be_written_costs_no_other(claimer, redis_connection, caplog):
+    register("bad")
+    register("good")
+    redis_connection.hset(ledger.OUTCOMES, "bad|ran", "x")
+    now = claimer.look().first
+    assert len(claimer.claim(now=now, clock=now)) == 2
+    assert ledger.cron_outcomes(redis_connection) == {"good": {"ran": 1}}
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        "cron_counts_failed"
+    ]
+
+
+def test_what_only_rq_refuses_is_refused_at_registration_too(queue, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise ValueError("not on a Thursday")
+
+    monkeypatch.setattr(Queue, "create_job", refuse)
+    with pytest.raises(CronError, match="can't make a job of cron entry 'x': not on a Thursday"):
+        register("x")
+    assert queue.cron_job_count() == 0
+
+
 def test_an_entry_that_is_registered_again_is_queued_again(claimer, redis_connection, registry):
     register("bad")
     spec(timeout="0")(redis_connection)
