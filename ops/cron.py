@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from redis import Redis
 from redis.exceptions import RedisError
-from rich.text import Text
 
+from ops.cron_health import Health
 from ops.cron_views import (
+    cell,
     change_words,
     changes,
     clock_changes,
@@ -25,11 +25,13 @@ from ops.cron_views import (
     to_json,
     words,
 )
+from ops.terminal import say
 from scheduler import CronError, SchedulerError
-from scheduler.cron.claims import Claimer
+from scheduler.cron.clock import server_time
 from scheduler.cron.entries import CronEntry
-from scheduler.cron.process import live_processes
-from scheduler.cron.registry import CronRegistry, EntryState, declaring
+from scheduler.cron.listing import EntryState
+from scheduler.cron.registry import CronRegistry, declaring
+from scheduler.cron.slot_jobs import SlotJobs
 from scheduler.cron.slots import Schedule, zone
 from scheduler.ledger import cron as ledger
 from scheduler.queues import shared_connection
@@ -47,21 +49,24 @@ def cron() -> None:
 def list_(*, as_json: bool) -> None:
     """Every entry: when it runs next and last, and how its slots ended."""
     connection = shared_connection()
-    states = CronRegistry(connection).states()
-    history = ledger.cron_history(connection, [state.entry.id for state in states], last=1)
+    listing = CronRegistry(connection).listing()
+    history = ledger.cron_history(connection, [state.entry.id for state in listing.states], last=1)
     counted = ledger.cron_outcomes(connection)
-    now = datetime.now(UTC)
     rows = [
-        _row(state, history[state.entry.id], counted.get(state.entry.id, {}), now=now) for state in states
+        _row(state, history[state.entry.id], counted.get(state.entry.id, {}), now=listing.now)
+        for state in listing.states
     ]
-    processes = _processes(connection)
+    health = Health.of(connection, listing)
     if as_json:
-        click.echo(to_json({"entries": rows, "processes": list(processes.values())}))
+        click.echo(to_json({"entries": rows, **health.as_dict()}))
         return
-    show(entries_table(rows, now=now))
-    click.echo(
+    show(entries_table(rows, now=listing.now))
+    for line in health.problems():
+        say(line)
+    processes = len(health.processes)
+    say(
         f"{len(rows)} {'entry' if len(rows) == 1 else 'entries'}, "
-        f"{len(processes)} live cron {'process' if len(processes) == 1 else 'processes'}."
+        f"{processes} live cron {'process' if processes == 1 else 'processes'}."
     )
 
 
@@ -85,14 +90,15 @@ def explain(*, expression: str, timezone: str, as_json: bool) -> None:
         }
         click.echo(to_json(explained))
         return
-    click.echo(f"{words(schedule)} ({timezone})\n")
+    say(f"{words(schedule)} ({timezone})")
+    click.echo()
     table = new_table(timezone) if is_utc(timezone) else new_table(timezone, "UTC")
     for run in runs:
-        utc, local = Text(f"{run:%a %d %b %Y %H:%M}"), run.astimezone(zone(timezone))
-        table.add_row(*([utc] if is_utc(timezone) else [Text(f"{local:%a %d %b %Y %H:%M %Z}"), utc]))
+        utc, local = cell(f"{run:%a %d %b %Y %H:%M}"), run.astimezone(zone(timezone))
+        table.add_row(*([utc] if is_utc(timezone) else [cell(f"{local:%a %d %b %Y %H:%M %Z}"), utc]))
     show(table)
     for warning in warnings:
-        click.echo(warning)
+        say(warning)
 
 
 @cron.command()
@@ -107,11 +113,11 @@ def history(*, entry_id: str, as_json: bool) -> None:
         click.echo(to_json([asdict(record) for record in records]))
         return
     table = new_table("slot", "outcome", "lateness", "job")
-    now = datetime.now(UTC)
+    now = server_time(connection)
     for record in records:
         lateness = "" if record.lateness_seconds is None else f"{record.lateness_seconds:.3f} s"
         slot = times(record.slot, entry.schedule.timezone, now=now)
-        table.add_row(*map(Text, (slot, record.outcome, lateness, record.job_id or "")))
+        table.add_row(*map(cell, (slot, record.outcome, lateness, record.job_id or "")))
     show(table)
 
 
@@ -122,10 +128,12 @@ def run_now(*, entry_id: str, as_json: bool) -> None:
     """Queue an entry's job now, beside its slots; it is counted as none of them."""
     connection = shared_connection()
     entry = CronRegistry(connection).get(entry_id)
+    jobs = SlotJobs(connection)
+    job = jobs.make(entry, None)
     with connection.pipeline() as pipe:
-        job = Claimer(connection).enqueue(pipe, entry, None)
+        jobs.enqueue(pipe, job)
         pipe.execute()
-    click.echo(to_json({"job": job.id}) if as_json else f"Queued job {job.id} on {entry.queue_name}.")
+    _report({"job": job.id}, f"Queued job {job.id} on {entry.queue_name}.", as_json=as_json)
 
 
 @cron.command()
@@ -134,7 +142,7 @@ def run_now(*, entry_id: str, as_json: bool) -> None:
 def pause(*, entry_id: str, as_json: bool) -> None:
     """Leave out an entry's slots until it is resumed."""
     CronRegistry(shared_connection()).pause(entry_id)
-    click.echo(to_json({"paused": entry_id}) if as_json else f"Paused {entry_id}.")
+    _report({"paused": entry_id}, f"Paused {entry_id}.", as_json=as_json)
 
 
 @cron.command()
@@ -142,8 +150,8 @@ def pause(*, entry_id: str, as_json: bool) -> None:
 @_json
 def resume(*, entry_id: str, as_json: bool) -> None:
     """Let an entry's slots be due again, from its next one on."""
-    CronRegistry(shared_connection()).resume(entry_id, now=datetime.now(UTC))
-    click.echo(to_json({"resumed": entry_id}) if as_json else f"Resumed {entry_id}.")
+    CronRegistry(shared_connection()).resume(entry_id)
+    _report({"resumed": entry_id}, f"Resumed {entry_id}.", as_json=as_json)
 
 
 @cron.command()
@@ -152,7 +160,7 @@ def resume(*, entry_id: str, as_json: bool) -> None:
 def remove(*, entry_id: str, as_json: bool) -> None:
     """Remove an entry and its counts; one that cron-scheduler.py declares is back at its next start."""
     CronRegistry(shared_connection()).remove(entry_id)
-    click.echo(to_json({"removed": entry_id}) if as_json else f"Removed {entry_id}.")
+    _report({"removed": entry_id}, f"Removed {entry_id}.", as_json=as_json)
 
 
 @cron.command()
@@ -176,23 +184,31 @@ def diff(*, file: Path, as_json: bool) -> None:
     for kind, ids in by_kind.items():
         for id_ in ids:
             described = entries[id_].description if id_ in entries else ""
-            click.echo(f"{kind:<10} {id_:<{width}}  {described}".rstrip())
+            say(f"{kind:<10} {id_:<{width}}  {described}".rstrip())
             for name, values in changed.get(id_, {}).items():
-                click.echo(f"{'':<13}{change_words(name, values)}")
+                say(f"{'':<13}{change_words(name, values)}")
 
 
 @cron.command()
 @_json
 def health(*, as_json: bool) -> None:
-    """Exit with 0 when a cron process is live, with 1 when none is."""
-    processes = _processes(shared_connection())
+    """Exit with 0 when a cron process queues what is due, with 1 when none does."""
+    connection = shared_connection()
+    found = Health.of(connection, CronRegistry(connection).listing())
     if as_json:
-        click.echo(to_json(list(processes.values())))
+        click.echo(to_json(found.as_dict()["processes"]))
     else:
-        named = [f"{name} ({it['version']})" if it["version"] else name for name, it in processes.items()]
-        click.echo(f"Live cron processes: {', '.join(sorted(named)) or 'none'}")
-    if not processes:
+        for line in (found.summary(), *found.problems()):
+            say(line)
+    if not found.is_well:
         raise SystemExit(1)
+
+
+def _report(done: dict[str, str], said: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(to_json(done))
+    else:
+        say(said)
 
 
 def _declared(file: Path) -> list[CronEntry]:
@@ -216,16 +232,6 @@ def _declared(file: Path) -> list[CronEntry]:
             cause = " ".join(f"{type(error).__name__}: {error}".split())
             raise CronError(f"{file} can't be loaded: {cause}") from error
     return entries
-
-
-def _processes(connection: Redis) -> dict[str, dict[str, Any]]:
-    return {
-        name: {
-            **process,
-            **{at: datetime.fromtimestamp(process[at], UTC) for at in ("started_at", "heartbeat")},
-        }
-        for name, process in live_processes(connection).items()
-    }
 
 
 def _row(state: EntryState, history: list[ledger.SlotRecord], slots: Any, *, now: datetime) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ops.terminal import printable
 from scheduler.cron.entries import CronEntry
 from scheduler.cron.slots import Schedule, zone
 
@@ -51,6 +52,11 @@ def times(moment: datetime, timezone: str, *, now: datetime) -> str:
     return f"{_day(local, now)} {_clock(local)}\n{other_day}{_clock(utc)}"
 
 
+def cell(text: str) -> Text:
+    """A table's cell of text that anybody may have written, without its markup; lines are ours."""
+    return Text("\n".join(map(printable, text.split("\n"))))
+
+
 def entries_table(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> Table:
     """The entries as `rqmon cron list` shows them; only the first column wraps."""
     table = new_table("entry", "next", "last", "slots", wraps="entry")
@@ -58,10 +64,10 @@ def entries_table(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> Table:
         if number:
             table.add_row()
         table.add_row(
-            _About(row["id"], row["description"], row["words"]),
-            Text(_next(row, now=now)),
-            Text(_last(row, now=now)),
-            Text("\n".join(f"{n} {outcome}" for outcome, n in row["slots"].items()) or "none"),
+            _About(printable(row["id"]), printable(row["description"]), printable(row["words"])),
+            cell(_next(row, now=now)),
+            cell(_last(row, now=now)),
+            cell("\n".join(f"{n} {printable(outcome)}" for outcome, n in row["slots"].items()) or "none"),
         )
     return table
 
@@ -176,7 +182,7 @@ def _last(row: Mapping[str, Any], *, now: datetime) -> str:
         return "never"
     behind = last["lateness_seconds"]
     shown = "" if behind is None or last["outcome"] == "ran" else f" by {_behind(behind)}"
-    return f"{times(last['slot'], row['timezone'], now=now)}\n{last['outcome']}{shown}"
+    return f"{times(last['slot'], row['timezone'], now=now)}\n{printable(last['outcome'])}{shown}"
 
 
 def _behind(seconds: float) -> str:

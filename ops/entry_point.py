@@ -12,6 +12,7 @@ from dotenv import load_dotenv
 from redis.exceptions import RedisError
 
 from ops.environment import read_env_file
+from ops.terminal import say
 from scheduler import SchedulerError, Settings
 from scheduler.logs import configure
 from scheduler.refusals import describe
@@ -29,7 +30,7 @@ def one_line_errors(program: str) -> Iterator[None]:
         load_dotenv(stream=io.StringIO(text))
         yield
     except (SchedulerError, RedisError) as error:
-        print(f"{program}: {_message(error)}", file=sys.stderr)  # noqa: T201
+        say(f"{program}: {_message(error)}", err=True)
         sys.exit(2)
 
 

@@ -4,6 +4,7 @@ import click
 from rq import Queue
 
 from ops.checks import live_workers, live_workers_sentence
+from ops.terminal import printable, say
 from scheduler.queues import QUEUE_STATES, count, purge, shared_connection
 from scheduler.serializers import configured
 
@@ -27,13 +28,14 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
     rq_queue = Queue(queue, connection=connection, serializer=configured())
     jobs = count(rq_queue, queue_state)
     if jobs > _ASK_ABOVE and not yes:
-        click.confirm(f"Delete {jobs} {queue_state} jobs of {queue} (--yes does not ask)?", abort=True)
+        click.confirm(
+            printable(f"Delete {jobs} {queue_state} jobs of {queue} (--yes does not ask)?"), abort=True
+        )
     removed = purge(rq_queue, queue_state)
-    click.echo(f"Deleted {removed} {queue_state} {'job' if removed == 1 else 'jobs'} of {queue}.")
+    say(f"Deleted {removed} {queue_state} {'job' if removed == 1 else 'jobs'} of {queue}.")
     names = sorted(known.name for known in Queue.all(connection=connection))
     if queue not in names:
-        known_names = ", ".join(map(repr, names)) or "none"  # repr: no control character reaches a terminal
-        click.echo(f"No job was ever in {queue!r}; queues that had one: {known_names}.", err=True)
+        say(f"No job was ever in {queue!r}; queues that had one: {', '.join(names) or 'none'}.", err=True)
 
 
 @click.command("health-check")
@@ -45,6 +47,6 @@ def health_check(*, queue: str, this_host: bool) -> None:
     A worker that was killed counts as live for up to a minute.
     """
     workers = live_workers(queue, this_host=this_host)
-    click.echo(live_workers_sentence(queue, workers))
+    say(live_workers_sentence(queue, workers))
     if not workers:
         raise SystemExit(1)

@@ -14,6 +14,7 @@ from ops.compose import ComposeStack, engine_answers
 from ops.environment import StackConfig, complete_env_file, overruled
 from ops.native import NativeStack
 from ops.stack import Backend, ServiceError, ServiceState, StackError, check_ports_are_free
+from ops.terminal import printable_lines, say
 from scheduler.errors import ConfigError
 
 _BACKENDS: dict[str, Callable[[StackConfig], Backend]] = {"docker": ComposeStack, "native": NativeStack}
@@ -45,8 +46,8 @@ def start(environ: Mapping[str, str] | None, *, mode: str | None) -> None:
             backend.launch()
             states = _wait_until_healthy(backend)
         except ServiceError as error:
-            click.echo(f"{error}. The last lines of its log:", err=True)
-            click.echo(backend.log(error.service, lines=_LOG_LINES), err=True)
+            say(f"{error}. The last lines of its log:", err=True)
+            click.echo(printable_lines(backend.log(error.service, lines=_LOG_LINES)), err=True)
             raise SystemExit(1) from None
         _print_places(states, config)
         click.echo(f"Healthy after {time.monotonic() - started:.1f} s.")
@@ -111,7 +112,7 @@ def logs(*, service: str | None, follow: bool) -> None:
         return
     for name in chosen:
         click.secho(f"==> {name}", bold=True)
-        click.echo(backend.log(name, lines=_LOG_LINES))
+        click.echo(printable_lines(backend.log(name, lines=_LOG_LINES)))
 
 
 def _with_env_file(config: StackConfig, environ: Mapping[str, str]) -> StackConfig:

@@ -1,75 +1,114 @@
 """Claiming: each due slot gets its one job, or is counted as dropped, in the transaction that moves it on."""
 
 import logging
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis, WatchError
-from rq import Queue, Retry
+from rq import Queue
 from rq.job import Job
 
 from scheduler.config import Settings
+from scheduler.cron.clock import ServerClock, from_answer, own_seconds
+from scheduler.cron.earlier_jobs import EarlierJobs
 from scheduler.cron.entries import CronEntry, Outcome
-from scheduler.cron.registry import DATA, EPOCH, LAST_JOB, NEXT, SPECS
+from scheduler.cron.keys import DATA, EPOCH, LAST_JOB, NEXT, SPECS
+from scheduler.cron.slot_jobs import SlotJobs
+from scheduler.cron.slots import TEN_YEARS_IN_SECONDS, Due
+from scheduler.cron.stored import moment, raw, text
 from scheduler.errors import CronError
 from scheduler.ledger import cron as ledger
-from scheduler.logs import CORRELATION_ID, current_correlation_id
-from scheduler.serializers import configured
 
 _BATCH = 200
-_NOT_DONE = (b"queued", b"scheduled", b"deferred", b"started")
+# Slots are told apart one by one from the stored one on: what is older than this is no slot of a real entry.
+_LONGEST_AWAY = timedelta(seconds=TEN_YEARS_IN_SECONDS)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a tick sees in one round trip: the server's time, the first slot of any entry, and the epoch."""
+    """What a tick sees in one round trip.
+
+    Attributes:
+        now: The server's time.
+        first: The first slot of any entry that this process can queue; None without any.
+        epoch: Another one than before means that Redis was flushed.
+        is_believed: Whether the server's clock can be believed; while not, nothing is claimed.
+    """
 
     now: datetime
     first: datetime | None
     epoch: str | None
+    is_believed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A slot whose job was queued, and how far behind it was, by the server's clock."""
+    """A slot whose job was queued, and how far behind it was, by the server's clock; None if not counted."""
 
     entry_id: str
     slot: datetime
     job_id: str
-    lateness_seconds: float
+    lateness_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What one transaction will do: jobs with their slots, slots dropped, next slots by entry id."""
+
+    queued: list[tuple[ledger.QueuedSlot, Job]] = field(default_factory=list)
+    missed: list[tuple[str, list[datetime], int]] = field(default_factory=list)
+    skipped: list[tuple[str, list[datetime]]] = field(default_factory=list)
+    following: dict[str, float] = field(default_factory=dict)
 
 
 class Claimer:
-    """Queues the jobs of due slots, beside any number of others that do the same."""
+    """Queues the jobs of due slots, beside any number of others that do the same.
+
+    Attributes:
+        clock: What it thinks of the server's clock.
+        passed_over: Why it can't queue an entry that is due, by id. The entry is left as it is: another
+            process may know its time zone, or read what a newer version wrote.
+        waiting: The ids of entries to be asked about again soon, as their earlier job is in nobody's hands.
+    """
 
     def __init__(self, connection: Redis) -> None:
+        self.clock = ServerClock()
+        self.passed_over: dict[bytes, str] = {}
+        self.waiting: frozenset[bytes] = frozenset()
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
-        self._queues: dict[str, Queue] = {}
-        self._serializer = configured()
+        self._jobs = SlotJobs(connection)
+        self._earlier = EarlierJobs(connection)
         self._bounds = Settings.from_env().job_buckets_seconds
 
     def look(self) -> Look:
         """Whether anything is due; the one thing an idle process asks."""
+        asked = own_seconds()
         with self._connection.pipeline(transaction=False) as pipe:
             pipe.time()
-            pipe.zrange(NEXT, 0, 0, withscores=True)
+            pipe.zrange(NEXT, 0, len(self.passed_over) + len(self.waiting), withscores=True)
             pipe.get(EPOCH)
-            time, first, epoch = pipe.execute()
-        return Look(
-            now=_moment(time),
-            first=datetime.fromtimestamp(first[0][1], UTC) if first else None,
-            epoch=epoch.decode() if epoch else None,
-        )
+            time, slots, epoch = pipe.execute(raise_on_error=False)
+        for answer in (time, slots):
+            if isinstance(answer, Exception):
+                raise answer
+        now = from_answer(time)
+        is_believed = self.clock.believes(now, asked=asked, answered=own_seconds())
+        scores = (s for id_, s in slots if id_ not in self.passed_over and id_ not in self.waiting)
+        score = next(scores, None)
+        # A score that is no time is due if it is below all times: the claim mends it.
+        first = None if score is None else now if score < 0 else moment(score)
+        # An epoch that is no text counts as lost: reconciling writes a new one.
+        return Look(now, first, text(epoch) if isinstance(epoch, bytes) else None, is_believed)
 
     def claim(self, *, now: datetime | None = None, clock: datetime | None = None) -> list[Claim] | None:
         """Deal with a batch of entries that are due.
 
         Their jobs, their next slots and what is counted are written in one transaction, which fails when
         another process was faster or an entry was changed: a slot gives one job however many processes
-        run and whatever is killed when.
+        run and whatever is killed when. An entry that can't be queued is passed over.
 
         Args:
             now: What is due by then; by default the server's time.
@@ -82,88 +121,116 @@ class Claimer:
             try:
                 pipe.watch(NEXT, SPECS)
                 if now is None:
-                    now = _moment(pipe.time())
-                due = pipe.zrangebyscore(NEXT, "-inf", now.timestamp(), start=0, num=_BATCH, withscores=True)
-                if not due:
-                    return None
-                ids = [id_.decode() for id_, _ in due]
-                specs, data = pipe.hmget(SPECS, ids), pipe.hmget(DATA, ids)
-                busy = self._busy(ids)
+                    asked = own_seconds()
+                    now = from_answer(pipe.time())
+                    if not self.clock.believes(now, asked=asked, answered=own_seconds()):
+                        return None
+                most = _BATCH + len(self.passed_over) + len(self.waiting)
+                due = dict(
+                    pipe.zrangebyscore(NEXT, "-inf", now.timestamp(), start=0, num=most, withscores=True)
+                )
+                entries = self._entries(pipe, list(due))
+                earlier = self._earlier.ask(id_ for id_, it in entries.items() if it.overlap == "skip")
+                self.waiting = earlier.unsure
+                batch = _Batch()
+                for id_, entry in entries.items():
+                    if id_ not in earlier.unsure:
+                        self._decide(batch, entry, due[id_], now=now, busy=id_ in earlier.busy)
+                if not batch.following:
+                    # There may be others behind a batch of which none can be queued.
+                    return [] if len(due) == most else None
                 pipe.multi()
-                queued: list[ledger.QueuedSlot] = []
-                skipped: list[tuple[str, list[datetime]]] = []
-                following: dict[str, float] = {}
-                for id_, (_, score), spec, job_data in zip(ids, due, specs, data, strict=True):
-                    try:
-                        entry = CronEntry.from_stored(id_, spec, job_data)
-                    except CronError as error:
-                        # Nothing can be run for it, and it must not hold up the others.
-                        _log.error("cron_entry_unreadable", extra={"cron_id": id_, "error": str(error)})
-                        pipe.zrem(NEXT, id_)
-                        continue
-                    first = datetime.fromtimestamp(score, UTC)
-                    slots = entry.schedule.due(first, now)
-                    chosen, dropped = entry.outcomes(slots, now=now, busy=id_ in busy)
-                    following[id_] = slots.following.timestamp()
-                    missed = dropped[Outcome.MISSED]
-                    untold = slots.total - len(slots.slots)
-                    ledger.count_dropped_slots(
-                        pipe, id_, Outcome.MISSED, slots=missed, total=len(missed) + untold
-                    )
-                    # After what is queued below, whose slot is before theirs.
-                    skipped.append((id_, dropped[Outcome.SKIPPED]))
-                    for slot in chosen:
-                        job = self.enqueue(pipe, entry, slot)
-                        queued.append(ledger.QueuedSlot(id_, slot, entry.late_after_seconds, job.id))
-                if following:
-                    pipe.zadd(NEXT, following)
-                if queued:
-                    pipe.hset(LAST_JOB, mapping={slot.entry_id: slot.job_id for slot in queued})
-                    ledger.count_queued_slots(pipe, queued, now=clock, bounds=self._bounds)
-                position = len(pipe) - 1
-                for id_, lost in skipped:
-                    ledger.count_dropped_slots(pipe, id_, Outcome.SKIPPED, slots=lost, total=len(lost))
-                answers = pipe.execute()
+                position = self._write(pipe, batch, clock=clock)
+                answers = pipe.execute(raise_on_error=False)
             except WatchError:
                 return []
-        lateness = answers[position] if queued else []
-        return [
-            Claim(slot.entry_id, slot.slot, slot.job_id, float(behind))
-            for slot, behind in zip(queued, lateness, strict=True)
-        ]
+        return _claims(batch, answers, position)
 
-    def enqueue(self, pipe: Any, entry: CronEntry, slot: datetime | None) -> Job:
-        """Queue an entry's job in a pipeline; without a slot when a person asked for it."""
-        queue = self._queues.get(entry.queue_name)
-        if queue is None:
-            queue = Queue(entry.queue_name, connection=self._connection, serializer=self._serializer)
-            self._queues[entry.queue_name] = queue
-        job = queue.create_job(
-            entry.function,
-            timeout=entry.timeout,
-            description=entry.description,
-            retry=Retry(max=entry.retry_max, interval=list(entry.retry_intervals))
-            if entry.retry_max
-            else None,
-            meta={
-                CORRELATION_ID: current_correlation_id(),
-                "cron_id": entry.id,
-                "cron_slot": slot.isoformat() if slot else None,
-            },
-        )
-        job.data = entry.data
-        queue.enqueue_job(job, pipeline=pipe)
-        return job
+    def _entries(self, pipe: Any, ids: list[bytes]) -> dict[bytes, CronEntry]:
+        """Those of the entries that can be queued; the others are passed over, and logged once."""
+        entries: dict[bytes, CronEntry] = {}
+        passed_over: dict[bytes, str] = {}
+        if ids:
+            for id_, spec, data in zip(ids, pipe.hmget(SPECS, ids), pipe.hmget(DATA, ids), strict=True):
+                try:
+                    entries[id_] = CronEntry.from_stored(text(id_), spec, data)
+                except CronError as error:
+                    passed_over[id_] = str(error)
+        for name, reason in self._wrong_queues({entry.queue_name for entry in entries.values()}).items():
+            passed_over |= {id_: reason for id_, entry in entries.items() if entry.queue_name == name}
+        for id_, reason in passed_over.items():
+            entries.pop(id_, None)
+            if self.passed_over.get(id_) != reason:
+                _log.error("cron_entry_unreadable", extra={"cron_id": text(id_), "error": reason})
+        self.passed_over = passed_over
+        return entries
 
-    def _busy(self, ids: list[str]) -> set[str]:
-        """The entries whose last slot's job is not done."""
-        jobs = {id_: job for id_, job in zip(ids, self._connection.hmget(LAST_JOB, ids), strict=True) if job}
+    def _wrong_queues(self, names: set[str]) -> dict[str, str]:
+        """Why nothing can be put into some queues: a transaction that finds out would have lost the slot."""
+        keys = {name: self._jobs.queue(name).key for name in names}
         with self._connection.pipeline(transaction=False) as pipe:
-            for job in jobs.values():
-                pipe.hget(Job.key_for(job.decode()), "status")
-            return {id_ for id_, status in zip(jobs, pipe.execute(), strict=True) if status in _NOT_DONE}
+            for key in keys.values():
+                pipe.type(key)
+            pipe.type(Queue.redis_queues_keys)
+            *types, of_all = pipe.execute()
+        if of_all not in (b"set", b"none"):
+            return dict.fromkeys(names, f"The key {Queue.redis_queues_keys} holds no set: delete it")
+        return {
+            name: f"The key {key} holds no queue: delete it"
+            for (name, key), found in zip(keys.items(), types, strict=True)
+            if found not in (b"list", b"none")
+        }
+
+    def _decide(self, batch: _Batch, entry: CronEntry, score: float, *, now: datetime, busy: bool) -> None:
+        """Add what becomes of an entry's slots to a batch."""
+        first = moment(score)
+        try:
+            if first is None or now - first > _LONGEST_AWAY:
+                slots = Due((), 0, entry.schedule.next_after(now), first_is_slot=False)
+            else:
+                slots = entry.schedule.due(first, now)
+            chosen, dropped = entry.outcomes(slots, now=now, busy=busy)
+            jobs = [(slot, self._jobs.make(entry, slot)) for slot in chosen]
+        except CronError as error:
+            self.passed_over[raw(entry.id)] = str(error)
+            return
+        if not slots.first_is_slot:  # a hand or a clock wrote it
+            _log.warning("cron_slot_mended", extra={"cron_id": entry.id, "was": score})
+        batch.following[entry.id] = slots.following.timestamp()
+        missed = dropped[Outcome.MISSED]
+        batch.missed.append((entry.id, missed, len(missed) + slots.total - len(slots.slots)))
+        batch.skipped.append((entry.id, dropped[Outcome.SKIPPED]))
+        for slot, job in jobs:
+            batch.queued.append((ledger.QueuedSlot(entry.id, slot, entry.late_after_seconds, job.id), job))
+
+    def _write(self, pipe: Any, batch: _Batch, *, clock: datetime | None) -> int:
+        """Put all of a batch into a transaction; where in its answers that of the counting is."""
+        for id_, slots, total in batch.missed:
+            ledger.count_dropped_slots(pipe, id_, Outcome.MISSED, slots=slots, total=total)
+        for _, job in batch.queued:
+            self._jobs.enqueue(pipe, job)
+        pipe.zadd(NEXT, batch.following)
+        slots_queued = [slot for slot, _ in batch.queued]
+        if slots_queued:
+            pipe.hset(LAST_JOB, mapping={slot.entry_id: slot.job_id for slot in slots_queued})
+            ledger.count_queued_slots(pipe, slots_queued, now=clock, bounds=self._bounds)
+        position = len(pipe) - 1
+        # After what is queued, whose slot is before theirs.
+        for id_, slots in batch.skipped:
+            ledger.count_dropped_slots(pipe, id_, Outcome.SKIPPED, slots=slots, total=len(slots))
+        return position
 
 
-def _moment(time: tuple[int, int]) -> datetime:
-    """The server's answer to TIME: seconds and microseconds."""
-    return datetime.fromtimestamp(time[0] + time[1] / 1e6, UTC)
+def _claims(batch: _Batch, answers: list[Any], position: int) -> list[Claim]:
+    """What the transaction did; counts that failed are logged, as the jobs are queued all the same."""
+    lateness: list[Any] = [None] * len(batch.queued)
+    failed = [str(answer) for answer in answers if isinstance(answer, Exception)]
+    if batch.queued and not isinstance(answers[position], Exception):
+        lateness, errors = answers[position]
+        failed += [error.decode(errors="replace") for error in errors]
+    if failed:
+        _log.error("cron_counts_failed", extra={"errors": sorted(set(failed))[:10]})
+    return [
+        Claim(slot.entry_id, slot.slot, slot.job_id, None if behind is None else float(behind))
+        for (slot, _), behind in zip(batch.queued, lateness, strict=True)
+    ]

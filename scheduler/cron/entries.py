@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any, Literal, TypedDict
 from rq.exceptions import TimeoutFormatError
 from rq.utils import parse_timeout
 
-from scheduler.cron.slots import Due, Schedule
+from scheduler.cron.slots import TEN_YEARS_IN_SECONDS, Due, Schedule
 from scheduler.errors import CronError
 from scheduler.serializers import configured
 
@@ -23,9 +22,41 @@ Overlap = Literal["allow", "skip"]
 # The callers' name of a field, where it is another.
 _GIVEN_AS = {"id": "cron_id"}
 
+# Ids, functions and queues are parts of keys, labels of metrics and words of commands.
+_LONGEST_NAME = 1000
+_MOST_RETRIES = 1_000_000
+_YEAR_SECONDS = 365 * 24 * 3600
+
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_text(name: str, value: object, *, is_name: bool) -> None:
+    if not isinstance(value, str) or not value:
+        raise CronError(f"{name} is {value!r}: use a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise CronError(
+            f"{name} is {value!r}, which has half a character (a lone surrogate): use whole ones"
+        ) from None
+    if is_name and len(value) > _LONGEST_NAME:
+        raise CronError(f"{name} has {len(value)} characters: use at most {_LONGEST_NAME}")
+
+
+def _check_timeout(timeout: Any) -> None:
+    """Refuse what RQ would refuse when it makes a slot's job, or its worker when it runs it."""
+    try:
+        seconds = parse_timeout(timeout)
+    except (TimeoutFormatError, TypeError, ValueError, OverflowError, AssertionError):  # as RQ raises them
+        seconds = 0
+    valid = seconds is None or seconds == -1 or 1 <= seconds <= TEN_YEARS_IN_SECONDS
+    if not valid or isinstance(timeout, bool) or (isinstance(timeout, float) and timeout < 1):
+        raise CronError(
+            f"timeout is {timeout!r}: use whole seconds from 1 to {TEN_YEARS_IN_SECONDS}, "
+            "a text such as 1h, or -1 for no limit"
+        )
 
 
 class Outcome(StrEnum):
@@ -100,17 +131,19 @@ class CronEntry:
         if self.overlap not in ("allow", "skip"):
             raise CronError(f"overlap is {self.overlap!r}: use allow or skip")
         for name in ("id", "function", "queue_name", "description"):
-            if not isinstance(value := getattr(self, name), str) or not value:
-                raise CronError(f"{_GIVEN_AS.get(name, name)} is {value!r}: use a text")
-        if not _is_number(self.late_after_seconds) or not 0 < self.late_after_seconds < math.inf:
-            raise CronError(f"late_after_seconds is {self.late_after_seconds!r}: use a number above 0")
-        for number in (self.retry_max, *self.retry_intervals):
-            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-                raise CronError(f"A number of retries or of seconds is {number!r}: use a whole number from 0")
-        try:
-            parse_timeout(self.timeout)
-        except (TimeoutFormatError, TypeError):
-            raise CronError(f"timeout is {self.timeout!r}: use whole seconds, or a text such as 1h") from None
+            _check_text(_GIVEN_AS.get(name, name), getattr(self, name), is_name=name != "description")
+        late = self.late_after_seconds
+        if not _is_number(late) or not 0 < late <= TEN_YEARS_IN_SECONDS:
+            raise CronError(f"late_after_seconds is {late!r}: use a number above 0, at most ten years")
+        for number, most in (
+            (self.retry_max, _MOST_RETRIES),
+            *((i, _YEAR_SECONDS) for i in self.retry_intervals),
+        ):
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
+                raise CronError(
+                    f"A number of retries or of seconds is {number!r}: use a whole number from 0 to a year"
+                )
+        _check_timeout(self.timeout)
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -150,10 +183,12 @@ class CronEntry:
             raise CronError(f"There is no cron entry {id_!r}, or not all of it: see rqmon cron list")
         try:
             fields = json.loads(spec)
+            if fields["id"] != id_:
+                raise CronError(f"it says that it is {fields['id']!r}")
             fields["schedule"] = Schedule(**fields["schedule"])
             fields["retry_intervals"] = tuple(fields["retry_intervals"])
             return cls(**fields, data=data)
-        except (TypeError, KeyError, ValueError, CronError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError, RecursionError, CronError) as error:
             raise CronError(f"Cron entry {id_!r} can't be read: {error}. Register it again") from None
 
     def outcomes(
@@ -170,8 +205,12 @@ class CronEntry:
             The slots whose jobs are to be queued, and the rest by outcome; those that are too many to be
             told apart are missed too, and are `due.total` less all that is returned.
         """
-        chosen = list(due.slots) if self.catch_up == "all" else [due.slots[-1]]
-        if self.catch_up == "skip" and now - chosen[-1] > timedelta(seconds=self.late_after_seconds):
+        chosen = list(due.slots) if self.catch_up == "all" else list(due.slots[-1:])
+        if (
+            self.catch_up == "skip"
+            and chosen
+            and now - chosen[-1] > timedelta(seconds=self.late_after_seconds)
+        ):
             chosen = []
         dropped: dict[Outcome, list[datetime]] = {
             Outcome.MISSED: [slot for slot in due.slots if slot not in chosen],

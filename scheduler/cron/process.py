@@ -1,41 +1,38 @@
 """The cron process: reconciles the entries it is given, then deals with each slot as it comes."""
 
-import json
 import logging
-import os
 import signal
-import socket
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from types import FrameType
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from scheduler.cron.claims import Claimer
+from scheduler.cron.claims import Claimer, Look
+from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS  # "as": the exporter reads them here
+from scheduler.cron.heartbeats import PROCESSES as PROCESSES
+from scheduler.cron.heartbeats import Heart
+from scheduler.cron.heartbeats import live_processes as live_processes
+from scheduler.cron.keys import EMPTIED
 from scheduler.cron.registry import CronRegistry, declaring
+from scheduler.cron.stored import text
+from scheduler.cron.upkeep import Sizes, Upkeep
 from scheduler.queues import shared_connection
-
-PROCESSES = "rqmon:cron:processes"  # hash: "host:pid" -> JSON, of processes that run and lately ran
-HEARTBEAT_SECONDS = 5.0
-# A process whose heartbeat is older is not counted as live.
-LIVE_SECONDS = 3 * HEARTBEAT_SECONDS
+from scheduler.refusals import describe, refusal
 
 # How soon an entry that another process registered is seen, and how long a tick waits at most.
 _POLL_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
+# What no waiting mends: at the start it ends the process, so that somebody looks.
+_FOR_A_PERSON = ("NOPERM", "NOAUTH")
 
 _log = logging.getLogger(__name__)
-
-
-def live_processes(connection: Redis) -> dict[str, dict[str, Any]]:
-    """The cron processes that run, by name: host, pid, version, started_at and heartbeat (Unix times)."""
-    answer: Any = connection.hgetall(PROCESSES)
-    processes = {name.decode(): json.loads(process) for name, process in answer.items()}
-    return {name: p for name, p in processes.items() if time.time() - p["heartbeat"] < LIVE_SECONDS}
 
 
 class CronProcess:
@@ -54,96 +51,168 @@ class CronProcess:
         self._connection: Any = connection or shared_connection()
         self._registry = CronRegistry(self._connection)
         self._claimer = Claimer(self._connection)
+        self._upkeep = Upkeep(self._connection)
+        self._heart = Heart(self._connection, version=version)
         self._stopped = threading.Event()
+        self._is_started = False
         self._epoch: str | None = None
-        self._heartbeat_due = 0.0
-        self._about = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": version,
-            "started_at": time.time(),
-        }
+        self._settled = 0
+        self._incomplete: Sizes | None = None
+        self._failures = 0
+        self._failing: str | None = None
 
     def run(self) -> None:
         """Reconcile, then work until SIGTERM or SIGINT.
 
         Redis going away and coming back is waited out, with or without its data: after a flush the
-        entries are written again.
+        entries are written again. So is a Redis that refuses, also at the start: a failover leaves the
+        process connected to what is a replica now, so its connections are dropped.
 
         Raises:
             SchedulerError: An entry is invalid; nothing was changed.
-            redis.RedisError: Redis does not answer at the start.
+            redis.RedisError: At the start Redis does not answer, or refuses the user.
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         with declaring() as entries:
             self._schedule_jobs()
         self._entries = entries
-        self._reconcile()
-        failures = 0
         while not self._stopped.is_set():
             try:
                 wait_seconds = self._tick()
-                if failures:
-                    _log.info("redis_back", extra={"failures": failures})
-                failures = 0
-            except RedisError as error:
-                if not failures:
-                    _log.warning("redis_lost", extra={"error": str(error)})
-                wait_seconds = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
-                failures += 1
+            except Exception as error:  # nothing that stands in Redis may end the process
+                code = refusal(error)
+                is_waited_for = code not in _FOR_A_PERSON and (code or isinstance(error, ResponseError))
+                if not self._is_started and not is_waited_for:
+                    raise
+                wait_seconds = self._failed(error, code)
+            else:
+                self._succeeded()
             self._stopped.wait(wait_seconds)
         self._leave()
 
-    def _reconcile(self) -> None:
-        self._claim_due()  # by the schedules that gave these slots
-        difference, self._epoch = self._registry.reconcile(self._entries, now=self._claimer.look().now)
-        _log.info("cron_reconciled", extra=asdict(difference))
-
     def _tick(self) -> float:
+        if not self._is_started:
+            self._start()
+        is_beat = self._beat()
         look = self._claimer.look()
-        if look.epoch != self._epoch:
-            _log.warning("cron_entries_lost")
-            self._heartbeat_due = 0.0
-            self._reconcile()
+        if not look.is_believed:
+            self._trouble(
+                f"the clock of Redis jumped by {self._claimer.clock.jump_seconds:.0f} s: "
+                "waiting until it is back, or has gone on for a minute"
+            )
+            return _POLL_SECONDS
+        if self._settled != self._claimer.clock.settled:
+            self._settled = self._claimer.clock.settled
+            self._upkeep.mend_all_slots(now=look.now)
             return 0.0
-        self._beat()
+        if look.epoch != self._epoch:
+            self._write_again(look)
+            return 0.0
+        if is_beat or self._claimer.waiting or (look.first and look.first <= look.now):
+            self._claim_due()
+        self._heart.worked()
+        if is_beat:
+            self._keep(look)
         if look.first is None:
             return _POLL_SECONDS
-        if look.first <= look.now:
-            self._claim_due()
-            return 0.0
-        return min((look.first - look.now).total_seconds(), _POLL_SECONDS)
+        return min(max((look.first - look.now).total_seconds(), 0.0), _POLL_SECONDS)
+
+    def _start(self) -> None:
+        self._claim_due()  # by the schedules that gave these slots
+        now = self._claimer.look().now
+        self._reconcile(now)
+        self._upkeep.mend_all_slots(now=now)
+        self._is_started = True
+        self._heart.worked()
+
+    def _reconcile(self, now: datetime) -> None:
+        difference, self._epoch = self._registry.reconcile(self._entries, now=now)
+        _log.info("cron_reconciled", extra=asdict(difference))
+
+    def _write_again(self, look: Look) -> None:
+        """Write the entries once more, as Redis was flushed, or somebody removed them all."""
+        if (look.epoch or "").startswith(EMPTIED):
+            self._epoch = look.epoch
+            return
+        _log.warning("cron_entries_lost")
+        self._heart.hurry()
+        self._claim_due()
+        self._reconcile(look.now)
+
+    def _keep(self, look: Look) -> None:
+        """Notice keys that were evicted or deleted, and slots that no schedule has."""
+        self._upkeep.mend_some_slots(now=look.now)
+        sizes = self._upkeep.sizes()
+        is_empty = not sizes.specs and self._entries and not (self._epoch or "").startswith(EMPTIED)
+        if sizes.is_whole and not is_empty:
+            self._incomplete = None
+            return
+        if sizes == self._incomplete:
+            return
+        _log.warning("cron_entries_incomplete", extra=asdict(sizes))
+        self._reconcile(look.now)
+        self._upkeep.give_slots(now=look.now)
+        # What can't be mended, such as an entry whose arguments are lost, is shown by `rqmon cron list`.
+        self._incomplete = self._upkeep.sizes()
 
     def _claim_due(self) -> None:
         while not self._stopped.is_set() and (claims := self._claimer.claim()) is not None:
             for claim in claims:
+                behind = claim.lateness_seconds
                 _log.info(
                     "cron_enqueued",
                     extra={
                         "cron_id": claim.entry_id,
                         "job_id": claim.job_id,
                         "slot": claim.slot.isoformat(),
-                        "lateness_seconds": round(claim.lateness_seconds, 3),
+                        "lateness_seconds": None if behind is None else round(behind, 3),
                     },
                 )
+            self._heart.worked()
+            self._beat()
 
-    def _beat(self) -> None:
-        if time.monotonic() < self._heartbeat_due:
-            return
-        self._heartbeat_due = time.monotonic() + HEARTBEAT_SECONDS
-        name = f"{self._about['host']}:{self._about['pid']}"
-        live = {name, *live_processes(self._connection)}
-        gone = [known for known in self._connection.hkeys(PROCESSES) if known.decode() not in live]
-        with self._connection.pipeline() as pipe:
-            pipe.hset(PROCESSES, name, json.dumps({**self._about, "heartbeat": time.time()}))
-            if gone:
-                pipe.hdel(PROCESSES, *gone)
-            pipe.execute()
+    def _beat(self) -> bool:
+        passed_over = {text(id_): reason for id_, reason in self._claimer.passed_over.items()}
+        return self._heart.beat(passed_over)
+
+    def _trouble(self, said: str) -> None:
+        if not self._heart.trouble:
+            self._heart.hurry()
+        self._heart.trouble = said
+
+    def _failed(self, error: Exception, code: str | None) -> float:
+        """Say once what is wrong, and prepare the next attempt; how long to wait for it."""
+        is_lost = isinstance(error, RedisConnectionError | RedisTimeoutError)
+        failing = code or ("redis_lost" if is_lost else type(error).__name__)
+        said = describe(error) if isinstance(error, RedisError) else f"{failing}: {error}"
+        if failing != self._failing:
+            if code:
+                _log.warning("redis_refuses", extra={"code": code, "error": said})
+            elif is_lost:
+                _log.warning("redis_lost", extra={"error": str(error)})
+            else:
+                is_ours = not isinstance(error, RedisError)
+                _log.error("cron_failed", extra={"error": said}, exc_info=error if is_ours else None)
+        self._failing = failing
+        if code:
+            # The address may lead to another server by now, the new primary.
+            self._connection.connection_pool.disconnect()
+        self._heart.trouble = said
+        self._heart.hurry()  # it is written first, so that a Redis that only reads is not called back
+        wait_seconds = _BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)]
+        self._failures += 1
+        return wait_seconds
+
+    def _succeeded(self) -> None:
+        if self._failures:
+            _log.info("redis_back", extra={"failures": self._failures})
+            self._heart.hurry()
+        self._failures, self._failing = 0, None
 
     def _leave(self) -> None:
         try:
-            self._connection.hdel(PROCESSES, f"{self._about['host']}:{self._about['pid']}")
+            self._heart.stop()
         except RedisError as error:
             _log.warning("redis_lost", extra={"error": str(error)})
         _log.info("cron_stopped")

@@ -5,24 +5,36 @@ import contextvars
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from redis import Redis
 
+from scheduler.cron.clock import server_time
 from scheduler.cron.entries import CronEntry, Outcome
-from scheduler.cron.stored import Difference, Stored, by_id, difference, loaded
-from scheduler.errors import CronError
+from scheduler.cron.keys import DATA as DATA
+from scheduler.cron.keys import EMPTIED as EMPTIED
+from scheduler.cron.keys import EPOCH as EPOCH
+from scheduler.cron.keys import LAST_JOB
+from scheduler.cron.keys import NEXT as NEXT
+from scheduler.cron.keys import PAUSED as PAUSED
+from scheduler.cron.keys import SPECS as SPECS
+from scheduler.cron.listing import EntryState, Listing, listing
+from scheduler.cron.slot_jobs import SlotJobs
+from scheduler.cron.stored import (
+    Difference,
+    Stored,
+    by_id,
+    difference,
+    loaded,
+    moment,
+    no_entry,
+    raw,
+    text,
+)
 from scheduler.ledger import cron as ledger
-
-SPECS = "rqmon:cron:specs"  # hash: id -> JSON
-DATA = "rqmon:cron:data"  # hash: id -> a job's data, as RQ serializes it
-NEXT = "rqmon:cron:next"  # sorted set: id by its next slot in Unix seconds; not those that are paused
-PAUSED = "rqmon:cron:paused"  # set of ids
-LAST_JOB = "rqmon:cron:last-job"  # hash: id -> id of the job of its last slot
-EPOCH = "rqmon:cron:epoch"  # gone after a flush: then every process writes its entries again
 
 _log = logging.getLogger(__name__)
 _declared: contextvars.ContextVar[list[CronEntry] | None] = contextvars.ContextVar("declared", default=None)
@@ -44,35 +56,33 @@ def is_declaring() -> bool:
     return _declared.get() is not None
 
 
-@dataclass(frozen=True, slots=True)
-class EntryState:
-    """An entry and where it stands; a paused one has no next slot."""
-
-    entry: CronEntry
-    next_slot: datetime | None
-    paused: bool
-
-
 class CronRegistry:
-    """The durable list of cron entries and of their next slots."""
+    """The durable list of cron entries and of their next slots; every time is the server's."""
 
     def __init__(self, connection: Redis) -> None:
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
+        self._jobs = SlotJobs(connection)
 
     def register(self, entry: CronEntry) -> None:
-        """Write an entry; the same one stays as it is, one with the same schedule keeps its next slot."""
+        """Write an entry; the same one stays as it is, one with the same schedule keeps its next slot.
+
+        Raises:
+            CronError: RQ can't make a job of it; nothing was changed.
+        """
+        self._jobs.check(entry)
         entries = _declared.get()
         if entries is not None:
             entries.append(replace(entry, declared=True))
             return
 
         def change(pipe: Any) -> None:
-            stored = self._stored(pipe, [entry.id]).get(entry.id)
+            stored = self._stored(pipe, [raw(entry.id)]).get(entry.id)
             # Whose entry it is does not change when another program registers it too.
             wanted = replace(entry, declared=bool(stored and stored.spec.get("declared")))
+            now = server_time(pipe)
             pipe.multi()
             if stored is None or not stored.same(wanted):
-                self._write(pipe, wanted, stored, now=datetime.now(UTC))
+                self._write(pipe, wanted, stored, now=now)
 
         self._connection.transaction(change, SPECS, NEXT)
 
@@ -84,11 +94,17 @@ class CronRegistry:
         """
         return difference(by_id(entries), self._stored(self._connection))
 
-    def reconcile(self, entries: Iterable[CronEntry], *, now: datetime) -> tuple[Difference, str]:
+    def reconcile(
+        self, entries: Iterable[CronEntry], *, now: datetime | None = None
+    ) -> tuple[Difference, str]:
         """Make the stored declared entries the given ones, in one transaction.
 
         What is the same keeps its next slot; what the file no longer declares is removed; entries
         registered elsewhere are left alone. A slot that is due when its schedule changes is missed.
+
+        Args:
+            entries: Those that are declared.
+            now: By default the server's time.
 
         Returns:
             What was done, and the epoch; another one in Redis later means that it was flushed.
@@ -103,15 +119,17 @@ class CronRegistry:
             nonlocal found
             stored = self._stored(pipe)
             found = difference(wanted, stored)
+            is_kept = pipe.type(EPOCH) == b"string" and not pipe.get(EPOCH).startswith(EMPTIED.encode())
+            at = now or server_time(pipe)
             pipe.multi()
             for id_ in found.added + found.changed:
-                self._write(pipe, wanted[id_], stored.get(id_), now=now)
-            self._remove(pipe, list(found.removed))
-            pipe.set(EPOCH, uuid4().hex, nx=True)
+                self._write(pipe, wanted[id_], stored.get(id_), now=at)
+            self._remove(pipe, [raw(id_) for id_ in found.removed])
+            pipe.set(EPOCH, uuid4().hex, nx=is_kept)
             pipe.get(EPOCH)
 
         epoch = self._connection.transaction(change, SPECS, NEXT)[-1]
-        return found, epoch.decode()
+        return found, text(epoch)
 
     def entries(self) -> list[CronEntry]:
         """Every entry, by id."""
@@ -119,22 +137,14 @@ class CronRegistry:
 
     def states(self) -> list[EntryState]:
         """Every entry that can be read and where it stands, by id, in one round trip."""
-        with self._connection.pipeline() as pipe:
-            pipe.hgetall(SPECS)
-            pipe.hgetall(DATA)
-            pipe.zrange(NEXT, 0, -1, withscores=True)
-            pipe.smembers(PAUSED)
-            specs, data, slots, paused = pipe.execute()
-        due = {id_: datetime.fromtimestamp(score, UTC) for id_, score in slots}
-        states = []
-        for id_ in sorted(specs):
-            try:
-                entry = CronEntry.from_stored(id_.decode(), specs[id_], data.get(id_))
-            except CronError as error:
-                _log.warning("cron_entry_unreadable", extra={"cron_id": id_.decode(), "error": str(error)})
-            else:
-                states.append(EntryState(entry, due.get(id_), id_ in paused))
-        return states
+        listing = self.listing()
+        for id_, reason in listing.unreadable.items():
+            _log.warning("cron_entry_unreadable", extra={"cron_id": id_, "error": reason})
+        return list(listing.states)
+
+    def listing(self) -> Listing:
+        """Every entry, those that can't be read too, in one round trip."""
+        return listing(self._connection)
 
     def count(self) -> int:
         """How many entries there are."""
@@ -144,9 +154,10 @@ class CronRegistry:
         """Remove every entry, declared or not, and its records."""
 
         def change(pipe: Any) -> None:
-            ids = [id_.decode() for id_ in pipe.hkeys(SPECS)]
+            ids = {*pipe.hkeys(SPECS), *pipe.hkeys(DATA), *pipe.zrange(NEXT, 0, -1)}
             pipe.multi()
-            self._remove(pipe, ids)
+            self._remove(pipe, list(ids))
+            pipe.set(EPOCH, EMPTIED + uuid4().hex)
 
         self._connection.transaction(change, SPECS)
 
@@ -158,10 +169,15 @@ class CronRegistry:
         """
 
         def change(pipe: Any) -> None:
-            if not pipe.hexists(SPECS, entry_id):
-                raise _no_entry(entry_id)
+            id_ = raw(entry_id)
+            has_spec = pipe.hexists(SPECS, id_)
+            if not (has_spec or pipe.hexists(DATA, id_) or pipe.zscore(NEXT, id_) is not None):
+                raise no_entry(entry_id)
+            is_last = has_spec and pipe.hlen(SPECS) == 1
             pipe.multi()
-            self._remove(pipe, [entry_id])
+            self._remove(pipe, [id_])
+            if is_last:
+                pipe.set(EPOCH, EMPTIED + uuid4().hex)
 
         self._connection.transaction(change, SPECS)
 
@@ -173,28 +189,32 @@ class CronRegistry:
         """
 
         def change(pipe: Any) -> None:
-            stored = self._stored(pipe, [entry_id]).get(entry_id)
+            id_ = raw(entry_id)
+            stored = self._stored(pipe, [id_]).get(entry_id)
             if stored is None:
-                raise _no_entry(entry_id)
+                raise no_entry(entry_id)
+            now = server_time(pipe)
             pipe.multi()
-            self._miss(pipe, entry_id, stored, now=datetime.now(UTC))
-            pipe.sadd(PAUSED, entry_id)
-            pipe.zrem(NEXT, entry_id)
+            self._miss(pipe, entry_id, stored, now=now)
+            pipe.sadd(PAUSED, id_)
+            pipe.zrem(NEXT, id_)
 
         self._connection.transaction(change, SPECS, NEXT)
 
-    def resume(self, entry_id: str, *, now: datetime) -> None:
-        """Let an entry's slots be due again, from the next one on.
+    def resume(self, entry_id: str, *, now: datetime | None = None) -> None:
+        """Let an entry's slots be due again, from the next one after `now`, by default the server's time.
 
         Raises:
             CronError: There is no such entry.
         """
 
         def change(pipe: Any) -> None:
-            entry = CronEntry.from_stored(entry_id, pipe.hget(SPECS, entry_id), pipe.hget(DATA, entry_id))
+            id_ = raw(entry_id)
+            entry = CronEntry.from_stored(entry_id, pipe.hget(SPECS, id_), pipe.hget(DATA, id_))
+            at = now or server_time(pipe)
             pipe.multi()
-            pipe.srem(PAUSED, entry_id)
-            pipe.zadd(NEXT, {entry_id: next(entry.schedule.after(now)).timestamp()}, nx=True)
+            pipe.srem(PAUSED, id_)
+            pipe.zadd(NEXT, {entry_id: entry.schedule.next_after(at).timestamp()}, nx=True)
 
         self._connection.transaction(change, SPECS, NEXT)
 
@@ -205,8 +225,8 @@ class CronRegistry:
             CronError: There is none.
         """
         with self._connection.pipeline() as pipe:
-            pipe.hget(SPECS, entry_id)
-            pipe.hget(DATA, entry_id)
+            pipe.hget(SPECS, raw(entry_id))
+            pipe.hget(DATA, raw(entry_id))
             spec, data = pipe.execute()
         return CronEntry.from_stored(entry_id, spec, data)
 
@@ -217,7 +237,7 @@ class CronRegistry:
         if before is not None and not same:
             self._miss(pipe, entry.id, before, now=now)
         if not same and not (before and before.paused):
-            pipe.zadd(NEXT, {entry.id: next(entry.schedule.after(now)).timestamp()})
+            pipe.zadd(NEXT, {entry.id: entry.schedule.next_after(now).timestamp()})
 
     def _miss(self, pipe: Any, entry_id: str, stored: Stored, *, now: datetime) -> None:
         """Count the slots that are due, not yet claimed, and gone."""
@@ -228,7 +248,7 @@ class CronRegistry:
                 pipe, entry_id, Outcome.MISSED, slots=list(lost.slots), total=lost.total
             )
 
-    def _remove(self, pipe: Any, ids: list[str]) -> None:
+    def _remove(self, pipe: Any, ids: list[bytes]) -> None:
         if not ids:
             return
         for key in (SPECS, DATA, LAST_JOB):
@@ -237,26 +257,21 @@ class CronRegistry:
         pipe.srem(PAUSED, *ids)
         ledger.forget_cron(pipe, ids)
 
-    def _stored(self, connection: Any, ids: list[str] | None = None) -> dict[str, Stored]:
+    def _stored(self, connection: Any, ids: list[bytes] | None = None) -> dict[str, Stored]:
         """What is stored of some entries, by default of all."""
         if ids is None:
-            ids = [id_.decode() for id_ in connection.hkeys(SPECS)]
+            ids = connection.hkeys(SPECS)
         if not ids:
             return {}
         specs, scores = connection.hmget(SPECS, ids), connection.zmscore(NEXT, ids)
-        data = {id_.decode() for id_ in connection.hkeys(DATA)}
-        paused = {id_.decode() for id_ in connection.smembers(PAUSED)}
+        data, paused = set(connection.hkeys(DATA)), connection.smembers(PAUSED)
         return {
-            id_: Stored(
+            text(id_): Stored(
                 spec=loaded(spec),
-                slot=None if score is None else datetime.fromtimestamp(score, UTC),
+                slot=None if score is None else moment(score),
                 paused=id_ in paused,
                 whole=id_ in data and (score is not None or id_ in paused),
             )
             for id_, spec, score in zip(ids, specs, scores, strict=True)
             if spec is not None
         }
-
-
-def _no_entry(entry_id: str) -> CronError:
-    return CronError(f"There is no cron entry {entry_id!r}: rqmon cron list shows those there are")

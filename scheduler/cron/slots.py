@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
@@ -19,22 +19,37 @@ FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
 
 TEN_YEARS_IN_SECONDS = 3650 * 24 * 3600
 MINUTE = timedelta(minutes=1)
+MICROSECOND = timedelta(microseconds=1)
 
 # The calendar repeats within 40 years: a cron without a slot for longer has none.
 YEARS_TO_LOOK = 50
 
 
+# Known without a database of zones, which small images and Windows lack.
+_UTC_NAMES = {"UTC", "UCT", "Zulu", "Universal", "Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal"}
+
+
 @functools.lru_cache(maxsize=256)
-def zone(name: str) -> ZoneInfo:
+def zone(name: str) -> tzinfo:
     """The IANA time zone of that name.
 
     Raises:
-        CronError: There is none.
+        CronError: There is none, or this machine does not know it.
     """
+    if name in _UTC_NAMES:
+        return UTC
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise CronError(f"Unknown time zone {name!r}: use an IANA name such as Europe/London") from None
+        if not available_timezones():
+            raise CronError(
+                f"This machine has no time zones, so {name!r} is unknown: install tzdata "
+                "(pip install tzdata, or the system's package of that name)"
+            ) from None
+        raise CronError(
+            f"Unknown time zone {name!r}: use an IANA name such as Europe/London; "
+            "a new one may need a newer tzdata"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +60,13 @@ class Due:
         slots: The last ones, at most `KEPT_SLOTS`, in order.
         total: How many there are in all.
         following: The first one after them.
+        first_is_slot: Whether the time they were asked from is a slot itself, and so counted.
     """
 
     slots: tuple[datetime, ...]
     total: int
     following: datetime
+    first_is_slot: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,20 +121,34 @@ class Schedule:
             for slot in slots(fields, zone(self.timezone), time):
                 yield slot
 
+    def next_after(self, time: datetime) -> datetime:
+        """The first slot later than `time`.
+
+        Raises:
+            CronError: There is none in the years that a calendar has.
+        """
+        slot = next(self.after(time), None)
+        if slot is None:
+            raise CronError(f"Cron {self.cron!r} has no slot after {time}")
+        return slot
+
     def due(self, first: datetime, until: datetime) -> Due:
-        """The slots from `first`, which is one, to `until`."""
-        slots = deque([first], maxlen=KEPT_SLOTS)
-        total = 1
-        start = first
+        """The slots from `first`, itself only if it is one, to `until`."""
+        slots: deque[datetime] = deque(maxlen=KEPT_SLOTS)
+        total = 0
+        start = first - MICROSECOND
+        first_is_slot = False
         if self.interval_seconds is not None:
+            first_is_slot = first.timestamp() % self.interval_seconds == 0
             # Years of a short interval are counted, not walked.
             behind = int((until - first).total_seconds() // self.interval_seconds) - KEPT_SLOTS
             if behind > 0:
                 start += timedelta(seconds=behind * self.interval_seconds)
                 total += behind
         for slot in self.after(start):
+            first_is_slot |= slot == first
             if slot > until:
-                return Due(tuple(slots), total, slot)
+                return Due(tuple(slots), total, slot, first_is_slot)
             slots.append(slot)
             total += 1
         raise CronError(f"Cron {self.cron!r} has no slot after {until}")

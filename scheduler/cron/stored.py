@@ -1,14 +1,45 @@
-"""What Redis holds of cron entries beside what a program declares: what differs; no Redis in here."""
+"""What Redis holds of cron entries, read as far as it can be, beside what is declared; no Redis in here."""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from scheduler.cron.entries import CronEntry
 from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError
+
+# No entry is due before the first or after the last of these; a score beyond them is no time.
+_FIRST_SECOND = datetime(1970, 1, 1, tzinfo=UTC).timestamp()
+_LAST_SECOND = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
+
+def text(id_: bytes) -> str:
+    """An id out of Redis; bytes that are no UTF-8 are kept as halves of characters."""
+    return id_.decode(errors="surrogateescape")
+
+
+def raw(id_: str) -> bytes:
+    """An id as Redis holds it, also one that is no UTF-8.
+
+    Raises:
+        CronError: It has half a character, so no entry can have it.
+    """
+    try:
+        return id_.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise no_entry(id_) from None
+
+
+def no_entry(id_: str) -> CronError:
+    """What is raised where there is no entry of that id."""
+    return CronError(f"There is no cron entry {id_!r}: rqmon cron list shows those there are")
+
+
+def moment(score: float) -> datetime | None:
+    """A next slot out of Redis; None where it is no time."""
+    return datetime.fromtimestamp(score, UTC) if _FIRST_SECOND <= score <= _LAST_SECOND else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +68,22 @@ class Stored:
     @property
     def schedule(self) -> Schedule | None:
         """When it was due; None if that can't be read."""
-        try:
-            return Schedule(**self.spec["schedule"])
-        except (TypeError, KeyError, CronError):
-            return None
+        return schedule_of(self.spec)
+
+
+def schedule_of(spec: Mapping[str, Any]) -> Schedule | None:
+    """The schedule of a stored spec; None if it can't be read."""
+    try:
+        return Schedule(**spec["schedule"])
+    except (TypeError, KeyError, OverflowError, CronError):
+        return None
 
 
 def loaded(spec: bytes) -> dict[str, Any]:
     """A stored spec; nothing where it can't be read, so that it counts as changed."""
     try:
         found = json.loads(spec)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     return found if isinstance(found, dict) else {}
 

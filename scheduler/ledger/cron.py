@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 OUTCOMES = "rqmon:ledger:cron:outcomes"  # hash: "<entry id>|<outcome>" -> slots
 LAST = "rqmon:ledger:cron:last"  # hash: entry id -> its last slot that got a job, in Unix seconds
@@ -16,6 +17,7 @@ _CRON_HISTORY_KEPT = 100
 
 # Counts slots whose jobs were queued. It runs in the transaction that queues them and asks the server for
 # the time then: a process that is stopped just before the transaction must not call a late slot punctual.
+# A key of the wrong type costs its own count: what failed is returned beside the lateness of each slot.
 _COUNT_QUEUED = """
 local now = tonumber(ARGV[1])
 if now == 0 then
@@ -23,25 +25,29 @@ if now == 0 then
   now = time[1] + time[2] / 1000000
 end
 local bounds = cjson.decode(ARGV[2])
-local lateness = {}
-for i = 3, #ARGV, 4 do
+local lateness, failed = {}, {}
+local function count(...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err then failed[#failed + 1] = answer.err end
+end
+for i = 4, #ARGV, 4 do
   local id, slot, late_after, job = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
   local behind = now - slot
   local outcome = behind > late_after and 'late' or 'ran'
-  redis.call('HINCRBY', KEYS[1], id .. '|' .. outcome, 1)
-  redis.call('HSET', KEYS[4], id, slot)
+  count('HINCRBY', KEYS[1], id .. '|' .. outcome, 1)
+  count('HSET', KEYS[2], id, slot)
   local le = '+Inf'
   for _, bound in ipairs(bounds) do
     if behind <= bound then le = string.format('%g', bound) break end
   end
-  redis.call('HINCRBY', KEYS[5], le, 1)
-  redis.call('HINCRBYFLOAT', KEYS[5], 'sum', behind)
-  local history = KEYS[2] .. id
-  redis.call('LPUSH', history, cjson.encode({slot = slot, outcome = outcome, lateness = behind, job = job}))
-  redis.call('LTRIM', history, 0, KEYS[3] - 1)
+  count('HINCRBY', KEYS[3], le, 1)
+  count('HINCRBYFLOAT', KEYS[3], 'sum', behind)
+  local history = KEYS[3 + i / 4]
+  count('LPUSH', history, cjson.encode({slot = slot, outcome = outcome, lateness = behind, job = job}))
+  count('LTRIM', history, 0, ARGV[3] - 1)
   lateness[#lateness + 1] = tostring(behind)
 end
-return lateness
+return {lateness, failed}
 """
 
 
@@ -70,17 +76,22 @@ def count_queued_slots(
 ) -> None:
     """Count each slot as ran or late, by the server's clock unless `now` is given.
 
+    The transaction's answer to it is two lists: how far behind each slot is, in seconds, and the errors of
+    counts that failed.
+
     Args:
         pipe: The transaction that queues their jobs.
         slots: The slots.
         now: The time lateness is measured at; None is the server's.
         bounds: Upper bounds of the lateness histogram's buckets, in seconds.
     """
-    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds)]
+    keys = [OUTCOMES, LAST, LATENESS]
+    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds), _CRON_HISTORY_KEPT]
     for slot in slots:
+        keys.append(_CRON_HISTORY + slot.entry_id)
         arguments += [slot.entry_id, slot.slot.timestamp(), slot.late_after_seconds, slot.job_id]
-    script = pipe.register_script(_COUNT_QUEUED)
-    script(keys=[OUTCOMES, _CRON_HISTORY, _CRON_HISTORY_KEPT, LAST, LATENESS], args=arguments, client=pipe)
+    # EVAL and not EVALSHA, which would ask in a round trip of its own whether the server knows the script.
+    pipe.eval(_COUNT_QUEUED, len(keys), *keys, *arguments)
 
 
 def count_dropped_slots(pipe: Any, entry_id: str, outcome: str, *, slots: list[datetime], total: int) -> None:
@@ -114,29 +125,36 @@ def parse_outcomes(answer: Mapping[bytes, bytes]) -> Mapping[str, Mapping[str, i
 
 
 def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> dict[str, list[SlotRecord]]:
-    """The last slots of each entry, the newest first, in one round trip."""
+    """The last slots of each entry, the newest first, in one round trip; what can't be read is left out."""
     ids = list(entry_ids)
     with connection.pipeline(transaction=False) as pipe:
         for entry_id in ids:
             pipe.lrange(_CRON_HISTORY + entry_id, 0, last - 1)
-        answers = pipe.execute()
+        # A history that is no list costs itself alone.
+        answers = [[] if isinstance(it, ResponseError) else it for it in pipe.execute(raise_on_error=False)]
     return {
-        id_: [_record(json.loads(item)) for item in answer] for id_, answer in zip(ids, answers, strict=True)
+        id_: [record for record in map(_record, answer) if record is not None]
+        for id_, answer in zip(ids, answers, strict=True)
     }
 
 
-def forget_cron(pipe: Any, entry_ids: Iterable[str]) -> None:
+def forget_cron(pipe: Any, entry_ids: Iterable[bytes]) -> None:
     """Delete the records of entries that are no more."""
-    for entry_id in entry_ids:
-        pipe.hdel(OUTCOMES, *(f"{entry_id}|{outcome}" for outcome in ("ran", "late", "missed", "skipped")))
-        pipe.hdel(LAST, entry_id)
-        pipe.delete(_CRON_HISTORY + entry_id)
+    for id_ in entry_ids:
+        pipe.hdel(OUTCOMES, *(id_ + b"|" + outcome for outcome in (b"ran", b"late", b"missed", b"skipped")))
+        pipe.hdel(LAST, id_)
+        pipe.delete(_CRON_HISTORY.encode() + id_)
 
 
-def _record(item: dict[str, Any]) -> SlotRecord:
-    return SlotRecord(
-        slot=datetime.fromtimestamp(item["slot"], UTC),
-        outcome=item["outcome"],
-        lateness_seconds=item.get("lateness"),
-        job_id=item.get("job"),
-    )
+def _record(item: bytes) -> SlotRecord | None:
+    try:
+        fields = json.loads(item)
+        lateness, job_id = fields.get("lateness"), fields.get("job")
+        return SlotRecord(
+            slot=datetime.fromtimestamp(fields["slot"], UTC),
+            outcome=str(fields["outcome"]),
+            lateness_seconds=None if lateness is None else float(lateness),
+            job_id=None if job_id is None else str(job_id),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
+        return None

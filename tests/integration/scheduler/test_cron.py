@@ -249,13 +249,13 @@ def test_a_change_between_a_claims_look_and_its_transaction_is_not_overwritten(
     registry, claimer, redis_connection, monkeypatch, change, counted
 ):
     declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
-    busy = claimer._busy
+    ask = claimer._earlier.ask
 
     def changed_meanwhile(ids):
         declare(registry, change)
-        return busy(ids)
+        return ask(ids)
 
-    monkeypatch.setattr(claimer, "_busy", changed_meanwhile)
+    monkeypatch.setattr(claimer._earlier, "ask", changed_meanwhile)
     assert claimer.claim(now=NOW, clock=NOW) == []
     assert redis_connection.llen("rq:queue:short-running") == 0
     assert ledger.cron_outcomes(redis_connection) == counted

@@ -10,6 +10,8 @@ from scheduler.cron.entries import Outcome, arguments_digest, derive_id
 from scheduler.cron.slots import Due, Schedule
 from scheduler.serializers import configured, job_data
 
+NAMES = ("id", "function", "queue_name")
+INF, NAN = float("inf"), float("nan")
 NOW = datetime(2026, 11, 24, 12, 0, 10, tzinfo=UTC)
 SLOTS = tuple(NOW - timedelta(seconds=10, minutes=n) for n in range(4, -1, -1))
 
@@ -93,6 +95,16 @@ def test_a_derived_id_changes_with_what_it_is_derived_from(change):
         ({"catch_up": "none"}, "catch_up is 'none': use latest, all or skip"),
         ({"overlap": "wait"}, "overlap is 'wait': use allow or skip"),
         ({"late_after_seconds": 0}, "late_after_seconds is 0"),
+        ({"late_after_seconds": 1e300}, "late_after_seconds is 1e\\+300"),
+        *(({"timeout": it}, "timeout is ") for it in (0.5, 0, "0", "0h", INF, -INF, NAN, True, False, -5)),
+        *(({"timeout": it}, "timeout is ") for it in (-1.5, 10**30, "soon", "", [1], "9" * 400)),
+        *(
+            ({name: "a\ud83d"}, "half a character")
+            for name in ("id", "function", "queue_name", "description")
+        ),
+        *(({name: "a" * 1001}, "use at most 1000") for name in ("id", "function", "queue_name")),
+        ({"retry_max": 10**400}, "A number of retries"),
+        ({"retry_max": 1, "retry_intervals": (10**12,)}, "A number of retries"),
     ],
 )
 def test_an_invalid_option_names_the_valid_ones(kwargs, named):
@@ -120,3 +132,17 @@ def test_each_due_slot_gets_exactly_one_fate(kwargs, busy, queued, missed, skipp
     assert tuple(dropped[Outcome.MISSED]) == missed
     assert tuple(dropped[Outcome.SKIPPED]) == skipped
     assert len(chosen) + sum(map(len, dropped.values())) == due.total
+
+
+@pytest.mark.parametrize("timeout", [1, -1, "1h", "90", 60.0, 1.5, None])
+def test_a_timeout_that_rq_takes_is_taken(timeout):
+    assert entry(timeout=timeout).timeout == timeout
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [b"[" * 100_000, b"\xff", b"{}", b"5", b'{"id": "x", "schedule": 5}', b'{"id": "y", "schedule": {}}'],
+)
+def test_a_stored_entry_that_cannot_be_read_is_refused_by_name(spec):
+    with pytest.raises(CronError, match="'x' can't be read"):
+        CronEntry.from_stored("x", spec, b"data")

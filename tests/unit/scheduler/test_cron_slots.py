@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
@@ -190,3 +193,46 @@ def test_six_years_of_seconds_are_counted_without_walking():
     )
     assert due.total == (datetime(2026, 1, 1) - datetime(2020, 1, 1)).total_seconds() + 1  # noqa: DTZ001
     assert due.slots[-1] == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first", "slots"),
+    [
+        ({"cron": "*/10 * * * *"}, "12:03", ("12:10", "12:20")),
+        ({"cron": "*/10 * * * *"}, "12:10", ("12:10", "12:20")),
+        ({"cron": "30 12 * * *"}, "12:05", ()),
+        ({"interval_seconds": 600}, "12:03", ("12:10", "12:20")),
+        ({"interval_seconds": 600}, "12:20", ("12:20",)),
+    ],
+)
+def test_a_stored_slot_that_the_schedule_does_not_have_is_not_counted(schedule, first, slots):
+    def at(clock):
+        return datetime.fromisoformat(f"2026-11-26T{clock}:00+00:00")
+
+    due = Schedule(**schedule).due(at(first), at("12:25"))
+    assert due.slots == tuple(map(at, slots))
+    assert due.total == len(slots)
+    assert due.first_is_slot == (first in slots)
+
+
+WITHOUT_ZONES = """
+import sys
+sys.modules["tzdata"] = None
+from scheduler import CronError
+from scheduler.cron.slots import Schedule
+for name in ("UTC", "Etc/UTC", "Europe/London"):
+    try:
+        print(Schedule(cron="0 * * * *", timezone=name).timezone)
+    except CronError as error:
+        print(error)
+"""
+
+
+def test_utc_needs_no_zone_database_and_other_zones_say_what_to_install():
+    env = {**os.environ, "PYTHONTZPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ZONES], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[:2] == ["UTC", "Etc/UTC"]
+    [said] = done.stdout.splitlines()[2:]
+    assert "'Europe/London' is unknown: install tzdata" in said

@@ -1,0 +1,32 @@
+"""Text of other people on a terminal: shown, never obeyed."""
+
+import sys
+import unicodedata
+
+# Controls and escapes, halves of characters, line separators, and formatting characters, which reorder
+# what is read (bidi) or hide in it. Emoji and some scripts need the two joiners.
+_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str) -> str:
+    r"""A text as a terminal may have it: what would steer the terminal is written as \x1b or the like."""
+    return "".join(
+        char.encode("unicode_escape", "backslashreplace").decode()
+        if unicodedata.category(char) in _ESCAPED and char not in _JOINERS
+        else char
+        for char in text
+    )
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines, whose breaks and tabs are kept."""
+    return "\n".join(
+        "\t".join(printable(part) for part in line.removesuffix("\r").split("\t"))
+        for line in text.split("\n")
+    )
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line, whoever wrote its parts."""
+    print(printable(line), file=sys.stderr if err else sys.stdout)

@@ -1,0 +1,83 @@
+"""The clock of Redis, by which everything in cron is due, beside this process's own, which only measures."""
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+# What a server's clock may be off from one look to the next, beside the time an answer takes.
+TOLERANCE_SECONDS = 5.0
+# How long a clock that jumped must go on evenly until it is believed.
+SETTLING_SECONDS = 60.0
+
+# It goes on while the machine sleeps, where there is such a clock: waking up is no jump of the server's.
+_OWN_CLOCK = getattr(time, "CLOCK_BOOTTIME", None) or time.CLOCK_MONOTONIC
+
+_log = logging.getLogger(__name__)
+
+
+def own_seconds() -> float:
+    """Seconds of a clock that nobody sets."""
+    return time.clock_gettime(_OWN_CLOCK)
+
+
+def from_answer(answer: tuple[int, int]) -> datetime:
+    """The server's answer to TIME: seconds and microseconds."""
+    return datetime.fromtimestamp(answer[0] + answer[1] / 1e6, UTC)
+
+
+def server_time(connection: Any) -> datetime:
+    """What the server's clock says."""
+    return from_answer(connection.time())
+
+
+class ServerClock:
+    """Tells whether the server's clock can be believed: it is not while a jump of it is fresh.
+
+    A clock that is set ahead by accident is often set right seconds later. Slots of the time between were
+    never due, so nothing is queued, counted or moved until the clock is back, or has gone on evenly for
+    `SETTLING_SECONDS` from where it jumped to.
+
+    Attributes:
+        jump_seconds: How far it has jumped, while it is not believed; 0 otherwise.
+        settled: How many times it was believed again.
+    """
+
+    def __init__(self) -> None:
+        self.jump_seconds = 0.0
+        self.settled = 0
+        self._before: tuple[datetime, float, float] | None = None
+        self._jumped_at = 0.0
+
+    def believes(self, now: datetime, *, asked: float, answered: float) -> bool:
+        """Whether slots may be dealt with at `now`.
+
+        Args:
+            now: What the server said.
+            asked: `own_seconds` before it was asked.
+            answered: `own_seconds` after it answered. It said so somewhere between: a slow answer, or a
+                process that was stopped, is no jump.
+        """
+        if self._before is None:
+            self._before = now, asked, answered
+        before, asked_before, answered_before = self._before
+        passed = (now - before).total_seconds()
+        least, most = asked - answered_before, answered - asked_before
+        jump = passed - min(max(passed, least), most)
+        if abs(jump) <= TOLERANCE_SECONDS:
+            self._settle(now, asked, answered)
+        elif not self.jump_seconds or abs(jump - self.jump_seconds) > TOLERANCE_SECONDS:
+            _log.warning(
+                "redis_clock_jumped", extra={"seconds": round(jump, 1), "redis_time": now.isoformat()}
+            )
+            self.jump_seconds, self._jumped_at = jump, answered
+        elif answered - self._jumped_at >= SETTLING_SECONDS:
+            self._settle(now, asked, answered)
+        return not self.jump_seconds
+
+    def _settle(self, now: datetime, asked: float, answered: float) -> None:
+        if self.jump_seconds:
+            _log.warning("redis_clock_believed", extra={"redis_time": now.isoformat()})
+            self.settled += 1
+        self._before = now, asked, answered
+        self.jump_seconds = 0.0

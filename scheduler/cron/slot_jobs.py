@@ -1,0 +1,80 @@
+"""The job of one slot: made, checked and queued in one way, wherever that is done."""
+
+from datetime import datetime
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, Retry
+from rq.job import Job
+
+from scheduler.cron.entries import CronEntry
+from scheduler.errors import CronError
+from scheduler.logs import CORRELATION_ID, current_correlation_id
+from scheduler.serializers import configured
+
+
+class SlotJobs:
+    """Makes the jobs of cron entries and queues them."""
+
+    def __init__(self, connection: Redis) -> None:
+        self._connection = connection
+        self._queues: dict[str, Queue] = {}
+        self._serializer = configured()
+
+    def queue(self, name: str) -> Queue:
+        """The queue of that name, the same object each time."""
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = Queue(name, connection=self._connection, serializer=self._serializer)
+            self._queues[name] = queue
+        return queue
+
+    def make(self, entry: CronEntry, slot: datetime | None) -> Job:
+        """An entry's job, not queued yet; without a slot when a person asked for it.
+
+        Raises:
+            CronError: RQ can't make it.
+        """
+        try:
+            job = self.queue(entry.queue_name).create_job(
+                entry.function,
+                timeout=entry.timeout,
+                description=entry.description,
+                retry=Retry(max=entry.retry_max, interval=list(entry.retry_intervals))
+                if entry.retry_max
+                else None,
+                meta={
+                    CORRELATION_ID: current_correlation_id(),
+                    "cron_id": entry.id,
+                    "cron_slot": slot.isoformat() if slot else None,
+                },
+            )
+        except RedisError:
+            raise
+        except Exception as error:  # RQ raises anything, and one entry must not stop the others
+            raise _cant_make(entry, error) from error
+        job.data = entry.data
+        return job
+
+    def enqueue(self, pipe: Any, job: Job) -> None:
+        """Queue a job in a pipeline."""
+        self.queue(job.origin).enqueue_job(job, pipeline=pipe)
+
+    def check(self, entry: CronEntry) -> None:
+        """Make an entry's job as a slot would, and write it nowhere.
+
+        Raises:
+            CronError: RQ can't make it, or Redis could not store it.
+        """
+        job = self.make(entry, None)
+        encoder: Any = self._connection.get_encoder()
+        try:
+            for value in job.to_dict().values():
+                encoder.encode(value)
+        except Exception as error:  # whatever it is, a slot would fail of it
+            raise _cant_make(entry, error) from error
+
+
+def _cant_make(entry: CronEntry, error: Exception) -> CronError:
+    return CronError(f"RQ can't make a job of cron entry {entry.id!r}: {error or type(error).__name__}")

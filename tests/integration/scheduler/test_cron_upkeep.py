@@ -1,0 +1,91 @@
+"""Slots that no schedule has, and keys that were lost, are noticed and mended."""
+
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from scheduler import job_scheduler
+from scheduler.cron import claims
+from scheduler.cron.claims import Claimer
+from scheduler.cron.registry import DATA, NEXT, SPECS, CronRegistry
+from scheduler.cron.upkeep import Upkeep
+from scheduler.ledger import cron as ledger
+from tests.jobs import pid
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def claimer(redis_connection):
+    return Claimer(redis_connection)
+
+
+@pytest.fixture
+def upkeep(redis_connection):
+    return Upkeep(redis_connection)
+
+
+def slot(redis, id_="x"):
+    return redis.zscore(NEXT, id_)
+
+
+@pytest.mark.parametrize("ahead", [7200.0, 3 * 86400.0, 1e14, float("inf")])
+def test_a_slot_that_a_wrong_clock_left_behind_is_mended(claimer, upkeep, redis_connection, queue, ahead):
+    job_scheduler(pid, interval_seconds=60, cron_id="x")
+    job_scheduler(pid, cron="0 0 1 1 *", cron_id="yearly")
+    right, yearly = slot(redis_connection), slot(redis_connection, "yearly")
+    redis_connection.zadd(NEXT, {"x": right + ahead})
+    upkeep.mend_all_slots(now=claimer.look().now)
+    assert right <= slot(redis_connection) <= right + 60
+    assert slot(redis_connection, "yearly") == yearly
+    assert ledger.cron_outcomes(redis_connection) == {}
+
+
+def test_all_slots_are_looked_at_in_turn(claimer, upkeep, redis_connection, queue):
+    for number in range(35):
+        job_scheduler(pid, (number,), interval_seconds=3600)
+    for id_, score in redis_connection.zrange(NEXT, 0, -1, withscores=True):
+        redis_connection.zadd(NEXT, {id_: score + 86400})
+    for _ in range(4):
+        upkeep.mend_some_slots(now=claimer.look().now)
+    last = redis_connection.zrange(NEXT, -1, -1, withscores=True)[0][1]
+    assert last <= (claimer.look().now + HOUR).timestamp()
+
+
+def test_an_entry_without_a_next_slot_is_given_one_unless_paused(claimer, upkeep, redis_connection, queue):
+    for id_ in ("x", "paused"):
+        job_scheduler(pid, interval_seconds=60, cron_id=id_)
+    CronRegistry(redis_connection).pause("paused")
+    assert upkeep.sizes().is_whole
+    redis_connection.delete(NEXT)
+    assert not upkeep.sizes().is_whole
+    upkeep.give_slots(now=claimer.look().now)
+    assert upkeep.sizes().is_whole
+    assert [id_ for id_, _ in redis_connection.zrange(NEXT, 0, -1, withscores=True)] == [b"x"]
+
+
+@pytest.mark.parametrize("key", [SPECS, DATA])
+def test_a_lost_key_is_noticed(upkeep, redis_connection, queue, key):
+    job_scheduler(pid, interval_seconds=60, cron_id="x")
+    redis_connection.delete(key)
+    assert not upkeep.sizes().is_whole
+
+
+def test_nothing_is_queued_or_counted_while_the_clock_of_redis_is_not_believed(
+    claimer, redis_connection, queue, monkeypatch
+):
+    job_scheduler(pid, interval_seconds=1, cron_id="x")
+    own = itertools.count(claims.own_seconds(), step=0.001)
+    monkeypatch.setattr(claims, "own_seconds", lambda: next(own))
+    assert claimer.look().is_believed
+    # The server's clock is ahead of what this process has counted: to it, it jumped two hours.
+    redis_connection.zadd(NEXT, {"x": int(slot(redis_connection)) - 7200})
+    jumped = itertools.count(next(own) - 7200, step=0.001)
+    monkeypatch.setattr(claims, "own_seconds", lambda: next(jumped))
+    assert not claimer.look().is_believed
+    assert claimer.claim() is None
+    assert ledger.cron_outcomes(redis_connection) == {}
+    monkeypatch.setattr(claims, "own_seconds", lambda: next(own))
+    assert claimer.look().is_believed
+    assert claimer.claim()

@@ -1,0 +1,23 @@
+import pytest
+
+from ops.terminal import printable, printable_lines
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 日本 [bold]", "plain é 日本 [bold]"),
+        ("\x1b]0;PWNED\x07\x1b[2J", "\\x1b]0;PWNED\\x07\\x1b[2J"),
+        ("\x9b31m\x7f\r\n\t\x00", "\\x9b31m\\x7f\\r\\n\\t\\x00"),
+        ("a\u202eb\u2066c\u200f", "a\\u202eb\\u2066c\\u200f"),
+        ("\u2028\u2029\ufeff\U000e0041", "\\u2028\\u2029\\ufeff\\U000e0041"),
+        ("half \ud83d, byte \udcff", "half \\ud83d, byte \\udcff"),
+        ("👩\u200d👧 a\u200cb", "👩\u200d👧 a\u200cb"),
+    ],
+)
+def test_what_would_steer_a_terminal_is_shown_instead(text, shown):
+    assert printable(text) == shown
+
+
+def test_a_text_of_lines_keeps_its_breaks():
+    assert printable_lines("one\r\n\ttwo \x1b[1m\n") == "one\n\ttwo \\x1b[1m\n"
