@@ -23,6 +23,9 @@ _MEANINGS = {
     "NOAUTH": "it wants a user and password, or others: check those in RQ_REDIS_URL",
     "NOREPLICAS": "too few of its replicas answer: bring them back",
 }
+CODES = tuple(_MEANINGS)
+# With these it refuses writes alone, and answers who reads.
+WRITE_CODES = ("READONLY", "OOM", "MISCONF", "NOREPLICAS")
 
 
 def refusal(error: BaseException) -> str | None:
@@ -39,11 +42,16 @@ def refusal(error: BaseException) -> str | None:
     return code if isinstance(error, exceptions.ResponseError) and code in _MEANINGS else None
 
 
+def meaning(code: str) -> str:
+    """One sentence for people: that Redis refuses so, and what to do."""
+    return f"Redis refuses ({code}): {_MEANINGS[code]}"
+
+
 def describe(error: Exception) -> str:
     """One sentence for people: what Redis did, and what to do."""
     code = refusal(error)
     if code is not None:
-        return f"Redis refuses ({code}): {_MEANINGS[code]}"
+        return meaning(code)
     if isinstance(error, exceptions.ResponseError):
         return f"Redis answers with an error: {error}"
     return f"Redis does not answer ({error}): check RQ_REDIS_URL, or run make start-rq-mon"

@@ -19,6 +19,7 @@ from scheduler.logs import job_context
 from scheduler.queues import worker_connection
 from scheduler.recording import Recording
 from scheduler.serializers import Json, configured
+from scheduler.server_version import Supported
 
 # An idle worker's heartbeat; a busy one's comes every 30 s.
 _HEARTBEAT_SECONDS = 15
@@ -61,7 +62,7 @@ class Unsubscribing(BaseWorker):
         pubsub._lock = threading.RLock()
 
 
-class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
+class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Supported, Worker):
     """Run each job in a process of its own; `rq worker --worker-class` takes this class too.
 
     Its scheduler is a child process that ends when Redis goes away. RQ looks for it every ten minutes, and
@@ -92,7 +93,7 @@ class RecordingWorker(JobLogs, Recording, Configured, Unsubscribing, Worker):
             self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
 
-class InProcessWorker(JobLogs, Recording, Configured, Unsubscribing, SimpleWorker):
+class InProcessWorker(JobLogs, Recording, Configured, Unsubscribing, Supported, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork."""
 
     _forks = False

@@ -43,13 +43,28 @@ class Families:
         for family in other:
             self._of(family.metric).lines += family.lines
 
-    def server(self, base: Mapping[str, str], snapshot: Snapshot | None, *, seconds: float) -> None:
-        """Add a server's samples under its `base` labels; without a snapshot, that it is down."""
+    def server(
+        self,
+        base: Mapping[str, str],
+        snapshot: Snapshot | None,
+        *,
+        seconds: float,
+        refusal: str | None = None,
+    ) -> None:
+        """Add a server's samples under its `base` labels; without a snapshot, that it could not be read.
+
+        `refusal` is the code with which it refused to be.
+        """
         text = labels(base)
+        before = f"{text}," if text else ""
         self._add(catalog.RQ_REDIS_UP, text, int(snapshot is not None))
         self._add(catalog.RQ_SCRAPE_DURATION_SECONDS, text, round(seconds, 6))
+        refusing = snapshot.refusing if snapshot is not None else {refusal: True} if refusal else {}
+        for code, refuses in refusing.items():
+            self._add(catalog.RQ_REDIS_REFUSING, before + labels({"code": code}), int(refuses))
         if snapshot is not None:
-            before = f"{text}," if text else ""
+            for what, number in snapshot.left_out.items():
+                self._add(catalog.RQ_LEFT_OUT, before + labels({"what": what}), number)
             self._queues(before, text, snapshot)
             self._workers(before, text, snapshot)
             self._jobs(before, text, snapshot)
@@ -69,13 +84,18 @@ class Families:
         listening = Counter(name for worker in snapshot.workers for name in set(worker.queues.split(",")))
         jobs, oldest = self._of(catalog.RQ_JOBS), self._of(catalog.RQ_QUEUE_OLDEST_JOB_AGE_SECONDS)
         workers, between = self._of(catalog.RQ_QUEUE_WORKERS), self._of(catalog.RQ_QUEUE_INTERMEDIATE_JOBS)
+        canceled = self._of(catalog.RQ_JOBS_CANCELED)
         overdue, delay = (
             self._of(catalog.RQ_QUEUE_SCHEDULED_OVERDUE_JOBS),
             self._of(catalog.RQ_QUEUE_SCHEDULED_DELAY_SECONDS),
         )
         for queue in snapshot.queues:
             where = before + labels({"queue": queue.name})
-            jobs.lines.append(_jobs_lines(where, *queue.jobs) % tuple(queue.jobs.values()))
+            held = queue.jobs.copy()
+            if (stopped := held.pop("canceled", None)) is not None:
+                canceled.add(where, stopped)
+            if held:
+                jobs.lines.append(_jobs_lines(where, *held) % tuple(held.values()))
             if queue.intermediate is not None:
                 between.add(where, queue.intermediate)
             if queue.oldest_enqueued_at is not None:
@@ -95,13 +115,17 @@ class Families:
             stated = {"name": worker.name, "state": worker.state, "queues": worker.queues}
             where = before + labels(named)
             self._add(catalog.RQ_WORKERS, before + labels(stated), 1)
-            self._add(catalog.RQ_WORKERS_SUCCESS_TOTAL, where, worker.succeeded)
-            self._add(catalog.RQ_WORKERS_FAILED_TOTAL, where, worker.failed)
-            self._add(catalog.RQ_WORKERS_WORKING_TIME_TOTAL, where, worker.working_seconds)
+            for metric, number in (
+                (catalog.RQ_WORKERS_SUCCESS_TOTAL, worker.succeeded),
+                (catalog.RQ_WORKERS_FAILED_TOTAL, worker.failed),
+                (catalog.RQ_WORKERS_WORKING_TIME_TOTAL, worker.working_seconds),
+            ):
+                if number is not None:
+                    self._add(metric, where, number)
         states = Counter({"busy": 0, "idle": 0, "started": 0, "suspended": 0})
         states.update(worker.state for worker in snapshot.workers)
-        for state, number in states.items():
-            self._add(catalog.RQ_WORKERS_BY_STATE, before + labels({"state": state}), number)
+        for state, workers in states.items():
+            self._add(catalog.RQ_WORKERS_BY_STATE, before + labels({"state": state}), workers)
         beats = [worker.heartbeat for worker in snapshot.workers if worker.heartbeat is not None]
         if beats:
             age = max(0.0, snapshot.taken_at - min(beats))

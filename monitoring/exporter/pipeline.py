@@ -61,13 +61,17 @@ class RoundTrips:
         try:
             self._until_deadline(socket)
             socket.sendall(b"".join(commands))
-            for left in reversed(range(answers)):
+            left = answers
+            while left:
                 while (answer := reader.gets()) is False:
                     self._until_deadline(socket)
                     received = socket.recv(_RECEIVE_BYTES)
                     if not received:
                         raise RedisConnectionError("The server closed the connection")
                     reader.feed(received)
+                if isinstance(answer, hiredis.PushNotification):
+                    continue  # RESP3: sent unasked, as a notice of maintenance is
+                left -= 1
                 if not left and reader.has_data():
                     raise InvalidResponse("The server answered more than it was asked")
                 yield answer

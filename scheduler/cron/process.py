@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from scheduler.cron.claims import Claimer
 from scheduler.cron.registry import CronRegistry, declaring
 from scheduler.queues import shared_connection
+from scheduler.server_version import require_supported
 
 PROCESSES = "rqmon:cron:processes"  # hash: "host:pid" -> JSON, of processes that run and lately ran
 HEARTBEAT_SECONDS = 5.0
@@ -76,6 +77,7 @@ class CronProcess:
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        require_supported(self._connection)
         with declaring() as entries:
             self._schedule_jobs()
         self._entries = entries

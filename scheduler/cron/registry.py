@@ -16,6 +16,7 @@ from scheduler.cron.entries import CronEntry, Outcome
 from scheduler.cron.stored import Difference, Stored, by_id, difference, loaded
 from scheduler.errors import CronError
 from scheduler.ledger import cron as ledger
+from scheduler.server_version import zmscore
 
 SPECS = "rqmon:cron:specs"  # hash: id -> JSON
 DATA = "rqmon:cron:data"  # hash: id -> a job's data, as RQ serializes it
@@ -238,7 +239,7 @@ class CronRegistry:
             ids = [id_.decode() for id_ in connection.hkeys(SPECS)]
         if not ids:
             return {}
-        specs, scores = connection.hmget(SPECS, ids), connection.zmscore(NEXT, ids)
+        specs, scores = connection.hmget(SPECS, ids), zmscore(connection, NEXT, ids)
         data = {id_.decode() for id_ in connection.hkeys(DATA)}
         paused = {id_.decode() for id_ in connection.smembers(PAUSED)}
         return {
