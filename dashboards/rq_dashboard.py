@@ -5,6 +5,7 @@ from grafanalib import core
 from dashboards import links, panels, theme
 from dashboards.catalog import (
     JOB_STATUSES,
+    RQ_JOBS_CANCELED,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS,
     RQ_WORKERS_FAILED_TOTAL,
@@ -14,7 +15,7 @@ from dashboards.catalog import (
 from dashboards.common import dashboard
 from dashboards.exporter_panels import collection_time
 from dashboards.jobs import FAILING_SHARE
-from dashboards.queries import RECENT, jobs, or_zero, rate, select, share
+from dashboards.queries import RECENT, jobs, or_zero, rate, select, share, total
 from dashboards.redis import redis_up
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
 from dashboards.worker_panels import throughput, utilisation, workers
@@ -110,7 +111,10 @@ def jobs_now() -> list[core.Panel]:
             "Jobs in each queue",
             "Every queue with its jobs by status, now. Many queued and none started: no worker listens to "
             "that queue. Click a queue for its jobs in rq-dashboard.",
-            {status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
+            {
+                **{status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
+                "Canceled": total(RQ_JOBS_CANCELED, by="queue"),
+            },
             labels={"queue": "Queue"},
             width=12,
             overrides=[
