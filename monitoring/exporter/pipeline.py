@@ -72,7 +72,7 @@ class RoundTrips:
                 if isinstance(answer, hiredis.PushNotification):
                     continue  # RESP3: sent unasked, as a notice of maintenance is
                 left -= 1
-                if not left and reader.has_data():
+                if not left and reader.has_data() and not isinstance(reader.gets(), hiredis.PushNotification):
                     raise InvalidResponse("The server answered more than it was asked")
                 yield answer
         except TimeoutError as error:
