@@ -110,7 +110,7 @@ def _queue(name: str, raw: bytes, answers: list[Any], snapshot: Snapshot) -> Que
         jobs = {status: n for status, n in zip(STATUSES, counts, strict=False) if n is not None}
     else:
         jobs = dict(zip(STATUSES, counts, strict=False))
-    ends = [id_ for id_ in (first,) + ((last,) if last != first else ()) if isinstance(id_, bytes)]
+    ends = [id_ for id_ in ((first,) if first == last else (first, last)) if isinstance(id_, bytes)]
     return QueueState(name, raw, jobs, counts[-1], ends)
 
 
@@ -118,25 +118,25 @@ def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:
     if isinstance(answer, hiredis.ReplyError):
         snapshot.failed(f"worker {name}", answer)
         return None
-    fields = dict(zip(_WORKER_FIELDS, answer, strict=True))
-    if fields["queues"] is None and fields["state"] is None:
+    state, queues, succeeded, failed, seconds, heartbeat = answer
+    if queues is None and state is None:
         return None  # it is gone, and RQ has not taken its name from the set yet
 
-    def read(field: str, reader: Callable[[bytes], float | None], default: float | None) -> float | None:
+    def read(field: str, value: bytes | None, reader: Callable[[bytes], float | None]) -> float | None:
         try:
-            return reader(fields[field]) if fields[field] else default
+            return reader(value or b"0")
         except ValueError:
             snapshot.unreadable.append(f"worker {name} {field}")
             return None
 
     return WorkerState(
         name=name,
-        state=shown(fields["state"]) if fields["state"] else "?",
-        queues=shown(fields["queues"]) if fields["queues"] else "",
-        succeeded=read("successful_job_count", amount, 0),
-        failed=read("failed_job_count", amount, 0),
-        working_seconds=read("total_working_time", amount, 0.0),
-        heartbeat=read("last_heartbeat", timestamp, None),
+        state=shown(state) if state else "?",
+        queues=shown(queues) if queues else "",
+        succeeded=read("successful_job_count", succeeded, amount),
+        failed=read("failed_job_count", failed, amount),
+        working_seconds=read("total_working_time", seconds, amount),
+        heartbeat=read("last_heartbeat", heartbeat, timestamp) if heartbeat else None,
     )
 
 
