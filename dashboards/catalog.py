@@ -24,7 +24,6 @@ JOB_STATUSES = {
     "deferred": "Waiting for other jobs to finish.",
     "finished": "Succeeded, and the result is still kept: 500 seconds by default.",
     "failed": "Failed, and still kept: a year by default.",
-    "canceled": "Canceled by a person or a program before it ran.",
 }
 # The outcomes that rq_jobs_processed_total counts, and what they mean; each execution has exactly one.
 JOB_OUTCOMES = {
@@ -111,6 +110,16 @@ RQ_JOBS = Metric(
     help="Jobs that Redis holds now; finished and failed ones until their TTL ends.",
     source="rq-exporter",
 )
+RQ_JOBS_CANCELED = Metric(
+    name="rq_jobs_canceled",
+    type="gauge",
+    unit="jobs",
+    labels=("queue",),
+    help=(
+        "Canceled jobs that Redis holds still. They are no status of rq_jobs, which has those of rq-exporter."
+    ),
+    source="RQ",
+)
 RQ_REQUEST_PROCESSING_SECONDS = Metric(
     name="rq_request_processing_seconds",
     type="summary",
@@ -128,7 +137,29 @@ RQ_REDIS_UP = Metric(
     type="gauge",
     unit="boolean",
     labels=(),
-    help="1 if Redis answered this scrape and could be read, else 0.",
+    help="1 if Redis answered this scrape and could be read, else 0: it is away, or refuses to be read.",
+    source="exporter",
+)
+RQ_REDIS_REFUSING = Metric(
+    name="rq_redis_refusing",
+    type="gauge",
+    unit="boolean",
+    labels=("code",),
+    help=(
+        "1 while Redis answers the exporter and refuses, by the code of its answer. READONLY, OOM, MISCONF "
+        "and NOREPLICAS are what whoever writes is answered; no series where the exporter's user may not ask."
+    ),
+    source="exporter",
+)
+RQ_LEFT_OUT = Metric(
+    name="rq_left_out",
+    type="gauge",
+    unit="names",
+    labels=("what",),
+    help=(
+        "What is too much for a page and not on it; the largest are: pairs of queue and function (pairs), of "
+        "queue and exception (failures), resources of rate limits, and queues."
+    ),
     source="exporter",
 )
 RQ_SCRAPE_DURATION_SECONDS = Metric(
@@ -145,8 +176,9 @@ RQ_SCRAPE_ERRORS_TOTAL = Metric(
     unit="errors",
     labels=("reason",),
     help=(
-        "What could not be read since the exporter started: a server (connection, timeout, "
-        "authentication, or unexpected: its log has the traceback) or one key."
+        "What could not be read since the exporter started: a server (connection, timeout, authentication, "
+        "or unexpected: its log has the traceback), a server or a key that is refused (refused), or a "
+        "malformed key or field (key)."
     ),
     source="exporter",
 )
@@ -530,8 +562,11 @@ METRICS = (
     RQ_WORKERS_FAILED_TOTAL,
     RQ_WORKERS_WORKING_TIME_TOTAL,
     RQ_JOBS,
+    RQ_JOBS_CANCELED,
     RQ_REQUEST_PROCESSING_SECONDS,
     RQ_REDIS_UP,
+    RQ_REDIS_REFUSING,
+    RQ_LEFT_OUT,
     RQ_SCRAPE_DURATION_SECONDS,
     RQ_SCRAPE_ERRORS_TOTAL,
     RQ_EXPORTER_BUILD_INFO,

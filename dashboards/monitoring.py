@@ -11,6 +11,7 @@ from dashboards.catalog import (
     RQ_EXPORTER_BUILD_INFO,
     RQ_JOBS_SAMPLED,
     RQ_JOBS_UNACCOUNTED,
+    RQ_LEFT_OUT,
     RQ_SCRAPE_DURATION_SECONDS,
     RQ_SCRAPE_ERRORS_TOTAL,
     SCRAPE_DURATION_SECONDS,
@@ -136,8 +137,8 @@ def targets() -> list[core.Panel]:
         ),
         panels.bars(
             "Scrape errors by reason",
-            "What the exporter could not read: a server (connection, timeout, authentication) or one key "
-            "(another program's, or broken). See its log for which.",
+            "What the exporter could not read: a server (connection, timeout, authentication), what it is "
+            "refused, or one key (another program's, or broken). See its log for which.",
             {"{{reason}}": events_by_step(RQ_SCRAPE_ERRORS_TOTAL, by="reason")},
             unit="short",
             width=12,
@@ -168,8 +169,11 @@ def scrapes() -> list[core.Panel]:
         panels.timeseries(
             "Samples in a scrape",
             "How much each target says. The exporter's rises with queues, workers and functions. A jump: "
-            "names that were meant to be few, as functions', are many.",
-            {"{{instance}}": peak(SCRAPE_SAMPLES_SCRAPED, by="instance")},
+            "names that were meant to be few, as functions', are many; what is too much is left out.",
+            {
+                "{{instance}}": peak(SCRAPE_SAMPLES_SCRAPED, by="instance"),
+                "{{what}} left out": peak_total(RQ_LEFT_OUT, by="what"),
+            },
             unit="short",
             width=8,
         ),

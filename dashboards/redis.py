@@ -5,6 +5,7 @@ from grafanalib import core
 from dashboards import panels, theme
 from dashboards.catalog import (
     RQ_JOBS,
+    RQ_JOBS_CANCELED,
     RQ_REDIS_AOF_ENABLED,
     RQ_REDIS_COMMANDS_PROCESSED_TOTAL,
     RQ_REDIS_CONNECTED_CLIENTS,
@@ -53,7 +54,7 @@ def now() -> list[core.Panel]:
     """Does it answer, has it room, and does it keep what it is given?"""
     used = select(RQ_REDIS_MEMORY_USED_BYTES)
     # On every queue, whichever is chosen: the memory is that of all of them.
-    held = f'sum({RQ_JOBS.name}{{redis=~"$redis"}})'
+    held = " + ".join(f'sum({metric.name}{{redis=~"$redis"}})' for metric in (RQ_JOBS, RQ_JOBS_CANCELED))
     return [
         panels.row("Is Redis well?"),
         redis_up(),

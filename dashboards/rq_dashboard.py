@@ -6,6 +6,7 @@ from dashboards import links, panels, theme
 from dashboards.catalog import (
     JOB_STATUSES,
     RQ_JOBS,
+    RQ_JOBS_CANCELED,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS,
     RQ_WORKERS_FAILED_TOTAL,
@@ -15,7 +16,7 @@ from dashboards.catalog import (
 from dashboards.common import dashboard
 from dashboards.exporter_panels import collection_time
 from dashboards.jobs import FAILING_SHARE
-from dashboards.queries import RECENT, jobs, known, low, or_zero, peak_total, rate, select, share
+from dashboards.queries import RECENT, jobs, known, low, or_zero, peak_total, rate, select, share, total
 from dashboards.queue_pace import slowest_queue
 from dashboards.redis import redis_up
 from dashboards.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
@@ -103,7 +104,10 @@ def jobs_now() -> list[core.Panel]:
             "Jobs in each queue",
             "Every queue with its jobs by status, now. Many queued and none started: no worker listens to "
             "that queue. Click a queue for its jobs in rq-dashboard.",
-            {status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
+            {
+                **{status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
+                "Canceled": total(RQ_JOBS_CANCELED, by="queue"),
+            },
             labels={"queue": "Queue"},
             width=12,
             overrides=[

@@ -9,7 +9,6 @@ STATUS_COLORS = {
     "started": "light-blue",
     "scheduled": "purple",
     "deferred": "yellow",
-    "canceled": NEUTRAL,
     "finished": "green",
     "failed": "red",
 }

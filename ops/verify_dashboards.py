@@ -133,7 +133,9 @@ def _scraped_after(at: float, url: str) -> dict[str, float]:
     while time.monotonic() < deadline:
         [scrape] = _query(url, "min(timestamp(rq_jobs))") or [{"value": (0, "0")}]
         if float(scrape["value"][1]) > at:
-            found = _query(url, "sum by (status) (rq_jobs)")
+            # Canceled is no status of rq-exporter's, and so not of rq_jobs.
+            canceled = 'label_replace(sum(rq_jobs_canceled), "status", "canceled", "", "")'
+            found = _query(url, f"sum by (status) (rq_jobs) or {canceled}")
             return {sample["metric"]["status"]: float(sample["value"][1]) for sample in found}
         time.sleep(0.5)
     return {}

@@ -12,6 +12,10 @@ class ConfigError(SchedulerError):
     """A setting in the environment is invalid."""
 
 
+class OldRedisError(SchedulerError):
+    """This Redis is too old."""
+
+
 class FunctionError(SchedulerError):
     """A worker can't import this function: define it at the top level of a module."""
 

@@ -27,6 +27,9 @@ _MEANINGS = {
 # The primary is elsewhere by now: where the name in the URL, or Sentinel, leads.
 _REPLICA = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _SENTINEL_SAYS = "The previous master is now a slave"  # redis-py's ConnectionError in place of a READONLY
+CODES = tuple(_MEANINGS)
+# With these it refuses writes alone, and answers who reads.
+WRITE_CODES = ("READONLY", "OOM", "MISCONF", "NOREPLICAS")
 
 
 def refusal(error: BaseException) -> str | None:
@@ -48,11 +51,16 @@ def is_replica(error: BaseException) -> bool:
     return refusal(error) in _REPLICA or str(error) == _SENTINEL_SAYS
 
 
+def meaning(code: str) -> str:
+    """One sentence for people: that Redis refuses so, and what to do."""
+    return f"Redis refuses ({code}): {_MEANINGS[code]}"
+
+
 def describe(error: Exception) -> str:
     """One sentence for people: what Redis did, and what to do."""
     code = refusal(error)
     if code is not None:
-        return f"Redis refuses ({code}): {_MEANINGS[code]}"
+        return meaning(code)
     if isinstance(error, exceptions.ResponseError):
         return f"Redis answers with an error: {error}"
     return f"Redis does not answer ({error}): check RQ_REDIS_URL, or run make start-rq-mon"

@@ -24,6 +24,7 @@ from scheduler.recording import Recording
 from scheduler.refusals import describe
 from scheduler.resilience import Enduring, Scheduling, Watching, stop_signals_held
 from scheduler.serializers import Json, configured
+from scheduler.server_version import Supported
 
 # An idle worker's heartbeat; a busy one's comes every 30 s.
 _HEARTBEAT_SECONDS = 15
@@ -115,7 +116,7 @@ def death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
     return penalty(*args, **kwargs)
 
 
-class RecordingWorker(JobLogs, Watching, Recording, Configured, Unsubscribing, Registered, Worker):
+class RecordingWorker(JobLogs, Watching, Recording, Configured, Unsubscribing, Registered, Supported, Worker):
     """Run each job in a process of its own; `rq worker --worker-class` takes this class too."""
 
     max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
@@ -126,7 +127,9 @@ class RecordingWorker(JobLogs, Watching, Recording, Configured, Unsubscribing, R
         super().fork_work_horse(job, queue)
 
 
-class InProcessWorker(JobLogs, Enduring, Recording, Configured, Unsubscribing, Scheduling, SimpleWorker):
+class InProcessWorker(
+    JobLogs, Enduring, Recording, Configured, Unsubscribing, Scheduling, Supported, SimpleWorker
+):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork.
 
     It works in any thread. Outside the main one it catches no signals, and a timer ends what takes too long.

@@ -21,6 +21,8 @@ def exporter(url, *, module="monitoring.exporter", code="", arguments=(), **vari
     program = ["-c", code] if code else ["-m", module]
     command = [sys.executable, *program, "--host", "127.0.0.1", "--port", str(port), *arguments]
     environment = {**os.environ, "RQ_REDIS_URL": url, **variables}
+    if url is None:
+        del environment["RQ_REDIS_URL"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     process.url = f"http://127.0.0.1:{port}"
     client = httpx.Client(base_url=process.url, timeout=10)

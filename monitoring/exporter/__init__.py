@@ -1,1 +1,15 @@
 """The exporter on :9726: what rq-exporter serves and what the ledger knows, in three round trips a scrape."""
+
+from typing import Any
+
+
+def create_app() -> Any:
+    """The WSGI application, from the environment alone: `gunicorn "monitoring.exporter:create_app()"`."""
+    # Importing a package does nothing, and its modules are what reads the environment.
+    from monitoring.exporter.__main__ import application
+    from monitoring.exporter.options import of_environment
+    from ops.entry_point import one_line_errors
+
+    with one_line_errors("rq-exporter"):
+        # A server may fork after this, so no thread is started yet.
+        return application(of_environment())[0]

@@ -3,7 +3,6 @@
 import argparse
 import os
 import platform
-import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -20,9 +19,10 @@ from redis import Redis
 from rq.utils import import_attribute
 
 from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
-from monitoring.exporter.addresses import drop_outranked
-from monitoring.exporter.app import create_app
+from monitoring.exporter import options as exporter_options
+from monitoring.exporter.app import HOSTS_VARIABLE, WsgiApp, wsgi_app
 from monitoring.exporter.scrapes import REASONS, Scrapes, Server
+from monitoring.hosts import given_names
 from monitoring.web import serve
 from ops.entry_point import installed_version, logged_process
 from scheduler.config import Settings
@@ -37,7 +37,7 @@ def servers(options: argparse.Namespace) -> list[Server]:
     Raises:
         ConfigError: One of the options can't be.
     """
-    # Like parse_args below, its package reads the environment when it is imported.
+    # Like its options, it reads the environment when it is imported.
     from rq_exporter.utils import get_redis_connection
 
     try:
@@ -48,8 +48,8 @@ def servers(options: argparse.Namespace) -> list[Server]:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"RQ_QUEUE_CLASS or RQ_WORKER_CLASS can't be imported: {error}") from None
     try:
-        if urls := os.environ.get("RQ_REDIS_URLS"):
-            clients = [Redis.from_url(url) for url in _split(urls)]
+        if options.redis_urls:
+            clients = [Redis.from_url(url) for url in _split(options.redis_urls)]
             found = [Server(client, {"redis": _name(client)}, **classes) for client in clients]
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
@@ -111,23 +111,31 @@ def own_metrics() -> tuple[CollectorRegistry, Counter, Summary]:
     return own, errors, processing
 
 
+def application(options: argparse.Namespace) -> tuple[WsgiApp, Scrapes]:
+    """The WSGI application with these options, and what it serves.
+
+    Raises:
+        ConfigError: One of them, or a variable, can't be.
+    """
+    exporter_options.configure_logging(options)
+    own, errors, processing = own_metrics()
+    scrapes = Scrapes(
+        servers(options),
+        bounds=Settings.from_env().job_buckets_seconds,
+        errors=errors,
+        processing=processing,
+    )
+    allowed_hosts = given_names(os.environ.get(HOSTS_VARIABLE, ""))
+    return wsgi_app(scrapes, own, allowed_hosts=allowed_hosts), scrapes
+
+
 def main() -> None:
     """Read the options and serve; bad input is one line and exit code 2, an absent Redis is waited for."""
-    in_environment = frozenset(os.environ)
+    before = dict(os.environ)
     with logged_process("rq-exporter"):
-        drop_outranked(sys.argv[1:], in_environment=in_environment)
-        # Imported here because it reads the environment then, which .env is part of by now.
-        from rq_exporter.__main__ import parse_args
-
-        options = parse_args()
-        own, errors, processing = own_metrics()
-        scrapes = Scrapes(
-            servers(options),
-            bounds=Settings.from_env().job_buckets_seconds,
-            errors=errors,
-            processing=processing,
-        )
-        app = create_app(scrapes, own)
+        options = exporter_options.of_command_line(before)
+        app, scrapes = application(options)
+        scrapes.require_supported()
         serve(app, name="rq_exporter", host=options.host, port=options.port, threads=_THREADS)
 
 

@@ -23,6 +23,15 @@ _FROM_INFO: dict[Metric, str] = {
     catalog.RQ_REDIS_AOF_ENABLED: "aof_enabled",
     catalog.RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS: "rdb_last_save_time",
 }
+# In the order in which _queues() takes them.
+_OF_QUEUE = (
+    catalog.RQ_JOBS_CANCELED,
+    catalog.RQ_QUEUE_INTERMEDIATE_JOBS,
+    catalog.RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
+    catalog.RQ_QUEUE_WORKERS,
+    catalog.RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
+    catalog.RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
+)
 
 
 class Families:
@@ -43,13 +52,28 @@ class Families:
         for family in other:
             self._of(family.metric).lines += family.lines
 
-    def server(self, base: Mapping[str, str], snapshot: Snapshot | None, *, seconds: float) -> None:
-        """Add a server's samples under its `base` labels; without a snapshot, that it is down."""
+    def server(
+        self,
+        base: Mapping[str, str],
+        snapshot: Snapshot | None,
+        *,
+        seconds: float,
+        refusal: str | None = None,
+    ) -> None:
+        """Add a server's samples under its `base` labels; without a snapshot, that it could not be read.
+
+        `refusal` is the code with which it refused to be.
+        """
         text = labels(base)
+        before = f"{text}," if text else ""
         self._add(catalog.RQ_REDIS_UP, text, int(snapshot is not None))
         self._add(catalog.RQ_SCRAPE_DURATION_SECONDS, text, round(seconds, 6))
+        refusing = snapshot.refusing if snapshot is not None else {refusal: True} if refusal else {}
+        for code, refuses in refusing.items():
+            self._add(catalog.RQ_REDIS_REFUSING, before + labels({"code": code}), int(refuses))
         if snapshot is not None:
-            before = f"{text}," if text else ""
+            for what, number in snapshot.left_out.items():
+                self._add(catalog.RQ_LEFT_OUT, before + labels({"what": what}), number)
             self._queues(before, text, snapshot)
             self._workers(before, text, snapshot)
             self._jobs(before, text, snapshot)
@@ -67,25 +91,28 @@ class Families:
 
     def _queues(self, before: str, text: str, snapshot: Snapshot) -> None:
         listening = Counter(name for worker in snapshot.workers for name in set(worker.queues.split(",")))
-        jobs, oldest = self._of(catalog.RQ_JOBS), self._of(catalog.RQ_QUEUE_OLDEST_JOB_AGE_SECONDS)
-        workers, between = self._of(catalog.RQ_QUEUE_WORKERS), self._of(catalog.RQ_QUEUE_INTERMEDIATE_JOBS)
-        overdue, delay = (
-            self._of(catalog.RQ_QUEUE_SCHEDULED_OVERDUE_JOBS),
-            self._of(catalog.RQ_QUEUE_SCHEDULED_DELAY_SECONDS),
-        )
+        jobs = self._of(catalog.RQ_JOBS).lines
+        canceled, between, oldest, workers, overdue, delay = (self._of(metric).lines for metric in _OF_QUEUE)
         for queue in snapshot.queues:
-            where = before + labels({"queue": queue.name})
-            jobs.lines.append(_jobs_lines(where, *queue.jobs) % tuple(queue.jobs.values()))
+            where, canceled_of, between_of, oldest_of, workers_of, overdue_of, delay_of = _starts(
+                before, queue.name
+            )
+            held = queue.jobs.copy()
+            if (stopped := held.pop("canceled", None)) is not None:
+                canceled.append(f"{canceled_of}{stopped}\n")
+            if held:
+                jobs.append(_jobs_lines(where, *held) % tuple(held.values()))
             if queue.intermediate is not None:
-                between.add(where, queue.intermediate)
+                between.append(f"{between_of}{queue.intermediate}\n")
             if queue.oldest_enqueued_at is not None:
-                oldest.add(where, round(max(0.0, snapshot.taken_at - queue.oldest_enqueued_at), 3))
-            elif queue.jobs.get("queued") == 0:
-                oldest.add(where, 0)
-            workers.add(where, listening[queue.name])
-            if "scheduled" in queue.jobs:
-                overdue.add(where, queue.overdue)
-                delay.add(where, round(queue.worst_delay_seconds, 3))
+                age = max(0.0, snapshot.taken_at - queue.oldest_enqueued_at)
+                oldest.append(f"{oldest_of}{age:.3f}\n")
+            elif held.get("queued") == 0:
+                oldest.append(f"{oldest_of}0\n")
+            workers.append(f"{workers_of}{listening[queue.name]}\n")
+            if "scheduled" in held:
+                overdue.append(f"{overdue_of}{queue.overdue}\n")
+                delay.append(f"{delay_of}{queue.worst_delay_seconds:.3f}\n")
         self._add(catalog.RQ_SUSPENDED, text, int(snapshot.suspended))
 
     def _workers(self, before: str, text: str, snapshot: Snapshot) -> None:
@@ -95,13 +122,17 @@ class Families:
             stated = {"name": worker.name, "state": worker.state, "queues": worker.queues}
             where = before + labels(named)
             self._add(catalog.RQ_WORKERS, before + labels(stated), 1)
-            self._add(catalog.RQ_WORKERS_SUCCESS_TOTAL, where, worker.succeeded)
-            self._add(catalog.RQ_WORKERS_FAILED_TOTAL, where, worker.failed)
-            self._add(catalog.RQ_WORKERS_WORKING_TIME_TOTAL, where, worker.working_seconds)
+            for metric, number in (
+                (catalog.RQ_WORKERS_SUCCESS_TOTAL, worker.succeeded),
+                (catalog.RQ_WORKERS_FAILED_TOTAL, worker.failed),
+                (catalog.RQ_WORKERS_WORKING_TIME_TOTAL, worker.working_seconds),
+            ):
+                if number is not None:
+                    self._add(metric, where, number)
         states = Counter({"busy": 0, "idle": 0, "started": 0, "suspended": 0})
         states.update(worker.state for worker in snapshot.workers)
-        for state, number in states.items():
-            self._add(catalog.RQ_WORKERS_BY_STATE, before + labels({"state": state}), number)
+        for state, workers in states.items():
+            self._add(catalog.RQ_WORKERS_BY_STATE, before + labels({"state": state}), workers)
         beats = [worker.heartbeat for worker in snapshot.workers if worker.heartbeat is not None]
         if beats:
             age = max(0.0, snapshot.taken_at - min(beats))
@@ -195,3 +226,10 @@ def _jobs_lines(where: str, *statuses: str) -> str:
     """A queue's lines, into which its numbers are put: the most there are on a page."""
     name = catalog.RQ_JOBS.name
     return "".join([f'{name}{{{where.replace("%", "%%")},status="{status}"}} %d\n' for status in statuses])
+
+
+@functools.lru_cache(maxsize=8192)
+def _starts(before: str, queue: str) -> tuple[str, ...]:
+    """A queue's labels, and how its lines of _OF_QUEUE begin."""
+    where = before + labels({"queue": queue})
+    return where, *(f"{metric.name}{{{where}}} " for metric in _OF_QUEUE)

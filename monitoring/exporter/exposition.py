@@ -5,6 +5,7 @@ what prometheus_client's parser and writer make of the same samples.
 """
 
 import functools
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ class Family:
         self.lines.append(f"{name}{suffix}{{{text}}} {value}\n" if text else f"{name}{suffix} {value}\n")
 
 
+_LONGEST = 250  # characters of a label: names come from Redis, and each stands on many lines
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
@@ -34,17 +36,30 @@ def labels(pairs: Mapping[str, str]) -> str:
 
 @functools.lru_cache(maxsize=16384)
 def _escaped(value: str) -> str:
+    if len(value) > _LONGEST:  # two names stay two
+        digest = hashlib.sha256(value.encode(errors="backslashreplace")).hexdigest()[:8]
+        value = f"{value[: _LONGEST - 9]}~{digest}"
     return value.translate(_ESCAPES)
 
 
-def write(families: Iterable[Family], *, openmetrics: bool) -> bytes:
-    """Families as text, without OpenMetrics's end mark; never fails for what a label is."""
+def write(families: Iterable[Family], *, openmetrics: bool, only: frozenset[str] = frozenset()) -> bytes:
+    """Families as text, without OpenMetrics's end mark; never fails for what a label is.
+
+    Args:
+        families: The families.
+        openmetrics: Whether to write that format.
+        only: The names of the samples that are asked for; none are all.
+    """
     lines: list[str] = []
     for family in families:
-        if not family.lines:
-            continue
         metric = family.metric
+        if not family.lines or (only and only.isdisjoint(metric.samples)):
+            continue
         name = metric.name.removesuffix("_total") if openmetrics else metric.name
         lines.append(f"# HELP {name} {metric.help}\n# TYPE {name} {metric.type}\n")
-        lines += family.lines
+        lines += [line for line in family.lines if _name(line) in only] if only else family.lines
     return "".join(lines).encode(errors="backslashreplace")
+
+
+def _name(line: str) -> str:
+    return line.partition("{")[0].partition(" ")[0]

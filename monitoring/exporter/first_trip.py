@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import hiredis
@@ -11,15 +12,21 @@ from rq.job import Job
 from rq.suspension import WORKERS_SUSPENDED
 from rq.worker import BaseWorker
 
+from monitoring.exporter import largest
 from monitoring.exporter.pipeline import RoundTrips, pack
-from monitoring.exporter.registries import amount, shown
+from monitoring.exporter.registries import amount, pairs, shown
 from monitoring.exporter.state import Snapshot
 from scheduler.cron import process, registry
 from scheduler.ledger import cron as cron_ledger
 from scheduler.ledger import jobs as job_ledger
 from scheduler.ledger import rate_limits
+from scheduler.refusals import CODES, WRITE_CODES, refusal
+from scheduler.server_version import old_redis
 
 _SAMPLE = 100
+# Nobody writes it, so that LPUSHX changes nothing; and Redis answers it as it answers every write.
+_PROBE = "rqmon:exporter:probe"
+_UNKNOWN = "?"
 
 
 class FirstTrip:
@@ -41,20 +48,31 @@ class FirstTrip:
             "cron processes": ("HGETALL", process.PROCESSES),
             "rate limits": ("HGETALL", rate_limits.COUNTS),
             "info": ("INFO",),
+            "newest": ("ZMSCORE", registry.NEXT, ""),
+            "probe": ("LPUSHX", _PROBE, ""),
             "sample": ("SCAN", cursor, "MATCH", f"{Job.redis_job_namespace_prefix}*", "COUNT", _SAMPLE),
         }
         answers = trips.ask([pack(*command) for command in commands.values()], answers=len(commands))
         self._answers = dict(zip(commands, answers, strict=True))
-        if isinstance(self._answers["time"], hiredis.ReplyError):
-            # It answers everything so: it loads its data, or refuses us.
-            raise ResponseError(str(self._answers["time"]))
+        for name in ("time", "queues", "workers"):
+            answer = self._answers[name]
+            # While it loads, and of a replica that lost its primary, some commands are answered still.
+            if isinstance(answer, hiredis.ReplyError) and (name == "time" or _refusal(answer)):
+                raise ResponseError(str(answer))
+        newest = self._answers["newest"]
+        if isinstance(newest, hiredis.ReplyError) and (too_old := old_redis(newest)):
+            raise too_old
         seconds, microseconds = self._answers["time"]
         self.snapshot = Snapshot(taken_at=int(seconds) + int(microseconds) / 1e6)
+        self._read_refusals()
         self.snapshot.suspended = bool(self.answer("suspended"))
-        self.snapshot.jobs = job_ledger.parse(self._numbers("jobs", bars=3))
+        counts, self.snapshot.left_out = largest.of_ledger(pairs(self.answer("jobs")))
+        self.snapshot.jobs = job_ledger.parse(self._numbers("jobs", counts, bars=3))
         self.snapshot.unreadable += [f"jobs {name!r}" for name in self.snapshot.jobs.unreadable]
-        self.snapshot.rate_limits = rate_limits.parse(self._numbers("rate limits", bars=1))
-        self.snapshot.info = _info(self.answer("info") or b"")
+        limits = rate_limits.parse(self._numbers("rate limits", bars=1))
+        self.snapshot.rate_limits, self.snapshot.left_out["resources"] = largest.of_resources(limits)
+        if _refusal(self._answers["info"]) != "NOPERM":  # a user may be held to keys and safe commands
+            self.snapshot.info = _info(self.answer("info") or b"")
         self._read_cron()
         self.sampled: list[bytes] = (self.answer("sample") or [b"0", []])[1]
 
@@ -62,9 +80,18 @@ class FirstTrip:
         """What was answered; None, and noted, where it was an error."""
         answer = self._answers[name]
         if isinstance(answer, hiredis.ReplyError):
-            self.snapshot.unreadable.append(name)
+            self.snapshot.failed(name, answer)
             return None
         return answer
+
+    def _read_refusals(self) -> None:
+        self.snapshot.refusing = dict.fromkeys(CODES, False)
+        code = _refusal(self._answers["probe"])
+        if code == "NOPERM":  # this user may not write, so what others are answered is not known
+            for unknown in WRITE_CODES:
+                del self.snapshot.refusing[unknown]
+        elif code is not None:
+            self.snapshot.refusing[code] = True
 
     def names(self, name: str, prefix: str) -> dict[str, bytes]:
         """What the keys end in, by how it is shown; one that has no prefix or looks like another is noted."""
@@ -79,14 +106,12 @@ class FirstTrip:
                 names[label] = raw
         return names
 
-    def _pairs(self, name: str) -> dict[bytes, bytes]:
-        flat = iter(self.answer(name) or [])
-        return dict(zip(flat, flat, strict=True))
-
-    def _numbers(self, name: str, *, bars: int = 0) -> dict[bytes, bytes]:
+    def _numbers(
+        self, name: str, given: Mapping[bytes, Any] | None = None, *, bars: int = 0
+    ) -> dict[bytes, Any]:
         """The pairs of a text, with so many bars at least, and a number; the others are noted."""
         numbers = {}
-        for key, value in self._pairs(name).items():
+        for key, value in (pairs(self.answer(name)) if given is None else given).items():
             try:
                 amount(value)
                 if key.decode().count("|") < bars:
@@ -97,13 +122,33 @@ class FirstTrip:
                 numbers[key] = value
         return numbers
 
+    def _about(self, id_: bytes, fields: dict[str, Any]) -> dict[str, str]:
+        """A cron entry's labels; one that can't be read is `?`."""
+        schedule = fields.get("schedule")
+        if not isinstance(schedule, dict):
+            self.snapshot.unreadable.append(f"cron entry {id_!r} schedule")
+            schedule = {"cron": _UNKNOWN, "timezone": _UNKNOWN}
+        about: dict[str, Any] = {
+            "function": fields.get("function"),
+            "queue": fields.get("queue_name"),
+            "schedule": schedule.get("cron") or f"every {schedule.get('interval_seconds')} s",
+            "timezone": schedule.get("timezone"),
+        }
+        for name in [name for name, text in about.items() if not _is_text(text)]:
+            self.snapshot.unreadable.append(f"cron entry {id_!r} {name}")
+            about[name] = _UNKNOWN
+        return about
+
     def _read_cron(self) -> None:
         cron, now = self.snapshot.cron, self.snapshot.taken_at
-        for id_, text in self._pairs("cron specs").items():
+        for id_, text in pairs(self.answer("cron specs")).items():
             try:
-                cron.entries[id_.decode()] = _about(text)
+                id_.decode()
+                fields = _json(text)
             except (ValueError, RecursionError):
                 self.snapshot.unreadable.append(f"cron entry {id_!r}")
+            else:
+                cron.entries[id_.decode()] = self._about(id_, fields)
         cron.next = _by_name(self._numbers("cron next"))
         cron.last = _by_name(self._numbers("cron last"))
         cron.outcomes = cron_ledger.parse_outcomes(self._numbers("cron outcomes", bars=1))
@@ -115,7 +160,7 @@ class FirstTrip:
                     cron.lateness.add(le, int(value))
             except ValueError:
                 self.snapshot.unreadable.append(f"cron lateness {le.encode()!r}")
-        for name, text in self._pairs("cron processes").items():
+        for name, text in pairs(self.answer("cron processes")).items():
             try:
                 beat = amount(str(_json(text)["heartbeat"]))
             except (KeyError, ValueError, RecursionError):
@@ -131,23 +176,16 @@ def _json(text: bytes) -> dict[str, Any]:
     return loaded
 
 
-def _about(spec: bytes) -> dict[str, str]:
-    """A cron entry's labels."""
-    fields = _json(spec)
-    schedule = fields.get("schedule") or {}
-    if not isinstance(schedule, dict):
-        raise ValueError("not a schedule")
-    about = {
-        "function": str(fields.get("function")),
-        "queue": str(fields.get("queue_name")),
-        "schedule": str(schedule.get("cron") or f"every {schedule.get('interval_seconds')} s"),
-        "timezone": str(schedule.get("timezone")),
-    }
-    "".join(about.values()).encode()  # JSON can hold halves of characters, which no text can
-    return about
+def _is_text(value: Any) -> bool:
+    """Whether it is, and has no half of a character, which JSON can hold and no text."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _by_name(numbers: dict[bytes, bytes]) -> dict[str, float]:
+def _refusal(answer: Any) -> str | None:
+    return refusal(ResponseError(str(answer))) if isinstance(answer, hiredis.ReplyError) else None
+
+
+def _by_name(numbers: Mapping[bytes, Any]) -> dict[str, float]:
     return {name.decode(): float(number) for name, number in numbers.items()}
 
 

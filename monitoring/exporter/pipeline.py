@@ -62,13 +62,17 @@ class RoundTrips:
             self._until_deadline(socket)
             socket.sendall(b"".join(commands))
             for left in reversed(range(answers)):
-                while (answer := reader.gets()) is False:
-                    self._until_deadline(socket)
-                    received = socket.recv(_RECEIVE_BYTES)
-                    if not received:
-                        raise RedisConnectionError("The server closed the connection")
-                    reader.feed(received)
-                if not left and reader.has_data():
+                answer = reader.gets()
+                # Over RESP3 a server also sends what nobody asked, as a notice of maintenance.
+                while answer is False or answer.__class__ is hiredis.PushNotification:
+                    if answer is False:
+                        self._until_deadline(socket)
+                        received = socket.recv(_RECEIVE_BYTES)
+                        if not received:
+                            raise RedisConnectionError("The server closed the connection")
+                        reader.feed(received)
+                    answer = reader.gets()
+                if not left and reader.has_data() and not isinstance(reader.gets(), hiredis.PushNotification):
                     raise InvalidResponse("The server answered more than it was asked")
                 yield answer
         except TimeoutError as error:

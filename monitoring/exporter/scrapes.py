@@ -3,16 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import Counter, Summary
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from rq import Queue, Worker
@@ -21,6 +20,8 @@ from rq.worker import BaseWorker
 from monitoring.exporter import snapshot as snapshots
 from monitoring.exporter.collector import Families
 from monitoring.exporter.state import Snapshot
+from scheduler.errors import OldRedisError
+from scheduler.refusals import meaning, refusal
 
 # Redis has this long to connect, and for each answer of its greeting; Prometheus waits ten by default.
 _SOCKET_TIMEOUT_SECONDS = 1.0
@@ -29,7 +30,9 @@ _SNAPSHOT_SECONDS = 1.5
 # A server that needs longer, as for its name to be found, counts as down in this scrape.
 _DEADLINE_SECONDS = 1.6
 SHARED_SECONDS = 1.0
-REASONS = ("connection", "timeout", "authentication", "unexpected", "key")
+REASONS = ("connection", "timeout", "authentication", "refused", "unexpected", "key")
+# So many keys that can't be read are named in the log, when they are new.
+_NAMED = 20
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +45,14 @@ class Server:
     labels: Mapping[str, str]
     queue_class: type[Queue] = Queue
     worker_class: type[BaseWorker] = Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether every server could be read, and a sentence for each thing that is wrong with one."""
+
+    readable: bool
+    problems: tuple[str, ...]
 
 
 class Scrapes:
@@ -60,73 +71,103 @@ class Scrapes:
             )
         self._threads = ThreadPoolExecutor(max_workers=len(servers), thread_name_prefix="redis")
         self._lock = threading.Lock()
-        self._taken: tuple[float, Families, bool] | None = None
+        self._taken: tuple[float, Families, Health] | None = None
         self._busy: dict[int, Future[tuple[Snapshot | Exception, float]]] = {}
+        self._too_old: OldRedisError | None = None
         self._down: dict[int, str] = {}
+        self._known: dict[int, frozenset[tuple[str, str]]] = {}
+
+    def require_supported(self) -> None:
+        """Look at every server, for the start.
+
+        Raises:
+            OldRedisError: One is too old.
+        """
+        self._current()
+        if self._too_old is not None:
+            raise self._too_old
 
     def families(self) -> Families:
         """The samples of now, at most a second old."""
         return self._current()[1]
 
-    def healthy(self) -> bool:
-        """Whether every server answers."""
+    def health(self) -> Health:
+        """Whether every server could be read, and what they refuse."""
         return self._current()[2]
 
-    def _current(self) -> tuple[float, Families, bool]:
+    def _current(self) -> tuple[float, Families, Health]:
         with self._lock:  # who comes meanwhile waits for this one's, and shares it
             if self._taken is None or time.monotonic() - self._taken[0] > SHARED_SECONDS:
                 with self._processing.time():
-                    families, healthy = self.take()
-                self._taken = (time.monotonic(), families, healthy)
+                    families, health = self.take()
+                self._taken = (time.monotonic(), families, health)
             return self._taken
 
-    def take(self) -> tuple[Families, bool]:
+    def take(self) -> tuple[Families, Health]:
         """Read every server now, at the same time."""
         started = time.monotonic()
-        families, healthy = Families(self._bounds), True
+        families, readable, problems = Families(self._bounds), True, []
         for number, server in enumerate(self._servers):
             # One that hung in the last scrape has its thread still: it is not given another.
             if number not in self._busy or self._busy[number].done():
                 self._busy[number] = self._threads.submit(_read, server)
         for number, server in enumerate(self._servers):
-            part: Families | None = None
+            part = Families(self._bounds)
             seconds: float | None = None
-            with self._told(number, server):
+            try:
                 left = started + _DEADLINE_SECONDS - time.monotonic()
                 taken, seconds = self._busy[number].result(max(0.0, left))
                 if isinstance(taken, Exception):
                     raise taken
-                whole = Families(self._bounds)
-                whole.server(server.labels, taken, seconds=seconds)
-                for name in taken.unreadable:
-                    _log.warning("key_unreadable", extra={"key": name, **server.labels})
-                    self._errors.labels("key").inc()
-                part = whole
-            if part is None:
-                healthy, part = False, Families(self._bounds)
-                part.server(server.labels, None, seconds=seconds or time.monotonic() - started)
+                part.server(server.labels, taken, seconds=seconds)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other servers are told of
+                self._lost(number, server, error)
+                readable, part = False, Families(self._bounds)
+                took = seconds or time.monotonic() - started
+                part.server(server.labels, None, seconds=took, refusal=refusal(error))
+                problems.append(_said(error, server))
+            else:
+                self._told(number, server, taken)
+                problems += [_of(server, meaning(code)) for code in taken.refuses]
             families.add(part)
-        return families, healthy
+        return families, Health(readable, tuple(problems))
 
-    @contextmanager
-    def _told(self, number: int, server: Server) -> Iterator[None]:
-        """Count what went wrong, and log it when it begins and when it ends."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001  # whatever it is, the other servers are told of
-            if isinstance(error, FutureTimeoutError):
-                # Its thread may be in a greeting that comes byte by byte, where redis-py waits without end.
-                server.client.connection_pool.disconnect()
-            reason = _reason(error)
-            self._errors.labels(reason).inc()
-            if self._down.get(number) != reason:
-                trace = error if reason == "unexpected" else None
-                told = {"reason": reason, "error": str(error), **server.labels}
-                _log.warning("redis_lost", extra=told, exc_info=trace)
-            self._down[number] = reason
-        else:
-            if self._down.pop(number, None):
-                _log.info("redis_back", extra=dict(server.labels))
+    def _lost(self, number: int, server: Server, error: Exception) -> None:
+        """Count what went wrong, and log it when it begins."""
+        # Whoever refuses may be the old primary: the next scrape connects again, by name or by Sentinel.
+        # And a thread may be in a greeting that comes byte by byte, where redis-py waits without end.
+        server.client.connection_pool.disconnect()
+        if isinstance(error, OldRedisError):
+            self._too_old = error
+        reason = _reason(error)
+        self._errors.labels(reason).inc()
+        if self._down.get(number) != reason:
+            trace = error if reason == "unexpected" else None
+            told = {"reason": reason, "error": str(error), **server.labels}
+            _log.warning("redis_lost", extra=told, exc_info=trace)
+        self._down[number] = reason
+
+    def _told(self, number: int, server: Server, taken: Snapshot) -> None:
+        """Count what could not be read of a server that answered, and log it when it is new."""
+        if self._down.pop(number, None):
+            _log.info("redis_back", extra=dict(server.labels))
+        if "READONLY" in taken.refuses:
+            server.client.connection_pool.disconnect()  # as in _lost
+        self._errors.labels("key").inc(len(taken.unreadable))
+        self._errors.labels("refused").inc(len(taken.refused))
+        events = frozenset(
+            [
+                *(("redis_refuses", code) for code in taken.refuses),
+                *(("key_refused", name) for name in taken.refused),
+                *(("key_unreadable", name) for name in taken.unreadable),
+            ]
+        )
+        new = sorted(events - self._known.get(number, frozenset()))
+        self._known[number] = events
+        for event, name in new[:_NAMED]:
+            _log.warning(event, extra={"key": name, **server.labels})
+        if len(new) > _NAMED:
+            _log.warning("keys_unreadable", extra={"more": len(new) - _NAMED, **server.labels})
 
 
 def _read(server: Server) -> tuple[Snapshot | Exception, float]:
@@ -144,9 +185,27 @@ def _read(server: Server) -> tuple[Snapshot | Exception, float]:
     return taken, time.monotonic() - started
 
 
+def _said(error: Exception, server: Server) -> str:
+    """What is wrong, for whoever asks: without an address, which is in the log."""
+    if code := refusal(error):
+        return _of(server, meaning(code))
+    if isinstance(error, OldRedisError):
+        return _of(server, str(error))
+    if _reason(error) == "unexpected":
+        return _of(server, "What Redis answers can't be read: the exporter's log has the traceback")
+    return _of(server, "Redis does not answer")
+
+
+def _of(server: Server, text: str) -> str:
+    return ": ".join([*server.labels.values(), text])
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, AuthenticationError) or "NOAUTH" in str(error) or "WRONGPASS" in str(error):
+    code = refusal(error)
+    if code == "NOAUTH":
         return "authentication"
+    if code is not None or isinstance(error, OldRedisError):
+        return "refused"
     if isinstance(error, RedisTimeoutError | FutureTimeoutError):
         return "timeout"
     return "connection" if isinstance(error, RedisError | OSError) else "unexpected"

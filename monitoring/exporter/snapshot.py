@@ -6,8 +6,10 @@ commands of each queue and worker; the third looks at what the second found.
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
+import hiredis
 from redis import Redis
 from rq import Queue, Worker
 from rq.job import Job
@@ -16,11 +18,13 @@ from rq.worker import BaseWorker
 
 from monitoring.exporter import unaccounted
 from monitoring.exporter.first_trip import FirstTrip
+from monitoring.exporter.largest import MAX_QUEUES, MAX_QUEUES_ASKED, largest
 from monitoring.exporter.pipeline import RoundTrips, pack
-from monitoring.exporter.registries import REGISTRIES, STATUSES, amount, key_of, shown, timestamp
+from monitoring.exporter.registries import REGISTRIES, STATUSES, amount, key_of, pairs, shown, timestamp
 from monitoring.exporter.state import QueueState, Snapshot, WorkerState
 
-_QUEUE_ANSWERS = len(STATUSES) + 1
+# Beside the statuses: what is between queue and start, and the queue's first and last job.
+_QUEUE_ANSWERS = len(STATUSES) + 3
 _WORKER_FIELDS = (
     "state",
     "queues",
@@ -41,16 +45,20 @@ def take(
     """Read the server, within so many seconds.
 
     Raises:
-        redis.RedisError: It does not answer, or not yet, as while it loads its data.
+        redis.RedisError: It does not answer, or refuses, as while it loads its data.
+        OldRedisError: It is too old.
     """
     with RoundTrips(client, seconds=seconds) as trips:
         first = FirstTrip(trips, queue_class, worker_class)
         snapshot = first.snapshot
         prefix = queue_class.redis_queue_namespace_prefix
         worker_prefix = worker_class.redis_worker_namespace_prefix
-        queues = first.names("queues", prefix)
+        names = first.names("queues", prefix)
+        queues = dict(itertools.islice(names.items(), MAX_QUEUES_ASKED))
         workers = first.names("workers", worker_prefix)
-        sampled = [key for key in first.sampled if key.count(b":") == 2]
+        jobs = Job.redis_job_namespace_prefix.encode()
+        # Not the keys that stand beside a job's own, as its dependents.
+        sampled = [key for key in first.sampled if b":" not in key.removeprefix(jobs)]
         second = trips.ask(
             [
                 *(_queue_commands(prefix, raw) for raw in queues.values()),
@@ -71,7 +79,11 @@ def take(
             unaccounted.sampled(key, next(second), now=snapshot.taken_at, prefix=prefix, lengths=lengths)
             for key in sampled
         ]
-        _third(trips, snapshot, prefix, [search for search in searches if search is not None])
+        if len(queues) > MAX_QUEUES:
+            kept = largest({queue.raw: sum(queue.jobs.values()) for queue in snapshot.queues}, MAX_QUEUES)
+            snapshot.queues = [queue for queue in snapshot.queues if queue.raw in kept]
+        snapshot.left_out["queues"] = len(names) - len(snapshot.queues)
+        _third(trips, snapshot, [search for search in searches if search is not None])
     return snapshot
 
 
@@ -79,7 +91,8 @@ def take(
 def _queue_commands(prefix: str, raw: bytes) -> bytes:
     key = prefix.encode() + raw
     counts = [pack("ZCARD", key_of(kind, raw)) for kind in REGISTRIES.values()]
-    return b"".join([pack("LLEN", key), *counts, pack("LLEN", key + b":intermediate")])
+    ends = [pack("LINDEX", key, 0), pack("LINDEX", key, -1)]
+    return b"".join([pack("LLEN", key), *counts, pack("LLEN", key + b":intermediate"), *ends])
 
 
 @functools.lru_cache(maxsize=8192)
@@ -88,39 +101,49 @@ def _worker_command(prefix: str, raw: bytes) -> bytes:
 
 
 def _queue(name: str, raw: bytes, answers: list[Any], snapshot: Snapshot) -> QueueState:
+    *counts, first, last = answers
     try:
-        sum(answers)
+        sum(counts)
     except TypeError:  # a key of the wrong type answers an error
-        snapshot.unreadable.append(f"queue {name}")
-        answers = [answer if isinstance(answer, int) else None for answer in answers]
-        jobs = {status: n for status, n in zip(STATUSES, answers, strict=False) if n is not None}
-        return QueueState(name, raw, jobs, answers[-1])
-    return QueueState(name, raw, dict(zip(STATUSES, answers, strict=False)), answers[-1])
+        snapshot.failed(f"queue {name}", next(answer for answer in counts if not isinstance(answer, int)))
+        counts = [answer if isinstance(answer, int) else None for answer in counts]
+        jobs = {status: n for status, n in zip(STATUSES, counts, strict=False) if n is not None}
+    else:
+        jobs = dict(zip(STATUSES, counts, strict=False))
+    ends = [id_ for id_ in ((first,) if first == last else (first, last)) if isinstance(id_, bytes)]
+    return QueueState(name, raw, jobs, counts[-1], ends)
 
 
 def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:
-    try:
-        state, queues, succeeded, failed, seconds, heartbeat = answer
-        if queues is None and state is None:
-            return None  # it is gone, and RQ has not taken its name from the set yet
-        return WorkerState(
-            name=name,
-            state=shown(state) if state else "?",
-            queues=shown(queues) if queues else "",
-            succeeded=int(amount(succeeded or b"0")),
-            failed=int(amount(failed or b"0")),
-            working_seconds=amount(seconds or b"0"),
-            heartbeat=timestamp(heartbeat),
-        )
-    except (TypeError, ValueError):
-        snapshot.unreadable.append(f"worker {name}")
+    if isinstance(answer, hiredis.ReplyError):
+        snapshot.failed(f"worker {name}", answer)
         return None
+    state, queues, succeeded, failed, seconds, heartbeat = answer
+    if queues is None and state is None:
+        return None  # it is gone, and RQ has not taken its name from the set yet
+
+    def read(field: str, value: bytes | None, reader: Callable[[bytes], float | None]) -> float | None:
+        try:
+            return reader(value or b"0")
+        except ValueError:
+            snapshot.unreadable.append(f"worker {name} {field}")
+            return None
+
+    return WorkerState(
+        name=name,
+        state=shown(state) if state else "?",
+        queues=shown(queues) if queues else "",
+        succeeded=read("successful_job_count", succeeded, amount),
+        failed=read("failed_job_count", failed, amount),
+        working_seconds=read("total_working_time", seconds, amount),
+        heartbeat=read("last_heartbeat", heartbeat, timestamp) if heartbeat else None,
+    )
 
 
-def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[unaccounted.Sampled]) -> None:
-    waiting = [queue for queue in snapshot.queues if queue.jobs.get("queued")]
+def _third(trips: RoundTrips, snapshot: Snapshot, searches: list[unaccounted.Sampled]) -> None:
     scheduled = [queue for queue in snapshot.queues if queue.jobs.get("scheduled")]
-    commands = [_end(prefix, queue.raw, order) for queue in waiting for order in ("ASC", "DESC")]
+    jobs = Job.redis_job_namespace_prefix.encode()
+    commands = [_enqueued_at(jobs + id_) for queue in snapshot.queues for id_ in queue.ends]
     for queue in scheduled:
         key = key_of(ScheduledJobRegistry, queue.raw)
         commands.append(pack("ZCOUNT", key, "-inf", f"{snapshot.taken_at:.6f}"))
@@ -129,40 +152,38 @@ def _third(trips: RoundTrips, snapshot: Snapshot, prefix: str, searches: list[un
     for search in searches:
         commands += search.commands
     answers = trips.ask(commands, answers=len(commands))
-    for queue in waiting:
-        queue.oldest_enqueued_at = _oldest_time(queue, [next(answers), next(answers)], snapshot)
+    for queue in snapshot.queues:
+        if queue.ends:
+            queue.oldest_enqueued_at = _oldest_time(queue, [next(answers) for _ in queue.ends], snapshot)
     for queue in scheduled:
         overdue, earliest = next(answers), next(answers)
-        if isinstance(overdue, int) and isinstance(earliest, list) and earliest:
+        if isinstance(overdue, int) and isinstance(earliest, list):
             queue.overdue = overdue
-            try:
-                queue.worst_delay_seconds = max(0.0, snapshot.taken_at - amount(earliest[1]))
-            except ValueError:
-                snapshot.unreadable.append(f"scheduled job {earliest[0]!r}")
+            for id_, due in pairs(earliest).items():
+                try:
+                    queue.worst_delay_seconds = max(0.0, snapshot.taken_at - amount(due))
+                except ValueError:
+                    snapshot.unreadable.append(f"scheduled job {id_!r}")
     for search in searches:
         snapshot.unaccounted += search.lost([next(answers) for _ in search.commands])
 
 
-@functools.lru_cache(maxsize=8192)
-def _end(prefix: str, raw: bytes, order: str) -> bytes:
-    # The last job's own field, or the first's, in one command; unsorted, SORT reads no more of a list than
-    # LIMIT says, from its end when it is to descend.
-    field = f"{Job.redis_job_namespace_prefix}*->enqueued_at"
-    return pack("SORT", prefix.encode() + raw, "BY", "nosort", "LIMIT", 0, 1, "GET", field, order)
+def _enqueued_at(key: bytes) -> bytes:
+    # As pack() would, in half of the time.
+    return b"*3\r\n$4\r\nHGET\r\n$%d\r\n%b\r\n$11\r\nenqueued_at\r\n" % (len(key), key)
 
 
-def _oldest_time(queue: QueueState, ends: list[Any], snapshot: Snapshot) -> float | None:
-    """When the older of both ends was queued; one whose job is gone, or can't be read, is passed over."""
-    if ends == [[], []]:
-        return None  # it was emptied meanwhile
-    times, malformed = [], False
-    for end in ends:
+def _oldest_time(queue: QueueState, answers: list[Any], snapshot: Snapshot) -> float | None:
+    """When the older of both ends was queued; one whose job is gone, as its ttl ended, is passed over."""
+    times = []
+    for answer in answers:
+        if isinstance(answer, hiredis.ReplyError):
+            snapshot.failed(f"oldest job of {queue.name}", answer)
+            continue
         try:
-            found = timestamp(end[0]) if end else None
-        except (TypeError, ValueError):
-            malformed = True
+            found = timestamp(answer)
+        except ValueError:
+            snapshot.unreadable.append(f"oldest job of {queue.name}")
         else:
             times += [] if found is None else [found]
-    if malformed or not times:
-        snapshot.unreadable.append(f"oldest job of {queue.name}")
     return min(times, default=None)

@@ -3,17 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from redis.exceptions import ResponseError
+
 from scheduler.ledger.jobs import Histogram, JobCounts
+from scheduler.refusals import refusal
 
 
 @dataclass(slots=True)
 class QueueState:
-    """One queue, `raw` in Redis; a number that could not be read is missing from `jobs`, or None."""
+    """One queue, `raw` in Redis; a number that could not be read is missing from `jobs`, or None.
+
+    `ends` are the ids of its first and last job.
+    """
 
     name: str
     raw: bytes
     jobs: dict[str, int] = field(default_factory=dict)
     intermediate: int | None = None
+    ends: list[bytes] = field(default_factory=list)
     oldest_enqueued_at: float | None = None
     overdue: int = 0
     worst_delay_seconds: float = 0.0
@@ -21,14 +28,17 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """One registered worker; `queues` are joined by commas, the heartbeat is in Unix seconds."""
+    """One registered worker; `queues` are joined by commas, the heartbeat is in Unix seconds.
+
+    None is what could not be read, or of the heartbeat, what is not there.
+    """
 
     name: str
     state: str
     queues: str
-    succeeded: int
-    failed: int
-    working_seconds: float
+    succeeded: float | None
+    failed: float | None
+    working_seconds: float | None
     heartbeat: float | None
 
 
@@ -46,7 +56,14 @@ class CronState:
 
 @dataclass(slots=True)
 class Snapshot:
-    """Everything; `taken_at` is the server's clock in Unix seconds, `unreadable` names what was left out."""
+    """Everything; `taken_at` is the server's clock in Unix seconds.
+
+    Attributes:
+        refusing: By the code of `scheduler.refusals`, whether Redis refuses so; what is not known is missing.
+        refused: Names what this user has no right to read.
+        unreadable: Names what was left out because it is not as RQ and this project write it.
+        left_out: How many of what there is too much of are not shown, by what they are.
+    """
 
     taken_at: float
     suspended: bool = False
@@ -58,4 +75,21 @@ class Snapshot:
     info: dict[str, str] = field(default_factory=dict)
     sampled: int = 0
     unaccounted: int = 0
+    refusing: dict[str, bool] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def refuses(self) -> list[str]:
+        """The codes with which Redis refuses now."""
+        return [code for code, whether in self.refusing.items() if whether]
+
+    def failed(self, name: str, error: Exception) -> None:
+        """Note what Redis answered an error for."""
+        code = refusal(ResponseError(str(error)))
+        if code is None:
+            self.unreadable.append(name)
+        else:
+            self.refusing[code] = True
+            self.refused.append(name)

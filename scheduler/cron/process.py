@@ -25,6 +25,7 @@ from scheduler.cron.stored import text
 from scheduler.cron.upkeep import Sizes, Upkeep
 from scheduler.queues import shared_connection
 from scheduler.refusals import describe, refusal
+from scheduler.server_version import require_supported
 
 # How soon an entry that another process registered is seen, and how long a tick waits at most.
 _POLL_SECONDS = 1.0
@@ -74,6 +75,7 @@ class CronProcess:
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        require_supported(self._connection)
         with declaring() as entries:
             self._schedule_jobs()
         self._entries = entries
@@ -119,6 +121,7 @@ class CronProcess:
         return min(max((look.first - look.now).total_seconds(), 0.0), _POLL_SECONDS)
 
     def _start(self) -> None:
+        require_supported(self._connection)
         self._claim_due()  # by the schedules that gave these slots
         now = self._claimer.look().now
         self._reconcile(now)

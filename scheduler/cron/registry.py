@@ -35,6 +35,7 @@ from scheduler.cron.stored import (
     text,
 )
 from scheduler.ledger import cron as ledger
+from scheduler.server_version import zmscore
 
 _log = logging.getLogger(__name__)
 _declared: contextvars.ContextVar[list[CronEntry] | None] = contextvars.ContextVar("declared", default=None)
@@ -263,7 +264,7 @@ class CronRegistry:
             ids = connection.hkeys(SPECS)
         if not ids:
             return {}
-        specs, scores = connection.hmget(SPECS, ids), connection.zmscore(NEXT, ids)
+        specs, scores = connection.hmget(SPECS, ids), zmscore(connection, NEXT, ids)
         data, paused = set(connection.hkeys(DATA)), connection.smembers(PAUSED)
         return {
             text(id_): Stored(

@@ -1,5 +1,7 @@
 """The exporter on keys and values that are not as RQ and this project write them."""
 
+import json
+
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from rq import Queue
@@ -12,7 +14,7 @@ from monitoring.exporter.exposition import Family, labels, write
 from monitoring.exporter.pipeline import RoundTrips
 from monitoring.exporter.registries import timestamp
 from scheduler.ledger import cron as cron_ledger
-from tests.exporter_process import exporter, value
+from tests.exporter_process import exporter, samples, value
 
 # Key, how it is called, field, and its value.
 MALFORMED = (
@@ -30,8 +32,6 @@ MALFORMED = (
     ("rqmon:ledger:cron:outcomes", "cron outcomes", b"\xff|ran", "1"),
     ("rqmon:ledger:cron:outcomes", "cron outcomes", "ten|ran", "1e+400"),
     ("rqmon:ledger:cron:outcomes", "cron outcomes", "ran", "1"),
-    ("rqmon:cron:specs", "cron entry", "a", '{"schedule": "x"}'),
-    ("rqmon:cron:specs", "cron entry", "b", '{"function": "\\ud800"}'),
     ("rqmon:cron:specs", "cron entry", "c", "[" * 100_000),
     ("rqmon:cron:specs", "cron entry", b"\xff", "{}"),
     ("rqmon:ledger:rate-limits", "rate limits", "admitted|a", "1e+999"),
@@ -53,7 +53,6 @@ def page(taken):
 @pytest.mark.parametrize(
     ("key", "command", "unreadable"),
     [
-        ("rq:worker:lives", ("hset", "total_working_time", "x"), "worker lives"),
         ("rq:worker:lives", ("set",), "worker lives"),
         ("rq:wip:first", ("set",), "queue first"),
         ("rqmon:ledger:jobs:counts", ("set",), "jobs"),
@@ -66,9 +65,6 @@ def page(taken):
             (key, ("hset", field, text), f"{what} {field.encode() if isinstance(field, str) else field!r}")
             for key, what, field, text in MALFORMED
         ),
-        ("rq:worker:lives", ("hset", "total_working_time", "nan"), "worker lives"),
-        ("rq:worker:lives", ("hset", "failed_job_count", "-1"), "worker lives"),
-        ("rq:worker:lives", ("hset", "last_heartbeat", "0001-01-01T00:00:00"), "worker lives"),
         ("rq:scheduled:first", ("zadd", "job", "-inf"), "scheduled job b'job'"),
     ],
 )
@@ -83,7 +79,7 @@ def test_a_malformed_key_costs_its_own_samples_alone(everything, redis_connectio
     taken = snapshot.take(redis_connection)
     assert taken.unreadable == [unreadable]
     assert len(taken.queues) == len(before.queues)
-    assert len(taken.workers) == len(before.workers) - unreadable.startswith("worker")
+    assert len(taken.workers) == len(before.workers) - (unreadable == "worker lives")
     assert value(page(taken), "rq_redis_up") == 1
     assert taken.unreadable == [unreadable]
 
@@ -98,6 +94,47 @@ def test_malformed_keys_are_counted_and_the_page_is_served(everything, redis_con
     assert errors[1] - errors[0] == len(MALFORMED)
     assert value(after, "rq_redis_up") == 1
     assert value(after, "rq_jobs", queue="first", status="started") == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "metric"),
+    [
+        ("successful_job_count", "rq_workers_success_total"),
+        ("failed_job_count", "rq_workers_failed_total"),
+        ("total_working_time", "rq_workers_working_time_total"),
+        ("last_heartbeat", ""),  # the oldest of all workers' is on the page
+    ],
+)
+def test_a_malformed_field_of_a_worker_costs_that_field_alone(everything, redis_connection, field, metric):
+    def keys(text):
+        return {key for key in samples(text) if key[0].startswith(("rq_worker", "rq_queue_workers"))}
+
+    before = keys(page(snapshot.take(redis_connection)))
+    for junk in ("x", "nan", "-0.5", "1e999", b"\xff", "0001-01-01T00:00:00"):
+        redis_connection.hset("rq:worker:lives", field, junk)
+        taken = snapshot.take(redis_connection)
+        assert taken.unreadable == [f"worker lives {field}"], junk
+        lost = before - keys(page(taken))
+        assert {(name, dict(labels)["name"]) for name, labels in lost} == (
+            {(metric, "lives")} if metric else set()
+        )
+
+
+@pytest.mark.parametrize(
+    ("field", "lost"),
+    [("function", {"function"}), ("queue_name", {"queue"}), ("schedule", {"schedule", "timezone"})],
+)
+def test_a_malformed_field_of_a_cron_entry_costs_that_field_alone(everything, redis_connection, field, lost):
+    spec = json.loads(redis_connection.hget("rqmon:cron:specs", "ten"))
+    whole = snapshot.take(redis_connection).cron.entries["ten"]
+    for junk in ("\ud800", [], None, 7):
+        if (field, junk) == ("schedule", "\ud800"):
+            junk = {"cron": junk, "timezone": junk}
+        redis_connection.hset("rqmon:cron:specs", "ten", json.dumps({**spec, field: junk}))
+        taken = snapshot.take(redis_connection)
+        assert taken.cron.entries["ten"] == {**whole, **dict.fromkeys(lost, "?")}, junk
+        assert taken.unreadable
+        page(taken)
 
 
 def test_malformed_info_costs_its_own_samples_alone(redis_connection):
@@ -178,7 +215,7 @@ ENDS = [("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), ("2026-01-02T00:00:00Z
         *((head, tail, "2026-01-01T00:00:00Z", []) for head, tail in ENDS),
         (None, "2026-01-02T00:00:00Z", "2026-01-02T00:00:00Z", []),
         ("2026-01-02T00:00:00Z", None, "2026-01-02T00:00:00Z", []),
-        (None, None, None, ["oldest job of q"]),
+        (None, None, None, []),  # their ttl ended in the queue
         ("x", "2026-01-02T00:00:00Z", "2026-01-02T00:00:00Z", ["oldest job of q"]),
     ],
 )

@@ -82,7 +82,7 @@ def test_answers_that_come_byte_by_byte_have_one_deadline():
 def test_a_greeting_that_comes_byte_by_byte_keeps_no_thread():
     with impostor(drip, greeting=b"") as client:
         taking, _ = scrapes(client)
-        assert not taking.healthy()
+        assert not taking.health().readable
         wait_for(lambda: taking._busy[0].done(), seconds=3)
 
 
@@ -110,9 +110,9 @@ def test_what_nobody_foresaw_costs_that_server_alone(redis_connection, monkeypat
     monkeypatch.setattr(where, name, breaks)
     caplog.set_level(logging.INFO)
     for _ in range(2):
-        families, healthy = taking.take()
+        families, health = taking.take()
         text = write(families, openmetrics=False).decode()
-        assert not healthy
+        assert not health.readable
         assert [name for name, labels in samples(text) if ("redis", "0") in labels] == [
             "rq_redis_up",
             "rq_scrape_duration_seconds",
@@ -122,7 +122,7 @@ def test_what_nobody_foresaw_costs_that_server_alone(redis_connection, monkeypat
         assert value(text, "rq_jobs", redis="1", queue="q", status="queued") == 1
     assert own.get_sample_value("rq_scrape_errors_total", {"reason": "unexpected"}) == 2
     mended.append(True)
-    assert taking.take()[1]
+    assert taking.take()[1].readable
     assert [record.message for record in caplog.records] == ["redis_lost", "redis_back"]
     assert "ZeroDivisionError" in caplog.text
 

@@ -1,0 +1,62 @@
+"""What is counted is bounded, and its sum exact: queues, pairs of queue and function, resources."""
+
+from scheduler.ledger import jobs, rate_limits
+from scheduler.ledger.jobs import MAX_NAMES, MAX_PAIRS, OTHER, JobOutcome
+
+
+def count(connection, number, *, queue, function, exception=None):
+    with connection.pipeline() as pipe:
+        for job in range(number):
+            token = f"{queue}-{function}-{job}:execution"
+            known = jobs.details(function=function, wait_seconds=1, bounds=(1.0,))
+            jobs.note_start(pipe, token, queue=queue, details=known)
+            jobs.count_end(
+                pipe,
+                token,
+                JobOutcome.FAILED if exception else JobOutcome.SUCCEEDED,
+                run_seconds=1,
+                bounds=(1.0,),
+                exception=exception,
+                runs_again=True,
+            )
+        pipe.execute()
+
+
+def test_pairs_beyond_the_first_are_counted_as_other_in_their_queue(redis_connection):
+    for queue in range(5):
+        for function in range(MAX_PAIRS // 4):
+            count(redis_connection, 1, queue=f"q{queue}", function=f"f{function}", exception=f"E{function}")
+    count(redis_connection, 3, queue="q0", function="f0", exception="E0")
+    counts = jobs.read(redis_connection)
+    assert sum(counts.outcomes.values()) == 5 * (MAX_PAIRS // 4) + 3
+    assert len(counts.outcomes) == MAX_PAIRS + 1
+    assert counts.outcomes["q4", OTHER, JobOutcome.FAILED] == MAX_PAIRS // 4
+    assert counts.outcomes["q0", "f0", JobOutcome.FAILED] == 4
+    assert counts.failures["q4", OTHER] == MAX_PAIRS // 4
+    assert sum(counts.failures.values()) == sum(counts.outcomes.values())
+    assert sum(sum(wait.buckets.values()) for wait in counts.wait.values()) == sum(counts.outcomes.values())
+
+
+def test_queues_beyond_the_first_are_counted_as_other(redis_connection):
+    for number in range(MAX_NAMES + 5):
+        count(redis_connection, 1, queue=f"q{number}", function="f")
+        jobs.count_horse_killed(redis_connection, queue=f"q{number}")
+    with redis_connection.pipeline() as pipe:
+        jobs.count_unstarted(pipe, "gone", queue="late")
+        pipe.execute()
+    counts = jobs.read(redis_connection)
+    assert counts.outcomes[OTHER, "f", JobOutcome.SUCCEEDED] == 5
+    assert len({queue for queue, _, _ in counts.outcomes}) == MAX_NAMES + 1
+    assert counts.retries[OTHER] == counts.horses_killed[OTHER] == 5
+    assert len(counts.retries) == len(counts.horses_killed) == MAX_NAMES + 1
+    assert counts.outcomes[OTHER, "unknown", JobOutcome.ABANDONED] == 1
+
+
+def test_resources_beyond_the_first_are_counted_as_other(redis_connection):
+    for number in range(MAX_NAMES + 5):
+        rate_limits.count(redis_connection, f"r{number}", admitted=number % 2 == 0)
+    rate_limits.count(redis_connection, "r0", admitted=False)
+    counts = rate_limits.parse(redis_connection.hgetall(rate_limits.COUNTS))
+    assert sum(counts.values()) == MAX_NAMES + 6
+    assert counts["r0", "admitted"] == counts["r0", "refused"] == 1
+    assert counts[OTHER, "admitted"] + counts[OTHER, "refused"] == 5
