@@ -410,7 +410,15 @@ RQ_CRON_PROCESSES = Metric(
     type="gauge",
     unit="processes",
     labels=(),
-    help="Cron processes whose heartbeat is fresh.",
+    help="Cron processes that live and get their work done.",
+    source="cron",
+)
+RQ_CRON_ENTRIES_PASSED_OVER = Metric(
+    name="rq_cron_entries_passed_over",
+    type="gauge",
+    unit="entries",
+    labels=(),
+    help="Cron entries whose job can't be queued, as a live cron process says.",
     source="cron",
 )
 RQ_RATE_LIMIT_REQUESTS_TOTAL = Metric(
@@ -593,6 +601,7 @@ METRICS = (
     RQ_CRON_LATENESS_SECONDS,
     RQ_CRON_SLOTS_TOTAL,
     RQ_CRON_PROCESSES,
+    RQ_CRON_ENTRIES_PASSED_OVER,
     RQ_RATE_LIMIT_REQUESTS_TOTAL,
     RQ_REDIS_MEMORY_USED_BYTES,
     RQ_REDIS_MEMORY_MAX_BYTES,

@@ -5,6 +5,7 @@ from grafanalib import core
 from dashboards import links, panels, theme
 from dashboards.catalog import (
     RQ_CRON_ENTRIES,
+    RQ_CRON_ENTRIES_PASSED_OVER,
     RQ_CRON_ENTRY_INFO,
     RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS,
     RQ_CRON_LATENESS_SECONDS,
@@ -49,8 +50,8 @@ def now() -> list[core.Panel]:
         panels.row("Is everything queued in time?"),
         panels.stat(
             "Cron processes",
-            "Processes that queue cron jobs and showed a sign of life lately. None: no cron job is queued; "
-            "start cron-scheduler.py. Several share the work.",
+            "Processes that live and get their work done. None: no cron job is queued; start "
+            "cron-scheduler.py, or see `rqmon cron health`. Several share the work.",
             {"Processes": known(f"sum({select(RQ_CRON_PROCESSES)})")},
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
@@ -62,6 +63,14 @@ def now() -> list[core.Panel]:
             {"Entries": known(f"sum({select(RQ_CRON_ENTRIES)})")},
             unit=theme.COUNT,
             thresholds=steps(INFO),
+        ),
+        panels.stat(
+            "Passed over",
+            "Entries whose job can't be queued, as one of their fields can't be. The others run. Above zero: "
+            "`rqmon cron health` names them and says why; register them again.",
+            {"Passed over": known(f"max({select(RQ_CRON_ENTRIES_PASSED_OVER)})")},
+            unit=theme.COUNT,
+            thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Missed",

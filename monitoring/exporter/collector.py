@@ -184,6 +184,7 @@ class Families:
         cron = snapshot.cron
         self._add(catalog.RQ_CRON_ENTRIES, text, len(cron.entries))
         self._add(catalog.RQ_CRON_PROCESSES, text, cron.processes)
+        self._add(catalog.RQ_CRON_ENTRIES_PASSED_OVER, text, cron.passed_over)
         for id_, about in cron.entries.items():
             self._add(catalog.RQ_CRON_ENTRY_INFO, before + labels({"entry": id_, **about}), 1)
         for metric, times in (

@@ -16,7 +16,7 @@ from monitoring.exporter import largest
 from monitoring.exporter.pipeline import RoundTrips, pack
 from monitoring.exporter.registries import amount, pairs, shown
 from monitoring.exporter.state import Snapshot
-from scheduler.cron import process, registry
+from scheduler.cron import heartbeats, registry
 from scheduler.ledger import cron as cron_ledger
 from scheduler.ledger import jobs as job_ledger
 from scheduler.ledger import rate_limits
@@ -45,7 +45,7 @@ class FirstTrip:
             "cron lateness": ("HGETALL", cron_ledger.LATENESS),
             "cron specs": ("HGETALL", registry.SPECS),
             "cron next": ("ZRANGE", registry.NEXT, 0, -1, "WITHSCORES"),
-            "cron processes": ("HGETALL", process.PROCESSES),
+            "cron processes": ("HGETALL", heartbeats.PROCESSES),
             "rate limits": ("HGETALL", rate_limits.COUNTS),
             "info": ("INFO",),
             "newest": ("ZMSCORE", registry.NEXT, ""),
@@ -160,13 +160,10 @@ class FirstTrip:
                     cron.lateness.add(le, int(value))
             except ValueError:
                 self.snapshot.unreadable.append(f"cron lateness {le.encode()!r}")
-        for name, text in pairs(self.answer("cron processes")).items():
-            try:
-                beat = amount(str(_json(text)["heartbeat"]))
-            except (KeyError, ValueError, RecursionError):
-                self.snapshot.unreadable.append(f"cron process {name!r}")
-            else:
-                cron.processes += now - beat < process.LIVE_SECONDS
+        seen = heartbeats.parse(pairs(self.answer("cron processes")), now=now)
+        cron.processes = sum(heartbeat.is_working(now) for heartbeat in seen.live.values())
+        cron.passed_over = max((it.passed_over_count for it in seen.live.values()), default=0)
+        self.snapshot.unreadable.extend(f"cron process {name.encode()!r}" for name in seen.unreadable)
 
 
 def _json(text: bytes) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class CronState:
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     lateness: Histogram = field(default_factory=Histogram)
     processes: int = 0
+    passed_over: int = 0
 
 
 @dataclass(slots=True)

@@ -15,10 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from scheduler.cron.claims import Claimer, Look
-from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS  # "as": the exporter reads them here
-from scheduler.cron.heartbeats import PROCESSES as PROCESSES
 from scheduler.cron.heartbeats import Heart
-from scheduler.cron.heartbeats import live_processes as live_processes
 from scheduler.cron.keys import EMPTIED
 from scheduler.cron.registry import CronRegistry, declaring
 from scheduler.cron.stored import text

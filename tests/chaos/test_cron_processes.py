@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from rq.job import Job
 
-from scheduler.cron.process import live_processes
+from scheduler.cron.heartbeats import live_processes
 from scheduler.cron.registry import CronRegistry
 from scheduler.ledger import cron as ledger
 from tests.chaos.fleet import Fleet

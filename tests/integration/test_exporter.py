@@ -1,5 +1,6 @@
 """The real exporter beside rq-exporter, and what it tells of a real server."""
 
+import json
 import subprocess
 import time
 
@@ -13,6 +14,7 @@ from dashboards.catalog import JOB_OUTCOMES, METRICS
 from monitoring.exporter import snapshot
 from monitoring.exporter.exposition import Family, labels, write
 from scheduler import RateLimit, TooManyRequests
+from scheduler.cron.heartbeats import PROCESSES
 from scheduler.ledger.jobs import JobOutcome
 from scheduler.workers import InProcessWorker
 from tests.exporter_process import exporter, samples, value
@@ -143,3 +145,13 @@ def test_what_is_overdue_and_how_long_the_oldest_waited(redis_connection):
     assert state.overdue == 2
     assert 100 <= state.worst_delay_seconds < 105
     assert state.oldest_enqueued_at == 1767225600.0
+
+
+def test_a_cron_process_counts_while_it_gets_its_work_done(redis_connection):
+    now = redis_connection.time()[0]
+    common = {"host": "h", "pid": 1, "started_at": now - 100, "heartbeat": now, "passed_over_count": 2}
+    redis_connection.hset(PROCESSES, "works", json.dumps({**common, "worked_at": now}))
+    redis_connection.hset(PROCESSES, "stuck", json.dumps({**common, "worked_at": now - 60}))
+    redis_connection.hset(PROCESSES, "tomorrow's", json.dumps({**common, "heartbeat": now + 86400}))
+    cron = snapshot.take(redis_connection).cron
+    assert (cron.processes, cron.passed_over) == (1, 2)
