@@ -1,6 +1,6 @@
-"""What is counted is bounded, and its sum exact: queues, pairs of queue and function, resources."""
+"""What is counted is bounded, and its sum exact: queues, pairs of queue and function."""
 
-from scheduler.ledger import jobs, rate_limits
+from scheduler.ledger import jobs
 from scheduler.ledger.jobs import MAX_NAMES, MAX_PAIRS, OTHER, JobOutcome
 
 
@@ -50,13 +50,3 @@ def test_queues_beyond_the_first_are_counted_as_other(redis_connection):
     assert counts.retries[OTHER] == counts.horses_killed[OTHER] == 5
     assert len(counts.retries) == len(counts.horses_killed) == MAX_NAMES + 1
     assert counts.outcomes[OTHER, "unknown", JobOutcome.ABANDONED] == 1
-
-
-def test_resources_beyond_the_first_are_counted_as_other(redis_connection):
-    for number in range(MAX_NAMES + 5):
-        rate_limits.count(redis_connection, f"r{number}", admitted=number % 2 == 0)
-    rate_limits.count(redis_connection, "r0", admitted=False)
-    counts = rate_limits.parse(redis_connection.hgetall(rate_limits.COUNTS))
-    assert sum(counts.values()) == MAX_NAMES + 6
-    assert counts["r0", "admitted"] == counts["r0", "refused"] == 1
-    assert counts[OTHER, "admitted"] + counts[OTHER, "refused"] == 5

@@ -13,8 +13,6 @@ from scheduler.cron import earlier_jobs
 from scheduler.cron.claims import Claimer
 from tests.jobs import pid
 
-NOW = datetime.now(UTC)
-
 
 @pytest.fixture
 def claimer(redis_connection):
@@ -30,7 +28,7 @@ def earlier(claimer, queue):
 
 def claim(claimer, *, minutes):
     """The job of a slot some minutes from now; None when there is none."""
-    now = NOW + timedelta(minutes=minutes)
+    now = datetime.now(UTC) + timedelta(minutes=minutes)
     claims = claimer.claim(now=now, clock=now)
     return claims[0].job_id if claims else None
 

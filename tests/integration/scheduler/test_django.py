@@ -168,7 +168,8 @@ WORK = """
 from django.db import connection
 from scheduler import RecordingWorker
 from scheduler.workers import InProcessWorker
-from scheduler.queues import shared_connection, worker_connection
+from scheduler.connections import worker_connection
+from scheduler.queues import shared_connection
 
 connection.ensure_connection()  # as a callback of a job that was abandoned leaves it
 {worker}(["q"], connection=worker_connection(shared_connection())).work(burst=True)
