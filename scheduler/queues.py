@@ -7,7 +7,10 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.executions import ExecutionRegistry
+from rq.job import Job
 from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
+from rq.results import Result
 
 from scheduler.config import Settings
 from scheduler.connections import reconnecting
@@ -27,12 +30,21 @@ _DELETE_BATCH = """
 local popped = redis.call(ARGV[1], KEYS[1], ARGV[2])
 if not popped then return 0 end
 local step = ARGV[1] == 'ZPOPMIN' and 2 or 1
+local jobs, results, executions = ARGV[3], ARGV[4], ARGV[5]
 for i = 1, #popped, step do
-  local job = 'rq:job:' .. popped[i]
-  redis.call('UNLINK', job, job .. ':dependents', job .. ':dependencies', 'rq:results:' .. popped[i])
+  local id = popped[i]
+  local job = jobs .. id
+  local dependencies = jobs .. ':' .. id .. ':dependencies'
+  redis.call('UNLINK', job, job .. ':dependents', dependencies, results .. id, executions .. id)
 end
 return #popped / step
 """
+# What RQ, whose prefix may be another than "rq", puts before a job's id.
+_PREFIXES = (
+    Job.redis_job_namespace_prefix,
+    Result.get_key(""),  # type: ignore[no-untyped-call]  # rq leaves it untyped
+    ExecutionRegistry.key_template.format(""),
+)
 
 
 @functools.lru_cache(maxsize=16)
@@ -102,6 +114,6 @@ def purge(queue: Queue, state: str = "queued") -> int:
     pop, key = ("LPOP", queue.key) if state == "queued" else ("ZPOPMIN", registry(queue, state).key)
     script = queue.connection.register_script(_DELETE_BATCH)
     removed = 0
-    while batch := script(keys=[key], args=[pop, _PURGE_BATCH]):
+    while batch := script(keys=[key], args=[pop, _PURGE_BATCH, *_PREFIXES]):
         removed += batch
     return removed

@@ -9,125 +9,33 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
+from rq import Queue
+from rq.executions import Execution
+from rq.job import Job
+from rq.registry import StartedJobRegistry
 
-from scheduler.serializers import UNKNOWN, storable
+from scheduler.ledger import job_scripts as scripts
+from scheduler.ledger.job_scripts import COUNTS as COUNTS
+from scheduler.ledger.job_scripts import MAX_NAMES as MAX_NAMES
+from scheduler.ledger.job_scripts import MAX_PAIRS as MAX_PAIRS
+from scheduler.ledger.job_scripts import OTHER as OTHER
+from scheduler.ledger.job_scripts import RUNNING as RUNNING
+from scheduler.serializers import storable
 
-# Hash: "<job id>:<execution id>" -> JSON: queue, and once it is known function, wait and wait_le.
-RUNNING = "rqmon:ledger:jobs:running"
-COUNTS = "rqmon:ledger:jobs:counts"  # hash: "<kind>|<detail>|<function>|<queue>" -> number
-# Sets: the names, and the pairs of names, that are told apart; further ones are counted as OTHER.
-_FUNCTIONS = "rqmon:ledger:jobs:functions"
-_EXCEPTIONS = "rqmon:ledger:jobs:exceptions"
-_QUEUES = "rqmon:ledger:jobs:queues"
-_PAIRS = "rqmon:ledger:jobs:pairs"  # "<function>|<queue>"
-_FAILURES = "rqmon:ledger:jobs:failures"  # "<exception>|<queue>"
-MAX_NAMES = 500
-MAX_PAIRS = 1000  # with those of `other`, 1,501 at most: a page of 5 MB, read and written in 0.3 s
-OTHER = "other"
 _REAP_BATCH = 500
 # What RQ gives to the callbacks of a job whose worker died.
 _DEAD_WORKER = "rq.exceptions.AbandonedJobError"
 
-# In Lua, because counting hangs on whether the note was there. Always as text: a script's hash is unknown
-# to a server that was restarted, and then RQ's transaction would go through without the count.
-_DETAILS = """
-local note = redis.call('HGET', KEYS[1], ARGV[1])
-if note then
-  local execution = cjson.decode(note)
-  for i = 2, #ARGV, 2 do execution[ARGV[i]] = ARGV[i + 1] end
-  redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(execution))
-end
-"""
-_TOLD_APART = (
-    """
-local function told_apart(names, name, most)
-  if redis.call('SISMEMBER', names, name) == 1 then return name end
-  if redis.call('SCARD', names) >= (most or MAX_NAMES) then return 'OTHER' end
-  redis.call('SADD', names, name)
-  return name
-end
-local function told_apart_in(pairs, names, name, queue)
-  name = told_apart(names, name)
-  if name == 'OTHER' or told_apart(pairs, name .. '|' .. queue, MAX_PAIRS) == 'OTHER' then return 'OTHER' end
-  return name
-end
-""".replace("MAX_NAMES", str(MAX_NAMES))
-    .replace("MAX_PAIRS", str(MAX_PAIRS))
-    .replace("OTHER", OTHER)
+# What RQ, whose prefix may be another than "rq", puts before the name of a queue, an execution or a job.
+_RQ_PREFIXES = (
+    StartedJobRegistry.key_template.format(""),
+    Execution("", "", connection=cast(Any, None)).key.removesuffix(":"),
+    Job.redis_job_namespace_prefix,
+    Queue.redis_queue_namespace_prefix,
 )
-_FINISH = (
-    _TOLD_APART
-    + """
-local function finish(token, note, outcome, run, run_le, exception, again)
-  local execution = cjson.decode(note)
-  redis.call('HDEL', KEYS[1], token)
-  local queue = told_apart(KEYS[5], execution.queue)
-  local name = told_apart_in(KEYS[6], KEYS[3], execution['function'] or 'UNKNOWN', queue)
-  local where = '|' .. name .. '|' .. queue
-  redis.call('HINCRBY', KEYS[2], 'outcome|' .. outcome .. where, 1)
-  if execution.wait then
-    redis.call('HINCRBY', KEYS[2], 'wait|' .. execution.wait_le .. where, 1)
-    redis.call('HINCRBYFLOAT', KEYS[2], 'wait_sum|' .. where, execution.wait)
-  end
-  if run ~= '' then
-    redis.call('HINCRBY', KEYS[2], 'run|' .. run_le .. where, 1)
-    redis.call('HINCRBYFLOAT', KEYS[2], 'run_sum|' .. where, run)
-  end
-  if exception ~= '' then
-    local raised = told_apart_in(KEYS[7], KEYS[4], exception, queue)
-    redis.call('HINCRBY', KEYS[2], 'failure|' .. raised .. '||' .. queue, 1)
-  end
-  if again then redis.call('HINCRBY', KEYS[2], 'retry|||' .. queue, 1) end
-end
-""".replace("UNKNOWN", UNKNOWN)
-)
-_END = (
-    _FINISH
-    + """
-local note = redis.call('HGET', KEYS[1], ARGV[1])
-if note then finish(ARGV[1], note, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1') end
-"""
-)
-# RQ takes an execution out of its queue's registry when it gives it up; also when its job is canceled, but
-# then its worker still says that it lives. A job that was left in the intermediate queue, too, as its worker
-# died at once, would be found there and counted again.
-_REAP = (
-    _FINISH
-    + """
-local reaped = 0
-for i = 3, #ARGV do
-  local note = redis.call('HGET', KEYS[1], ARGV[i])
-  local queue = note and cjson.decode(note).queue
-  if note and not redis.call('ZSCORE', 'rq:wip:' .. queue, ARGV[i])
-      and redis.call('EXISTS', 'rq:execution:' .. ARGV[i]) == 0 then
-    local job = string.match(ARGV[i], '(.*):')
-    local status = redis.call('HGET', 'rq:job:' .. job, 'status')
-    redis.call('LREM', 'rq:queue:' .. queue .. ':intermediate', 1, job)
-    finish(ARGV[i], note, ARGV[1], '', '', ARGV[2], status == 'queued' or status == 'scheduled')
-    reaped = reaped + 1
-  end
-end
-return reaped
-"""
-)
-_UNSTARTED = (
-    _FINISH
-    + """
-for _, token in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.match(token, '(.*):') == ARGV[1] then
-    return finish(token, redis.call('HGET', KEYS[1], token), ARGV[2], '', '', '')
-  end
-end
-redis.call('HINCRBY', KEYS[2], 'outcome|' .. ARGV[2] .. '|UNKNOWN|' .. told_apart(KEYS[5], ARGV[3]), 1)
-""".replace("UNKNOWN", UNKNOWN)
-)
-_HORSE_KILLED = (
-    _TOLD_APART + "redis.call('HINCRBY', KEYS[1], 'horse_killed|||' .. told_apart(KEYS[2], ARGV[1]), 1)"
-)
-_KEYS = (RUNNING, COUNTS, _FUNCTIONS, _EXCEPTIONS, _QUEUES, _PAIRS, _FAILURES)
 
 
 class JobOutcome(StrEnum):
@@ -194,7 +102,7 @@ def note_start(pipe: Any, token: str, *, queue: str, details: Mapping[str, str])
 
 def note_details(pipe: Any, token: str, details: Mapping[str, str]) -> None:
     """Add to the note what was not known when the execution began."""
-    pipe.eval(_DETAILS, 1, RUNNING, token, *(part for item in details.items() for part in item))
+    pipe.eval(scripts.DETAILS, 1, RUNNING, token, *(part for item in details.items() for part in item))
 
 
 def count_end(
@@ -219,7 +127,7 @@ def count_end(
         runs_again: Whether its job is to run again.
     """
     run = ("", "") if run_seconds is None else (f"{run_seconds:.6f}", bucket(run_seconds, bounds))
-    pipe.eval(_END, len(_KEYS), *_KEYS, token, outcome, *run, _name(exception or ""), int(runs_again))
+    _run(pipe, scripts.END, token, outcome, *run, _name(exception or ""), int(runs_again))
 
 
 def is_running(connection: Redis, token: str) -> bool:
@@ -235,17 +143,17 @@ def forget(pipe: Any, token: str) -> None:
 
 def count_abandoned(pipe: Any, token: str, *, runs_again: bool) -> None:
     """Count an execution whose worker died; how long it ran is unknown."""
-    pipe.eval(_END, len(_KEYS), *_KEYS, token, JobOutcome.ABANDONED, "", "", _DEAD_WORKER, int(runs_again))
+    _run(pipe, scripts.END, token, JobOutcome.ABANDONED, "", "", _DEAD_WORKER, int(runs_again))
 
 
 def count_unstarted(pipe: Any, job_id: str, *, queue: str) -> None:
     """Count a job that was lost between its queue and its start; it may have been noted in between."""
-    pipe.eval(_UNSTARTED, len(_KEYS), *_KEYS, job_id, JobOutcome.ABANDONED, queue)
+    _run(pipe, scripts.UNSTARTED, job_id, JobOutcome.ABANDONED, queue)
 
 
 def count_horse_killed(connection: Any, *, queue: str) -> None:
     """Count a process that died while it ran a job."""
-    connection.eval(_HORSE_KILLED, 2, COUNTS, _QUEUES, queue)
+    connection.eval(scripts.HORSE_KILLED, 2, COUNTS, scripts.QUEUES, queue)
 
 
 def reap(connection: Redis) -> int:
@@ -253,16 +161,20 @@ def reap(connection: Redis) -> int:
     client: Any = connection
     tokens = client.hkeys(RUNNING)
     return sum(
-        client.eval(
-            _REAP,
-            len(_KEYS),
-            *_KEYS,
+        _run(
+            client,
+            scripts.REAP,
             JobOutcome.ABANDONED,
             _DEAD_WORKER,
+            *_RQ_PREFIXES,
             *tokens[start : start + _REAP_BATCH],
         )
         for start in range(0, len(tokens), _REAP_BATCH)
     )
+
+
+def _run(client: Any, script: str, *args: str | bytes | int) -> Any:
+    return client.eval(script, len(scripts.KEYS), *scripts.KEYS, *args)
 
 
 def _name(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from scheduler.ledger.jobs import MAX_NAMES, OTHER
+from scheduler.ledger.job_scripts import MAX_NAMES, OTHER
 
 COUNTS = "rqmon:ledger:rate-limits"  # hash: "<admitted or refused>|<resource>" -> requests
 RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those that are told apart; the others are OTHER

@@ -1,10 +1,12 @@
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
-from rq import Callback
+from rq import Callback, defaults
 from rq.exceptions import NoSuchJobError
 
 from scheduler import (
@@ -79,12 +81,41 @@ def test_purge_returns_what_is_left_and_leaves_other_states(queue):
 
 
 def test_purging_leaves_no_key_behind(queue, redis_connection):
+    parent = queue.enqueue("q", pid)
     for _ in range(3):
-        queue.enqueue("q", fail)
+        queue.enqueue("q", fail, depends_on=parent)
     queue.work("q")
     queue.purge("q", "failed")
+    queue.purge("q", "finished")
     left = {key.decode() for key in redis_connection.scan_iter("rq:*")}
-    assert not {key for key in left if key.startswith(("rq:job:", "rq:results:"))}
+    assert not {key for key in left if key.startswith(("rq:job:", "rq:results:", "rq:executions:"))}
+
+
+def test_another_prefix_of_rqs_keys_is_respected(redis_connection, rq_redis_url):
+    code = """
+from rq import Worker
+from scheduler import RecordingWorker, Scheduler
+from scheduler.ledger import jobs as ledger
+from tests.jobs import fail, pid
+scheduler = Scheduler("burst-no-fork")
+scheduler.enqueue("q", fail)
+scheduler.work("q")
+scheduler.purge("q", "failed")
+connection = scheduler.get_queue("q").connection
+queue = scheduler.get_queue("q")
+worker = RecordingWorker([queue], connection=connection)
+worker.prepare_execution(scheduler.enqueue("q", pid))
+assert ledger.reap(connection) == 0, "it runs"
+connection.delete(*connection.keys("*:wip:*"), *connection.keys("*:execution:*"))
+assert ledger.reap(connection) == 1, "RQ gave it up"
+scheduler.purge("q")
+"""
+    environment = {**os.environ, "RQ_KEY_PREFIX": "mine", "RQ_REDIS_URL": rq_redis_url}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not redis_connection.keys("*:job:*")
+    prefix = b"mine" if hasattr(defaults, "RQ_KEY_PREFIX") else b"rq"  # rq 2 has none
+    left = {key.split(b":")[0] for key in redis_connection.scan_iter()}
+    assert left == {prefix, b"rqmon"}
 
 
 def test_an_unknown_queue_state_names_the_known_ones(queue):
