@@ -1,11 +1,13 @@
-"""Jobs as they stand in Redis, whoever queued them: a number that can't be costs its own job alone."""
+"""Jobs as workers run them, whoever queued them: neither an odd number nor Redis fails what they do."""
 
 import functools
 from typing import Any
 
+from redis.exceptions import RedisError
 from rq.job import Job
 
 from scheduler.durations import CENTURY_SECONDS, is_number
+from scheduler.persistence import insist
 
 
 class _Bounded(Job):
@@ -25,6 +27,28 @@ class _Bounded(Job):
         if self.result_ttl is not None and self.result_ttl > CENTURY_SECONDS:
             self.result_ttl = CENTURY_SECONDS
         return restored
+
+    def perform(self) -> Any:
+        """Run the function; that Redis fails rq 2 just before, at its PERSIST, fails no job."""
+        self._began = False
+        raised: list[RedisError] = []
+
+        def step(_again: bool) -> Any:
+            try:
+                return super(_Bounded, self).perform()
+            except RedisError as error:
+                if not self._began:
+                    raise
+                raised.append(error)  # the function's own
+
+        result = insist(self.connection, step)
+        if raised:
+            raise raised[0]
+        return result
+
+    def _execute(self) -> Any:
+        self._began = True
+        return super()._execute()
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from rq import Retry, get_current_job
 from rq.exceptions import StopRequested
@@ -219,3 +220,8 @@ def heartbeat_in_callback(job, connection, *_args):
 
 def allowing_failure(job):
     return Dependency(jobs=[job], allow_failure=True)
+
+
+def lose_redis(key):
+    push(key, "x")
+    raise RedisConnectionError("it does not answer me")

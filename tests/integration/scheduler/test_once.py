@@ -8,12 +8,12 @@ import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry as RedisRetry
-from rq import Queue, Repeat, Retry
+from rq import VERSION, Queue, Repeat, Retry
 
 from scheduler.ledger import jobs as ledger
 from scheduler.workers import InProcessWorker, RecordingWorker
 from tests.cutting_proxy import AFTER, BEFORE, CuttingProxy
-from tests.jobs import allowing_failure, push, push_and_fail, retry_itself, succeed_at_last
+from tests.jobs import allowing_failure, lose_redis, push, push_and_fail, retry_itself, succeed_at_last
 from tests.servers import wait_for
 
 ERRORS = {
@@ -40,6 +40,8 @@ def stage(commands):
     """Which of an execution's transactions it is, or begins."""
     if commands[0][0] == b"WATCH" and commands[0][1].endswith(b":dependents"):
         return "dependents"
+    if commands[0][0] == b"PERSIST" and b"rq:job:" in commands[0][1]:
+        return "perform"
     if commands[0] != [b"MULTI"]:
         return None
     text = b" ".join(part for command in commands for part in command)
@@ -115,6 +117,32 @@ def test_a_lost_or_refused_transaction_changes_nothing(
     worker_class([Queue("q", connection=connection)], connection=connection).work(burst=True)
     assert hits == [at]
     assert_ended_once(redis_connection, queue, job, expected)
+
+
+@pytest.mark.skipif(
+    not hasattr(rq.job, "_job_stack"), reason="rq 3 sends no command just before the function"
+)
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+@pytest.mark.parametrize("kind", ["succeeds", "fails once"])
+def test_what_is_refused_just_before_the_function_is_not_its_failure(
+    redis_connection, through, worker_class, kind
+):
+    connection, hits = through("perform", ERRORS["READONLY"], times=2)
+    function, args, retry, expected = KINDS[kind]
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(function, "runs", *args, retry=retry)
+    worker_class([Queue("q", connection=connection)], connection=connection).work(burst=True)
+    assert len(hits) == (2 if VERSION < "3" else 0)  # rq 3 sends no command there
+    assert_ended_once(redis_connection, queue, job, expected)
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_redis_error_of_the_function_is_its_own(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(lose_redis, "runs")
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    assert_ended_once(redis_connection, queue, job, ["failed"])
+    assert "does not answer me" in job.latest_result().exc_string
 
 
 @pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
