@@ -119,9 +119,6 @@ def test_a_lost_or_refused_transaction_changes_nothing(
     assert_ended_once(redis_connection, queue, job, expected)
 
 
-@pytest.mark.skipif(
-    not hasattr(rq.job, "_job_stack"), reason="rq 3 sends no command just before the function"
-)
 @pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
 @pytest.mark.parametrize("kind", ["succeeds", "fails once"])
 def test_what_is_refused_just_before_the_function_is_not_its_failure(
