@@ -71,13 +71,13 @@ def test_purge_queue_finds_a_queue_that_does_not_exist_yet_empty(queue):
     queue.enqueue("mine\x1b[31m", pid)
     done = manage("purge_queue", "mien")
     assert (done.returncode, done.stdout) == (0, "Deleted 0 queued jobs of mien.\n")
-    assert done.stderr == "No job was ever in 'mien'; queues that had one: 'mine\\x1b[31m'.\n"
+    assert done.stderr == "No job was ever in 'mien'; queues that had one: mine\\x1b[31m.\n"
 
 
 def test_make_has_the_origins_commands(queue):
     def make(*args):
         # The environment of these tests, not one that make would set up.
-        args = ("make", f"RUN={Path(sys.executable).parent}", "-o", ".venv/.stack", *args)
+        args = ("make", "--no-print-directory", f"RUN={Path(sys.executable).parent}", "-o", ".venv/.stack", *args)
         return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
     assert "Queued 23 jobs" in make("test-rq", "JOBS=20").stdout
@@ -115,7 +115,7 @@ def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection
     "args", [("test_rq",), ("purge_queue", "mine"), ("rq_health_check", "--queue", "mine")]
 )
 @pytest.mark.parametrize("fault", ["nobody listens", "frozen"])
-def test_a_redis_that_does_not_answer_is_one_line_within_two_seconds(args, fault):
+def test_a_redis_that_does_not_answer_is_one_line_at_once(args, fault):
     with ValkeyServer(port=free_port()) as server:
         url = f"{server.connection_url}/0" if fault == "frozen" else "redis://127.0.0.1:1/0"
         server._process.send_signal(signal.SIGSTOP)
@@ -126,7 +126,8 @@ def test_a_redis_that_does_not_answer_is_one_line_within_two_seconds(args, fault
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("manage.py: Redis does not answer")
-    assert seconds < 2 + 3  # two seconds to wait for an answer; the rest is a slow machine's start
+    # One wait of two seconds for an answer; the rest is the start on a busy machine. Several tries take longer.
+    assert seconds < 10
 
 
 def test_commands_answer_to_both_names():
