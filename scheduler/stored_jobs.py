@@ -1,4 +1,4 @@
-"""Jobs as they stand in Redis, whoever queued them: a number that can't be costs its own job alone."""
+"""Jobs as they are stored in Redis, whoever queued them: an impossible number affects only its own job."""
 
 import functools
 from typing import Any
