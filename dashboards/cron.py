@@ -55,6 +55,7 @@ def now() -> list[core.Panel]:
             {"Processes": known(f"sum({select(RQ_CRON_PROCESSES)})")},
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
+            width=3,
         ),
         panels.stat(
             "Cron entries",
@@ -63,6 +64,7 @@ def now() -> list[core.Panel]:
             {"Entries": known(f"sum({select(RQ_CRON_ENTRIES)})")},
             unit=theme.COUNT,
             thresholds=steps(INFO),
+            width=3,
         ),
         panels.stat(
             "Passed over",
@@ -71,6 +73,7 @@ def now() -> list[core.Panel]:
             {"Passed over": known(f"max({select(RQ_CRON_ENTRIES_PASSED_OVER)})")},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
+            width=3,
         ),
         panels.stat(
             "Missed",
@@ -79,6 +82,7 @@ def now() -> list[core.Panel]:
             {"Missed": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="missed"))},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
+            width=3,
         ),
         panels.stat(
             "Late",

@@ -1,4 +1,4 @@
-"""How often jobs failed for good: of an exception, of a rate limit, or as their process died."""
+"""How often jobs failed for good: by an exception, by a rate limit, or because their process died."""
 
 from dashboards.catalog import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL
 from dashboards.queries import events
@@ -7,8 +7,8 @@ from dashboards.queries import events
 def failed_for_good(*, by: str, window: str) -> str:
     """Executions in the window that left their job failed, by `redis`, `queue` and maybe `function`.
 
-    Which of the rate-limited and abandoned ones ran again is known by queue alone: as many as its retries
-    may stand for are left out. Of all functions of a queue together that is exact.
+    Which of the rate-limited and abandoned ones ran again is known only by queue: as many as its retries
+    can account for are left out. For all functions of a queue together this is exact.
     """
     failed = events(RQ_JOBS_PROCESSED_TOTAL, by=by, window=window, outcome="failed")
     unclear = events(RQ_JOBS_PROCESSED_TOTAL, by=by, window=window, outcome="rate_limited|abandoned")

@@ -48,13 +48,14 @@ def stat(
     mappings: list[dict[str, Any]] | None = None,
     decimals: int | None = None,
     named: bool = False,
+    width: int = 4,
 ) -> core.Stat:
     """A number in large as it is at the end of the time range, coloured by its thresholds.
 
     Asked for that moment alone: a graph's last point is up to a step old. `named` writes the legend too.
     """
     return core.Stat(
-        **_frame(title, description, queries, width=4, height=4, instant=True),
+        **_frame(title, description, queries, width=width, height=4, instant=True),
         format=unit,
         thresholds=thresholds,
         mappings=[*(mappings or []), theme.UNKNOWN],

@@ -30,7 +30,7 @@ DRAINS_IN = f"{_BUSY} or 0 * ({HELD} == 0)"
 
 
 def slowest_queue(title: str) -> core.Stat:
-    """How long the queue that needs longest will need; unknown as long as that of one is."""
+    """How long the slowest queue will need to get empty; unknown while it is unknown for any queue."""
     idle = 'label_replace(vector(0), "queue", "Every queue", "", "")'
     unknown = f"({HELD} > 0) unless {_BUSY}"
     return panels.stat(

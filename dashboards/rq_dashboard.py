@@ -28,7 +28,7 @@ def rq_dashboard() -> core.Dashboard:
     return dashboard(
         "RQ Dashboard",
         "rq-dashboard",
-        "Jobs, queues and workers of RQ, as Redis holds them and rq-exporter reads them.",
+        "Jobs, queues and workers of RQ, as Redis holds them and the exporter reads them.",
         [*health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
     )
 

@@ -1,4 +1,4 @@
-"""Which names a server of ours may be asked by: a page of elsewhere must not read it through a browser.
+"""By which names a server of ours may be asked: no other site's page may read it through a browser.
 
 By DNS rebinding such a page makes its own domain lead to this machine, and its requests then carry that
 domain in `Host`. So a name is accepted that no stranger can have: an address, a name without a dot (of the
@@ -32,11 +32,11 @@ def is_accepted(host: str, names: Iterable[str] = ()) -> bool:
 
 
 def refusal(environ: Mapping[str, Any], names: Iterable[str], *, variable: str) -> str | None:
-    """Why a WSGI request is not answered; None where it is.
+    """Why a WSGI request is refused; None where it is answered.
 
     Args:
         environ: The request's.
-        names: What is accepted too.
+        names: Names that are accepted too.
         variable: The environment variable that holds these, for the message.
     """
     if (host := environ.get("HTTP_HOST")) is not None and not is_accepted(host, names):

@@ -20,7 +20,7 @@ class Health:
     Attributes:
         processes: Those that are live, by name.
         working: The names of those that get their work done.
-        unreadable_processes: What stands beside them and can't be read.
+        unreadable_processes: The names beside them whose heartbeats can't be read.
         cant_run: Why entries can't be queued, by id: nobody can read them, or a process says that it can't.
         overdue: How many entries should have been queued and were not.
     """

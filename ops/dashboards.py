@@ -32,7 +32,7 @@ class PictureError(SchedulerError):
 
 @click.group()
 def dashboards() -> None:
-    """Take pictures of dashboards."""
+    """Take screenshots of dashboards."""
 
 
 @dashboards.command()

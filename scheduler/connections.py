@@ -18,7 +18,7 @@ _CONNECTIONS = 1000
 
 
 class _Reconnecting:
-    """A connection that is made anew once its server said that it is a replica.
+    """A connection that connects again once its server said that it is a replica.
 
     After a failover the old primary lives on and keeps its connections open; a new one goes where the name
     leads by then.
@@ -53,9 +53,9 @@ def drop_idle(connection: Redis) -> None:
 
 
 def on_primary(connection: Redis, write: Callable[[], T]) -> T:
-    """Do something that writes; once more, on a new connection, when the server was a primary and is none.
+    """Do something that writes; once more, on a new connection, when the server has become a replica.
 
-    What a replica refuses it has not done, so nothing is done twice.
+    A replica has not done what it refused, so nothing is done twice.
     """
     try:
         return write()

@@ -1,4 +1,4 @@
-"""Taking a job from several queues so that it is always in some list: RQ does so for one queue alone.
+"""Takes a job from several queues so that it is always in some list: RQ does so only for one queue.
 
 RQ takes it with BLPOP, and a worker that is killed at that moment takes the job with it. Here each job goes
 from its queue to that queue's intermediate list, where RQ's maintenance finds what is left.
@@ -46,7 +46,7 @@ class _Wait:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self, timeout: int) -> None:
-        """Wait for a job; what comes of it is put among the answers."""
+        """Wait for a job; the result is put among the answers."""
         self._timeout = timeout
         self._thread.start()
 
@@ -122,7 +122,7 @@ def _await(connection: Redis, queue_keys: Sequence[str], timeout: int) -> tuple[
 
 
 class _Keeping(Queue):
-    """A queue whose jobs are in a list while a worker takes them, also with others beside it."""
+    """A queue whose jobs are always in a list while a worker takes them, also from several queues."""
 
     @classmethod
     def lpop(

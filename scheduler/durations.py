@@ -17,7 +17,7 @@ _KEPT = {"result_ttl": -1, "failure_ttl": -1, "ttl": 1}
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number that is finite, and no bool."""
+    """Whether a value is a finite number, and not a bool."""
     if isinstance(value, int):
         return not isinstance(value, bool)
     return isinstance(value, float) and math.isfinite(value)
@@ -55,7 +55,7 @@ def check_kept(options: dict[str, Any]) -> None:
     """Refuse a `result_ttl`, `failure_ttl` or `ttl` that Redis can't hold.
 
     Raises:
-        SchedulerError: One is no whole number of seconds, negative, or longer than a century.
+        SchedulerError: One is not a whole number of seconds, is negative, or is longer than a century.
     """
     for name, least in _KEPT.items():
         seconds = options.get(name)

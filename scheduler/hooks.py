@@ -1,4 +1,4 @@
-"""What a framework wants done around jobs; its part registers it, every worker of this package does it."""
+"""What a framework wants done around jobs: its app registers it, and every worker of this package does it."""
 
 import logging
 from typing import Protocol
@@ -23,7 +23,7 @@ def around_jobs(release: Release) -> None:
 
 
 def release(*, before_fork: bool = False) -> None:
-    """Call what is registered; one that fails is logged, and costs no job."""
+    """Call the registered functions; one that fails is logged, and no job fails for it."""
     for registered in _releases:
         try:
             registered(before_fork=before_fork)

@@ -1,4 +1,4 @@
-"""What a worker has to write is written, and once, however often Redis drops it or refuses."""
+"""Makes sure that what a worker has to write is written, once, however often Redis drops it or refuses."""
 
 import logging
 import time
@@ -19,7 +19,7 @@ from scheduler.refusals import describe, refusal
 # Longer than a restart or a failover takes; a worker that is told to stop ends its work horse sooner.
 _PATIENCE_SECONDS = 600.0
 _LONGEST_PAUSE_SECONDS = 5.0
-# Of what no waiting mends.
+# For errors that no waiting mends.
 _TRIES = 3
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class NotWritten(BaseException):
 
 
 def passes(error: BaseException) -> bool:
-    """Whether waiting mends it: Redis does not answer, or answers that it can't now."""
+    """Whether waiting helps: Redis does not answer, or answers that it can't do it now."""
     lost = isinstance(error, RedisConnectionError | RedisTimeoutError | WatchError)
     return lost or refusal(error) is not None
 
@@ -41,7 +41,7 @@ def insist(connection: Redis, step: Callable[[bool], T]) -> T:
 
     Args:
         connection: What the step uses.
-        step: Is told whether it was tried before, and may then have been done: it has to look.
+        step: Gets whether it was tried before; then it may have been done already, and has to look.
 
     Raises:
         RedisError: What went wrong last, after ten minutes; after three tries where no waiting mends it.

@@ -1,4 +1,4 @@
-"""What a Redis that answers but refuses says, told apart from one that does not answer."""
+"""Tells a Redis that answers but refuses from one that does not answer."""
 
 from redis import exceptions
 
@@ -20,7 +20,7 @@ _MEANINGS = {
     "OOM": "its memory is full: raise maxmemory or purge jobs",
     "MISCONF": "it can't save to disk and takes no writes: free disk space or look into its log",
     "BUSY": "it runs a long script: wait, or send it SCRIPT KILL",
-    "NOAUTH": "it wants a user and password, or others: check those in RQ_REDIS_URL",
+    "NOAUTH": "it wants a user and password, or other ones: check RQ_REDIS_URL",
     "NOREPLICAS": "too few of its replicas answer: bring them back",
     "UNBLOCKED": "it became a replica while a worker waited for jobs: point RQ_REDIS_URL at the primary",
 }
@@ -47,7 +47,7 @@ def refusal(error: BaseException) -> str | None:
 
 
 def is_replica(error: BaseException) -> bool:
-    """Whether Redis refused as it is a replica, so that a new connection may lead to the primary."""
+    """Whether Redis refused because it is a replica, so that a new connection may lead to the primary."""
     return refusal(error) in _REPLICA or str(error) == _SENTINEL_SAYS
 
 

@@ -1,4 +1,4 @@
-"""A worker that outlives what Redis goes through, takes no horse with it, and says of what it died."""
+"""A worker that outlives failures of Redis, leaves no work horse behind, and says why it ended."""
 
 import contextlib
 import signal
@@ -28,7 +28,7 @@ _RETRY_SECONDS = 1.0
 # RQ's scheduler looks whether it is told to stop once a second; one that waits for Redis, later.
 _SCHEDULER_STOP_SECONDS = 10.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# What a job is that others gave up on while this worker could not say that it lives.
+# The statuses of a job that others gave up while this worker could not say that it lives.
 _GIVEN_UP = (b"queued", b"scheduled", b"failed")
 _GRACE_SECONDS = 30.0
 
@@ -54,7 +54,7 @@ class Enduring(BaseWorker):
         """Run jobs until it is told to stop, or in burst mode until there are none.
 
         Raises:
-            redis.RedisError: Redis refused for half a minute, or went away while it was told what a job did.
+            redis.RedisError: Redis refused for half a minute, or what a job did could not be written.
             Exception: What else RQ could not go on after.
         """
         self._error = None
@@ -107,14 +107,14 @@ class Enduring(BaseWorker):
             self.last_cleaned_at: Any = now()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that this worker lives; whoever asks Redis for more next hears that it is away."""
+        """Say that this worker lives; if Redis is away, the next command finds out."""
         try:
             super().heartbeat(timeout, pipeline)
         except RedisError as error:
             self.log.warning("Worker %s: no heartbeat. %s", self.name, describe(error))
 
     def set_shutdown_requested_date(self) -> None:
-        """Tell that it is to stop after its job, which goes on also where that can't be told."""
+        """Note that it is to stop after its job, which goes on even if that can't be written."""
         try:
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except RedisError as error:
@@ -158,7 +158,7 @@ class Enduring(BaseWorker):
 
 
 class Scheduling(BaseWorker):
-    """Start and end RQ's scheduler, a process beside the worker, as RQ means to."""
+    """Start and end RQ's scheduler, a process beside the worker, as RQ intends."""
 
     _burst = False
 

@@ -13,7 +13,7 @@ OLDEST_REDIS = "6.2"
 
 
 def zmscore(connection: Any, key: str, members: Iterable[str | bytes]) -> list[float | None]:
-    """The members' scores: of all commands that this package sends, the one that Redis learned last.
+    """The members' scores, by ZMSCORE: of all commands that this package sends, the newest in Redis.
 
     Raises:
         OldRedisError: Redis does not know it.
@@ -26,7 +26,7 @@ def zmscore(connection: Any, key: str, members: Iterable[str | bytes]) -> list[f
 
 
 def old_redis(error: Exception) -> OldRedisError | None:
-    """What to say where ZMSCORE was answered so: that Redis is too old; None where it knows the command."""
+    """The error for this answer to ZMSCORE, if Redis is too old; None where it knows the command."""
     if "unknown command" not in str(error).lower():
         return None
     return OldRedisError(

@@ -1,8 +1,8 @@
 """Who may ask: people at this machine's addresses and names, and its own pages.
 
 A web page can send requests to this machine, too. Where its own name leads to 127.0.0.1 (DNS rebinding), a
-browser takes the answers for that page's own and lets it read them: such a request has that name in its
-`Host`. A page that asks by our name says where it is from in `Origin`; a WebSocket opens whatever that says.
+browser takes the answers for that page's own and lets it read them. Such a request has that name in its
+`Host`. A page that asks by our name says in `Origin` where it is from; a WebSocket opens whatever that says.
 """
 
 import ipaddress
@@ -12,12 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def refusal(host: str, origin: str | None, names: frozenset[str]) -> str:
-    """Why a request is not answered; empty when it is.
+    """Why a request is refused; empty when it is answered.
 
     Args:
         host: Its header `Host`.
         origin: Its header `Origin`, where it has one.
-        names: In lower case, besides localhost and addresses, which nobody's page can have as its name.
+        names: Names to accept, in lower case, besides localhost and addresses, which no page can have.
     """
     if not _is_ours(host, names):
         return "Host is no name of this machine: ask by its address, or put it in RQMON_ALLOWED_HOSTS."

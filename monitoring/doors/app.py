@@ -1,4 +1,4 @@
-"""The application of one door: forwards what is let in, with the password that what is behind it asks for."""
+"""The application of one door: forwards what is let in, with the password of the server behind it."""
 
 import logging
 from collections.abc import AsyncIterator

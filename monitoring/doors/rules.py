@@ -2,12 +2,12 @@
 
 A web page in a person's browser can send requests to this machine too. It is known by what no page can forge:
 
-1. `Host` must name this machine. A page that has led its own name to 127.0.0.1 (DNS rebinding) would pass
-   for one of ours otherwise, and read every answer.
+1. `Host` must name this machine. Otherwise a page that has led its own name to 127.0.0.1 (DNS rebinding)
+   would pass for one of ours, and read every answer.
 2. `Sec-Fetch-Site`, which current browsers send to loopback addresses, must say that the page is ours or that
    a person typed the address. Links from elsewhere may open a page: their page does not see it, and a GET
    changes nothing.
-3. `Origin`, which every browser sends with what changes something, must be the address that was asked.
+3. `Origin`, which every browser sends with a request that changes something, must be the address asked for.
 
 A program sends neither of the last two, and is let in.
 """

@@ -1,4 +1,4 @@
-"""What a page shows where there is too much for it: the largest, and how many are left out.
+"""What a page shows when there is too much for it: the largest, and how many are left out.
 
 Workers bound what they count, so this is for what was counted before they did, and for RQ's own keys. What is
 left out is not added up as `other`: a counter falls when one of its parts gets a place of its own, and that
@@ -24,7 +24,7 @@ Name = TypeVar("Name", str, bytes)
 
 
 def largest(sizes: Mapping[Name, float], limit: int) -> set[Name]:
-    """The names of the largest; of several that are alike always the same."""
+    """The names of the largest; among equals, always the same ones."""
     return {name for _, name in heapq.nlargest(limit, ((size, name) for name, size in sizes.items()))}
 
 

@@ -62,7 +62,7 @@ def of_environment() -> argparse.Namespace:
 
 
 def _given() -> set[str]:
-    """Which options are on the command line; answers --version, as rq-exporter would say its own."""
+    """Which options are on the command line; answers --version, for which rq-exporter would print its own."""
     parser = argparse.ArgumentParser(prog="rq-exporter", add_help=False)
     about = f"rqmon {installed_version()}, in the place of rq-exporter {version('rq-exporter')}"
     parser.add_argument("-v", "--version", action="version", version=about)
@@ -72,10 +72,10 @@ def _given() -> set[str]:
 
 
 def configure_logging(options: argparse.Namespace) -> None:
-    """JSON lines on standard error, or lines of rq-exporter's kind where a format for them is given.
+    """Log JSON lines to standard error, or lines of text like rq-exporter's where a format for them is given.
 
     Raises:
-        ConfigError: The level or the format can't be.
+        ConfigError: The level or the format is invalid.
     """
     from rq_exporter import config
 
@@ -97,7 +97,7 @@ def configure_logging(options: argparse.Namespace) -> None:
 
 
 class _Lines(logging.Formatter):
-    """Lines of text, with what belongs to an event after its name."""
+    """Lines of text, with an event's details after its name."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the library's name
         known = {*vars(logging.makeLogRecord({})), "message", "asctime"}

@@ -1,4 +1,4 @@
-"""Requeues and deletes jobs and compacts queues: each job for itself, in transactions of a few hundred.
+"""Requeues and deletes jobs and compacts queues: each job on its own, in transactions of a few hundred.
 
 RQ takes several round trips a job and stops at the first that is gone; and a job that it requeues still
 expires when the failure would have.

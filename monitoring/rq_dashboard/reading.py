@@ -46,7 +46,7 @@ class Reader:
 
     Attributes:
         redis: Where to read.
-        serializer: How jobs stand there.
+        serializer: How jobs are stored there.
         full_args: Whether a job is described by all of its arguments, as they are.
     """
 
@@ -92,7 +92,7 @@ class Reader:
         return total, [job_id(entry, state) for entry in entries]
 
     def jobs(self, ids: list[str]) -> list[dict[str, Any]]:
-        """Those of these jobs that are still there, as rows of a list."""
+        """The jobs of these ids that are still there, as rows of a list."""
         fields = ["created_at", "started_at", "ended_at", "description", "data"]
         with self.redis.pipeline(transaction=False) as pipeline:
             for id_ in ids:
@@ -198,7 +198,7 @@ class Reader:
 
 
 def job_id(entry: bytes, state: str) -> str:
-    """The id in an entry of a list or registry; a started job's has that of its execution behind it."""
+    """The id in an entry of a list or registry; a started job's entry ends with its execution's id."""
     id_ = entry.decode(errors="replace")
     return id_.rpartition(":")[0] or id_ if state == "started" else id_
 

@@ -22,7 +22,7 @@ class Server:
 
     Attributes:
         address: For people: host, port and database, nothing secret.
-        redis: For pages. One try, so that a Redis that does not answer is said after one timeout.
+        redis: For pages. One try, so that a page says after one timeout that Redis does not answer.
         health: For health checks, with a shorter timeout.
     """
 

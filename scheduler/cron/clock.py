@@ -1,4 +1,4 @@
-"""The clock of Redis, by which everything in cron is due, beside this process's own, which only measures."""
+"""The clock of Redis, which says what is due in cron, and this process's own, which only measures it."""
 
 import logging
 import time
@@ -50,13 +50,13 @@ class ServerClock:
         self._jumped_at = 0.0
 
     def believes(self, now: datetime, *, asked: float, answered: float) -> bool:
-        """Whether slots may be dealt with at `now`.
+        """Whether slots may be handled at `now`.
 
         Args:
             now: What the server said.
             asked: `own_seconds` before it was asked.
-            answered: `own_seconds` after it answered. It said so somewhere between: a slow answer, or a
-                process that was stopped, is no jump.
+            answered: `own_seconds` after it answered. The time is from somewhere in between, so a slow
+                answer, or a process that was stopped, is no jump.
         """
         if self._before is None:
             self._before = now, asked, answered

@@ -1,4 +1,4 @@
-"""Whether the job of an entry's slot before is still to be done, which `overlap="skip"` asks."""
+"""Whether the job of an entry's previous slot is still to be done, which `overlap="skip"` asks."""
 
 import contextlib
 import logging
@@ -27,14 +27,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The entries whose job before is to be done, and those of which that is not known yet: ask again."""
+    """The entries whose previous job is still to be done, and those where it is unknown yet: ask again."""
 
     busy: frozenset[bytes]
     unsure: frozenset[bytes]
 
 
 class EarlierJobs:
-    """Finds the jobs of the slots before.
+    """Finds the jobs of the previous slots.
 
     A job's status alone does not tell: one whose queue was deleted by hand stays "queued" for ever. It is to
     be done while it is in its queue, in a worker's hands, running, scheduled for a retry, or deferred.
@@ -74,7 +74,7 @@ class EarlierJobs:
         )
 
     def _jobs(self, ids: list[bytes]) -> dict[bytes, str]:
-        """The ids of the jobs before; none that can't be a job's."""
+        """The ids of the previous jobs, without those that can't be a job's."""
         try:
             found = self._connection.hmget(LAST_JOB, ids)
         except ResponseError as error:
@@ -98,7 +98,7 @@ class EarlierJobs:
         pipe.zrange(StartedJobRegistry(queue=queue).key, 0, -1)
 
     def _unsure(self, nowhere: set[str], jobs: dict[bytes, str]) -> frozenset[bytes]:
-        """Of entries whose job is nowhere, those of which that was not so for long enough."""
+        """Of entries whose job is nowhere, those where it has not been so for long enough."""
         now = time.monotonic()
         self._nowhere_since = {job: self._nowhere_since.get(job, now) for job in nowhere}
         unsure = set()

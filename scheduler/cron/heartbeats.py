@@ -38,7 +38,7 @@ class Heartbeat:
         version: Of its program.
         started_at: When it started.
         heartbeat: When it said this.
-        worked_at: When it last said so and had got its work done since it said so before; None if never.
+        worked_at: When it last wrote one and had got its work done since the one before; None if never.
         trouble: One sentence about what keeps it from its work; empty without any.
         passed_over: Why it can't queue some entries, by id, at most 20 of them.
         passed_over_count: How many entries those are.
@@ -55,7 +55,7 @@ class Heartbeat:
     passed_over_count: int = 0
 
     def is_live(self, now: float) -> bool:
-        """Whether the process runs at that time; one that says it is of the future does not."""
+        """Whether the process runs at that time; one whose heartbeat is in the future does not."""
         return abs(now - self.heartbeat) < LIVE_SECONDS
 
     def is_working(self, now: float) -> bool:
@@ -176,7 +176,7 @@ class Heart:
         return True
 
     def stop(self) -> None:
-        """Take this process out of those that run."""
+        """Remove this process from those that run."""
         self._connection.hdel(PROCESSES, self._name)
 
 

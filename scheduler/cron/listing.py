@@ -16,7 +16,7 @@ from scheduler.errors import CronError
 
 @dataclass(frozen=True, slots=True)
 class EntryState:
-    """An entry and where it stands; a paused one has no next slot."""
+    """An entry and its state; a paused one has no next slot."""
 
     entry: CronEntry
     next_slot: datetime | None

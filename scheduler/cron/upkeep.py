@@ -51,7 +51,7 @@ class Upkeep:
             return Sizes(*pipe.execute())
 
     def mend_some_slots(self, *, now: datetime) -> None:
-        """Look at the next few of all next slots; called again and again, at all of them."""
+        """Look at a few next slots, each call at those after the last; repeated calls look at all of them."""
         self._rank = self._mend(self._rank, _AT_A_TIME, now=now)
 
     def mend_all_slots(self, *, now: datetime) -> None:
