@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import (
@@ -49,12 +50,18 @@ def servers(options: argparse.Namespace) -> list[Server]:
         raise ConfigError(f"RQ_QUEUE_CLASS or RQ_WORKER_CLASS can't be imported: {error}") from None
     try:
         if options.redis_urls:
+            if options.password_counts:
+                raise ConfigError(
+                    "RQ_REDIS_URLS names servers with passwords of their own, so --redis-pass, "
+                    "RQ_REDIS_PASS and their files can't be used: put each password into its URL"
+                )
             clients = [Redis.from_url(url) for url in _split(options.redis_urls)]
             found = [Server(client, {"redis": _name(client)}, **classes) for client in clients]
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
         Settings.from_env({"RQ_REDIS_URL": options.redis_url or ""})  # refuses what redis-py would later
+        password = _password(options) if options.password_counts or not options.redis_url else None
         client = get_redis_connection(
             url=options.redis_url,
             host=options.redis_host,
@@ -63,16 +70,25 @@ def servers(options: argparse.Namespace) -> list[Server]:
             sentinel=options.sentinel_host,
             sentinel_port=options.sentinel_port,
             sentinel_master=options.sentinel_master,
-            password=options.redis_pass,
-            password_file=options.redis_pass_file,
+            password=password,
         )
-    except OSError as error:
-        raise ConfigError(f"RQ_REDIS_PASS_FILE can't be read: {error}") from None
     except ValueError:
         raise ConfigError(
             "RQ_REDIS_URL is not a Redis URL: use redis://[:password@]host[:port][/db]"
         ) from None
+    if options.redis_url and options.password_counts:
+        client.connection_pool.connection_kwargs["password"] = password
     return [Server(client, {}, **classes)]
+
+
+def _password(options: argparse.Namespace) -> str | None:
+    if not options.redis_pass_file:
+        given: str | None = options.redis_pass
+        return given
+    try:
+        return Path(options.redis_pass_file).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"RQ_REDIS_PASS_FILE can't be read: {error}") from None
 
 
 def _split(urls: str) -> list[str]:

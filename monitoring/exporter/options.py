@@ -17,10 +17,14 @@ _ADDRESS_VARIABLES = {
     *("RQ_SENTINEL_HOST", "RQ_SENTINEL_PORT", "RQ_SENTINEL_MASTER"),
 }
 _URL_VARIABLES = {"RQ_REDIS_URL", "RQ_REDIS_URLS"}
+_PASSWORD = ("redis_pass", "redis_pass_file")
+_PASSWORD_VARIABLES = {"RQ_REDIS_PASS", "RQ_REDIS_PASS_FILE"}
 
 
 def of_command_line(before: Mapping[str, str]) -> argparse.Namespace:
     """rq-exporter's options, with `redis_urls`; an address on the command line wins over any variable.
+
+    `password_counts` tells that the password counts before the URL's own.
 
     Args:
         before: The environment without what `.env` added: an address in it wins over one in `.env`.
@@ -29,12 +33,24 @@ def of_command_line(before: Mapping[str, str]) -> argparse.Namespace:
     from rq_exporter.__main__ import parse_args
 
     found = _given()
+    variables = {name for name, value in before.items() if value}
     options: argparse.Namespace = parse_args()
     options.redis_urls = os.environ.get("RQ_REDIS_URLS")
+    stronger_url = "redis_url" in found or bool(variables & _URL_VARIABLES)
     if "redis_url" in found:
         options.redis_urls = None
-    elif found & {*_ADDRESS} or (before.keys() & _ADDRESS_VARIABLES and not before.keys() & _URL_VARIABLES):
+    elif found & {*_ADDRESS} or (variables & _ADDRESS_VARIABLES and not stronger_url):
         options.redis_url = options.redis_urls = None
+    elif variables & _URL_VARIABLES == {"RQ_REDIS_URL"}:
+        options.redis_urls = None
+    options.password_counts = bool(
+        found & {*_PASSWORD} or (variables & _PASSWORD_VARIABLES and not stronger_url)
+    )
+    # A file counts before a password, as in rq-exporter, but not one of a weaker source.
+    if found & {*_PASSWORD} == {"redis_pass"} or (
+        not found & {*_PASSWORD} and variables & _PASSWORD_VARIABLES == {"RQ_REDIS_PASS"}
+    ):
+        options.redis_pass_file = None
     return options
 
 
@@ -50,6 +66,7 @@ def of_environment() -> argparse.Namespace:
         redis_db=config.REDIS_DB,
         redis_pass=config.REDIS_PASS,
         redis_pass_file=config.REDIS_PASS_FILE,
+        password_counts=False,  # of one source the URL does
         sentinel_host=config.REDIS_SENTINEL_HOST,
         sentinel_port=config.REDIS_SENTINEL_PORT,
         sentinel_master=config.REDIS_SENTINEL_MASTER,
@@ -66,7 +83,7 @@ def _given() -> set[str]:
     parser = argparse.ArgumentParser(prog="rq-exporter", add_help=False)
     about = f"rqmon {installed_version()}, in the place of rq-exporter {version('rq-exporter')}"
     parser.add_argument("-v", "--version", action="version", version=about)
-    for name in ("redis_url", *_ADDRESS):
+    for name in ("redis_url", *_ADDRESS, *_PASSWORD):
         parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS)
     return {*vars(parser.parse_known_args()[0])}
 

@@ -19,16 +19,20 @@ from rq.worker import BaseWorker
 
 from monitoring.exporter import snapshot as snapshots
 from monitoring.exporter.collector import Families
+from monitoring.exporter.pipeline import Waited
 from monitoring.exporter.state import Snapshot
 from scheduler.errors import OldRedisError
 from scheduler.refusals import meaning, refusal
 
 # Redis has this long to connect, and for each answer of its greeting; Prometheus waits ten by default.
 _SOCKET_TIMEOUT_SECONDS = 1.0
-# For everything, the connection included.
+# It is waited for so long in all, the connection included. The exporter's own work is not in it: on a loaded
+# machine that ends later, within the scrape timeout of Prometheus or not, and Redis is up.
 _SNAPSHOT_SECONDS = 1.5
-# A server that needs longer, as for its name to be found, counts as down in this scrape.
+# A server that is waited for longer, as for its name to be found, counts as down in this scrape.
 _DEADLINE_SECONDS = 1.6
+# How often it is looked whether the exporter, which was at work, waits again.
+_LOOK_SECONDS = 0.05
 SHARED_SECONDS = 1.0
 REASONS = ("connection", "timeout", "authentication", "refused", "unexpected", "key")
 # So many keys that can't be read are named in the log, when they are new.
@@ -73,6 +77,7 @@ class Scrapes:
         self._lock = threading.Lock()
         self._taken: tuple[float, Families, Health] | None = None
         self._busy: dict[int, Future[tuple[Snapshot | Exception, float]]] = {}
+        self._waited: dict[int, Waited] = {}
         self._too_old: OldRedisError | None = None
         self._down: dict[int, str] = {}
         self._known: dict[int, frozenset[tuple[str, str]]] = {}
@@ -110,13 +115,13 @@ class Scrapes:
         for number, server in enumerate(self._servers):
             # One that hung in the last scrape has its thread still: it is not given another.
             if number not in self._busy or self._busy[number].done():
-                self._busy[number] = self._threads.submit(_read, server)
+                self._waited[number] = Waited()
+                self._busy[number] = self._threads.submit(_read, server, self._waited[number])
         for number, server in enumerate(self._servers):
             part = Families(self._bounds)
             seconds: float | None = None
             try:
-                left = started + _DEADLINE_SECONDS - time.monotonic()
-                taken, seconds = self._busy[number].result(max(0.0, left))
+                taken, seconds = self._result(number)
                 if isinstance(taken, Exception):
                     raise taken
                 part.server(server.labels, taken, seconds=seconds)
@@ -131,6 +136,19 @@ class Scrapes:
                 problems += [_of(server, meaning(code)) for code in taken.refuses]
             families.add(part)
         return families, Health(readable, tuple(problems))
+
+    def _result(self, number: int) -> tuple[Snapshot | Exception, float]:
+        """What the server's thread read, once it is there.
+
+        Raises:
+            TimeoutError: It waits for Redis, and has for too long.
+        """
+        while (left := _DEADLINE_SECONDS - self._waited[number].seconds()) > 0:
+            try:
+                return self._busy[number].result(max(left, _LOOK_SECONDS))
+            except FutureTimeoutError:
+                continue
+        return self._busy[number].result(0)
 
     def _lost(self, number: int, server: Server, error: Exception) -> None:
         """Count what went wrong, and log it when it begins."""
@@ -170,7 +188,7 @@ class Scrapes:
             _log.warning("keys_unreadable", extra={"more": len(new) - _NAMED, **server.labels})
 
 
-def _read(server: Server) -> tuple[Snapshot | Exception, float]:
+def _read(server: Server, waited: Waited) -> tuple[Snapshot | Exception, float]:
     """What the server holds, or why that can't be told; and the seconds it took."""
     started = time.monotonic()
     try:
@@ -179,6 +197,7 @@ def _read(server: Server) -> tuple[Snapshot | Exception, float]:
             queue_class=server.queue_class,
             worker_class=server.worker_class,
             seconds=_SNAPSHOT_SECONDS,
+            waited=waited,
         )
     except Exception as error:  # noqa: BLE001  # told by who asked
         taken = error

@@ -19,7 +19,7 @@ from rq.worker import BaseWorker
 from monitoring.exporter import unaccounted
 from monitoring.exporter.first_trip import FirstTrip
 from monitoring.exporter.largest import MAX_QUEUES, MAX_QUEUES_ASKED, largest
-from monitoring.exporter.pipeline import RoundTrips, pack
+from monitoring.exporter.pipeline import RoundTrips, Waited, pack
 from monitoring.exporter.registries import REGISTRIES, STATUSES, amount, key_of, pairs, shown, timestamp
 from monitoring.exporter.state import QueueState, Snapshot, WorkerState
 
@@ -41,14 +41,15 @@ def take(
     queue_class: type[Queue] = Queue,
     worker_class: type[BaseWorker] = Worker,
     seconds: float = 10.0,
+    waited: Waited | None = None,
 ) -> Snapshot:
-    """Read the server, within so many seconds.
+    """Read the server, and wait for it so many seconds at most; `waited` is told of each wait.
 
     Raises:
         redis.RedisError: It does not answer, or refuses, as while it loads its data.
         OldRedisError: It is too old.
     """
-    with RoundTrips(client, seconds=seconds) as trips:
+    with RoundTrips(client, seconds=seconds, waited=waited) as trips:
         first = FirstTrip(trips, queue_class, worker_class)
         snapshot = first.snapshot
         prefix = queue_class.redis_queue_namespace_prefix

@@ -128,6 +128,7 @@ def test_several_servers_are_told_apart_and_one_that_hangs_delays_no_other(rq_re
         ({}, ("--host", "256.0.0.1"), "Can't listen"),
         ({"RQ_REDIS_URL": "", "RQ_REDIS_PASS_FILE": "/no/such"}, (), "RQ_REDIS_PASS_FILE can't be read"),
         ({"RQ_JOB_BUCKETS": "1,1"}, (), "RQ_JOB_BUCKETS"),
+        ({"RQ_REDIS_URLS": "redis://h:1,redis://h:2"}, ("--redis-pass", "p"), "each password into its URL"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(variables, arguments, message):

@@ -1,6 +1,8 @@
 """The exporter and servers that are no Redis, hang, answer drop by drop, or break it."""
 
 import logging
+import os
+import signal
 import socketserver
 import threading
 import time
@@ -12,10 +14,12 @@ from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue
 
-from monitoring.exporter import snapshot
+from monitoring.exporter import pipeline, snapshot
+from monitoring.exporter import scrapes as scraping
 from monitoring.exporter.__main__ import _name, own_metrics
 from monitoring.exporter.collector import Families
 from monitoring.exporter.exposition import write
+from monitoring.exporter.pipeline import RoundTrips, pack
 from monitoring.exporter.scrapes import Scrapes, Server
 from tests.exporter_process import exporter, samples, value
 from tests.jobs import pid
@@ -77,6 +81,53 @@ def test_answers_that_come_byte_by_byte_have_one_deadline():
         with pytest.raises(RedisTimeoutError):
             snapshot.take(client, seconds=0.3)
         assert 0.3 <= time.monotonic() - started < 1
+
+
+def test_an_answer_without_end_is_left(monkeypatch):
+    monkeypatch.setattr(pipeline, "_MOST_BYTES", 1 << 20)
+
+    def floods(socket):
+        socket.sendall(b"-")
+        while True:
+            socket.sendall(b"A" * 65536)
+
+    with impostor(floods) as client, pytest.raises(InvalidResponse):
+        snapshot.take(client)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_the_exporters_own_time_is_not_rediss(redis_connection, monkeypatch, hangs):
+    """Its work between the round trips takes longer than Redis may; a Redis that then hangs is told still."""
+    monkeypatch.setattr(scraping, "_SNAPSHOT_SECONDS", 0.3)
+    monkeypatch.setattr(scraping, "_DEADLINE_SECONDS", 0.4)
+    Queue("q", connection=redis_connection).enqueue(pid)
+    server_pid = redis_connection.info()["process_id"]
+
+    class Slow(snapshot.FirstTrip):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            if hangs:
+                os.kill(server_pid, signal.SIGSTOP)
+            time.sleep(0.7)  # a machine with other work
+
+    monkeypatch.setattr(snapshot, "FirstTrip", Slow)
+    taking, own = scrapes(redis_connection)
+    try:
+        text = write(taking.families(), openmetrics=False).decode()
+    finally:
+        os.kill(server_pid, signal.SIGCONT)
+    assert value(text, "rq_redis_up", redis="0") == (not hangs)
+    assert 0.7 <= value(text, "rq_scrape_duration_seconds", redis="0") < 2
+    assert own.get_sample_value("rq_scrape_errors_total", {"reason": "timeout"}) == hangs
+    wait_for(taking._busy[0].done)
+
+
+def test_answers_that_are_there_can_be_read_slowly(redis_connection, monkeypatch):
+    monkeypatch.setattr(pipeline, "_RECEIVE_BYTES", 1 << 10)
+    with RoundTrips(redis_connection, seconds=0.3) as trips:
+        answers = trips.ask([pack("ECHO", b"x" * 1000)] * 100, answers=100)
+        for _ in answers:
+            time.sleep(0.01)  # a parser without a processor
 
 
 def test_a_greeting_that_comes_byte_by_byte_keeps_no_thread():
