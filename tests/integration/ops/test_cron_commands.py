@@ -62,6 +62,23 @@ def test_list_shows_a_description_as_it_is(queue, text):
     assert shown[1].startswith(f"id {text}")
 
 
+def test_list_stays_readable_beside_texts_of_100000_characters(entry, redis_connection):
+    spec = json.loads(redis_connection.hget(SPECS, entry.id))
+    long = "0," * 50_000 + "0 * * * *"
+    changes = {
+        "words": {"schedule": {**spec["schedule"], "cron": long}},
+        "description": {"description": "long " * 20_000},
+        "junk": {"schedule": {**spec["schedule"], "cron": long + " *"}},
+    }
+    for id_, change in changes.items():
+        redis_connection.hset(SPECS, id_, json.dumps({**spec, "id": id_, **change}))
+        redis_connection.hset(DATA, id_, redis_connection.hget(DATA, entry.id))
+    shown = rqmon_cron("list")
+    assert len(shown) < 10_000
+    assert all(id_ in shown for id_ in (*changes, "1 entry can't be run", "Register it again"))
+    assert len(rqmon_cron("list", "--json")) > 100_000
+
+
 def test_list_fits_into_80_columns(entry, redis_connection):
     path = "an_application.companies.tasks.archive_what_nobody_has_touched"
     derived = job_scheduler(path, cron="0 23 * * SAT", timezone="Asia/Kolkata")
