@@ -7,6 +7,7 @@ from typing import Any
 
 from redis import Redis
 
+from ops.terminal import shortened
 from scheduler.cron.heartbeats import LIVE_SECONDS, PROCESSES, Heartbeat, seen
 from scheduler.cron.listing import Listing
 
@@ -79,7 +80,7 @@ class Health:
             number = len(self.cant_run)
             yield f"{number} {'entry' if number == 1 else 'entries'} can't be run:"
             for id_, reason in list(self.cant_run.items())[:_NAMED]:
-                yield f"  {id_}: {reason}"
+                yield f"  {shortened(id_)}: {shortened(reason)}"
         if self.overdue:
             entries = "entry is" if self.overdue == 1 else "entries are"
             yield f"{self.overdue} {entries} overdue: see rqmon cron list"

@@ -15,7 +15,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ops.terminal import printable
+from ops.terminal import printable, shortened
 from scheduler.cron.entries import CronEntry
 from scheduler.cron.slots import Schedule, zone
 
@@ -64,7 +64,11 @@ def entries_table(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> Table:
         if number:
             table.add_row()
         table.add_row(
-            _About(printable(row["id"]), printable(row["description"]), printable(row["words"])),
+            _About(
+                printable(row["id"]),
+                printable(shortened(row["description"])),
+                printable(shortened(row["words"])),
+            ),
             cell(_next(row, now=now)),
             cell(_last(row, now=now)),
             cell("\n".join(f"{n} {printable(outcome)}" for outcome, n in row["slots"].items()) or "none"),

@@ -7,6 +7,8 @@ import unicodedata
 # what is read (bidi) or hide in it. Emoji and some scripts need the two joiners.
 _ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
+# Of a text in a table or a list; its end is kept too, as that of an error says what to do.
+_SHOWN, _SHOWN_OF_END = 200, 60
 
 
 def printable(text: str) -> str:
@@ -17,6 +19,13 @@ def printable(text: str) -> str:
         else char
         for char in text
     )
+
+
+def shortened(text: str) -> str:
+    """A text of at most 200 characters, for where others stand beside it; JSON has the whole."""
+    if len(text) <= _SHOWN:
+        return text
+    return f"{text[: _SHOWN - _SHOWN_OF_END - 1]}…{text[-_SHOWN_OF_END:]}"
 
 
 def printable_lines(text: str) -> str:

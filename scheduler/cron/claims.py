@@ -206,7 +206,7 @@ class Claimer:
     def _write(self, pipe: Any, batch: _Batch, *, clock: datetime | None) -> int:
         """Put all of a batch into a transaction; where in its answers that of the counting is."""
         for id_, slots, total in batch.missed:
-            ledger.count_dropped_slots(pipe, id_, Outcome.MISSED, slots=slots, total=total)
+            ledger.count_dropped_slots(pipe, raw(id_), Outcome.MISSED, slots=slots, total=total)
         for _, job in batch.queued:
             self._jobs.enqueue(pipe, job)
         pipe.zadd(NEXT, batch.following)
@@ -217,7 +217,7 @@ class Claimer:
         position = len(pipe) - 1
         # After what is queued, whose slot is before theirs.
         for id_, slots in batch.skipped:
-            ledger.count_dropped_slots(pipe, id_, Outcome.SKIPPED, slots=slots, total=len(slots))
+            ledger.count_dropped_slots(pipe, raw(id_), Outcome.SKIPPED, slots=slots, total=len(slots))
         return position
 
 

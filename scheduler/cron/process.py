@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from types import FrameType
 from typing import Any
 
@@ -15,7 +14,12 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from scheduler.cron.claims import Claimer, Look
+
+# These names, but for Heart, are part of this module's interface: programs import them from here.
+from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS
+from scheduler.cron.heartbeats import PROCESSES as PROCESSES
 from scheduler.cron.heartbeats import Heart
+from scheduler.cron.heartbeats import live_processes as live_processes
 from scheduler.cron.keys import EMPTIED
 from scheduler.cron.registry import CronRegistry, declaring
 from scheduler.cron.stored import text
@@ -49,7 +53,7 @@ class CronProcess:
         self._connection: Any = connection or shared_connection()
         self._registry = CronRegistry(self._connection)
         self._claimer = Claimer(self._connection)
-        self._upkeep = Upkeep(self._connection)
+        self._upkeep = Upkeep(self._connection, self._claimer.clock)
         self._heart = Heart(self._connection, version=version)
         self._stopped = threading.Event()
         self._is_started = False
@@ -103,7 +107,7 @@ class CronProcess:
             return _POLL_SECONDS
         if self._settled != self._claimer.clock.settled:
             self._settled = self._claimer.clock.settled
-            self._upkeep.mend_all_slots(now=look.now)
+            self._upkeep.mend_all_slots()
             return 0.0
         if look.epoch != self._epoch:
             self._write_again(look)
@@ -112,7 +116,7 @@ class CronProcess:
             self._claim_due()
         self._heart.worked()
         if is_beat:
-            self._keep(look)
+            self._keep()
         if look.first is None:
             return _POLL_SECONDS
         return min(max((look.first - look.now).total_seconds(), 0.0), _POLL_SECONDS)
@@ -120,14 +124,13 @@ class CronProcess:
     def _start(self) -> None:
         require_supported(self._connection)
         self._claim_due()  # by the schedules that gave these slots
-        now = self._claimer.look().now
-        self._reconcile(now)
-        self._upkeep.mend_all_slots(now=now)
+        self._reconcile()
+        self._upkeep.mend_all_slots()
         self._is_started = True
         self._heart.worked()
 
-    def _reconcile(self, now: datetime) -> None:
-        difference, self._epoch = self._registry.reconcile(self._entries, now=now)
+    def _reconcile(self) -> None:
+        difference, self._epoch = self._registry.reconcile(self._entries)
         _log.info("cron_reconciled", extra=asdict(difference))
 
     def _write_again(self, look: Look) -> None:
@@ -138,11 +141,11 @@ class CronProcess:
         _log.warning("cron_entries_lost")
         self._heart.hurry()
         self._claim_due()
-        self._reconcile(look.now)
+        self._reconcile()
 
-    def _keep(self, look: Look) -> None:
+    def _keep(self) -> None:
         """Notice keys that were evicted or deleted, and slots that no schedule has."""
-        self._upkeep.mend_some_slots(now=look.now)
+        self._upkeep.mend_some_slots()
         sizes = self._upkeep.sizes()
         is_empty = not sizes.specs and self._entries and not (self._epoch or "").startswith(EMPTIED)
         if sizes.is_whole and not is_empty:
@@ -151,8 +154,8 @@ class CronProcess:
         if sizes == self._incomplete:
             return
         _log.warning("cron_entries_incomplete", extra=asdict(sizes))
-        self._reconcile(look.now)
-        self._upkeep.give_slots(now=look.now)
+        self._reconcile()
+        self._upkeep.give_slots()
         # What can't be mended, such as an entry whose arguments are lost, is shown by `rqmon cron list`.
         self._incomplete = self._upkeep.sizes()
 

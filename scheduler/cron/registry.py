@@ -196,7 +196,7 @@ class CronRegistry:
                 raise no_entry(entry_id)
             now = server_time(pipe)
             pipe.multi()
-            self._miss(pipe, entry_id, stored, now=now)
+            self._miss(pipe, id_, stored, now=now)
             pipe.sadd(PAUSED, id_)
             pipe.zrem(NEXT, id_)
 
@@ -215,7 +215,7 @@ class CronRegistry:
             at = now or server_time(pipe)
             pipe.multi()
             pipe.srem(PAUSED, id_)
-            pipe.zadd(NEXT, {entry_id: entry.schedule.next_after(at).timestamp()}, nx=True)
+            pipe.zadd(NEXT, {id_: entry.schedule.next_after(at).timestamp()}, nx=True)
 
         self._connection.transaction(change, SPECS, NEXT)
 
@@ -236,18 +236,16 @@ class CronRegistry:
         pipe.hset(DATA, entry.id, entry.data)
         same = before is not None and before.slot is not None and before.schedule == entry.schedule
         if before is not None and not same:
-            self._miss(pipe, entry.id, before, now=now)
+            self._miss(pipe, raw(entry.id), before, now=now)
         if not same and not (before and before.paused):
             pipe.zadd(NEXT, {entry.id: entry.schedule.next_after(now).timestamp()})
 
-    def _miss(self, pipe: Any, entry_id: str, stored: Stored, *, now: datetime) -> None:
+    def _miss(self, pipe: Any, id_: bytes, stored: Stored, *, now: datetime) -> None:
         """Count the slots that are due, not yet claimed, and gone."""
         schedule = stored.schedule
         if schedule is not None and stored.slot is not None and stored.slot <= now:
             lost = schedule.due(stored.slot, now)
-            ledger.count_dropped_slots(
-                pipe, entry_id, Outcome.MISSED, slots=list(lost.slots), total=lost.total
-            )
+            ledger.count_dropped_slots(pipe, id_, Outcome.MISSED, slots=list(lost.slots), total=lost.total)
 
     def _remove(self, pipe: Any, ids: list[bytes]) -> None:
         if not ids:

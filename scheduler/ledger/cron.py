@@ -94,15 +94,17 @@ def count_queued_slots(
     pipe.eval(_COUNT_QUEUED, len(keys), *keys, *arguments)
 
 
-def count_dropped_slots(pipe: Any, entry_id: str, outcome: str, *, slots: list[datetime], total: int) -> None:
+def count_dropped_slots(
+    pipe: Any, entry_id: bytes, outcome: str, *, slots: list[datetime], total: int
+) -> None:
     """Count `total` slots that got no job, of which `slots` are the last."""
     if not total:
         return
-    pipe.hincrby(OUTCOMES, f"{entry_id}|{outcome}", total)
+    pipe.hincrby(OUTCOMES, entry_id + f"|{outcome}".encode(), total)
     if slots:
         records = [json.dumps({"slot": slot.timestamp(), "outcome": outcome}) for slot in slots]
-        pipe.lpush(_CRON_HISTORY + entry_id, *records)
-        pipe.ltrim(_CRON_HISTORY + entry_id, 0, _CRON_HISTORY_KEPT - 1)
+        pipe.lpush(_CRON_HISTORY.encode() + entry_id, *records)
+        pipe.ltrim(_CRON_HISTORY.encode() + entry_id, 0, _CRON_HISTORY_KEPT - 1)
 
 
 def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:

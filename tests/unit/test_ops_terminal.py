@@ -1,6 +1,6 @@
 import pytest
 
-from ops.terminal import printable, printable_lines
+from ops.terminal import printable, printable_lines, shortened
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,16 @@ def test_what_would_steer_a_terminal_is_shown_instead(text, shown):
 
 def test_a_text_of_lines_keeps_its_breaks():
     assert printable_lines("one\r\n\ttwo \x1b[1m\n") == "one\n\ttwo \\x1b[1m\n"
+
+
+@pytest.mark.parametrize("length", [0, 199, 200])
+def test_a_short_text_is_shown_whole(length):
+    assert shortened("x" * length) == "x" * length
+
+
+def test_of_a_long_text_both_ends_are_shown():
+    shown = shortened("start" + "x" * 100_000 + "end")
+    assert len(shown) == 200
+    assert shown.startswith("startx")
+    assert shown.endswith("xend")
+    assert "x…x" in shown

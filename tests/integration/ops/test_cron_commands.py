@@ -11,7 +11,7 @@ from rq import Queue
 from scheduler import job_scheduler
 from scheduler.cron.claims import Claimer
 from scheduler.cron.heartbeats import PROCESSES, Heart
-from scheduler.cron.registry import DATA, NEXT, SPECS, CronRegistry
+from scheduler.cron.registry import DATA, NEXT, PAUSED, SPECS, CronRegistry
 from scheduler.ledger import cron as ledger
 from tests.integration.ops.test_commands import ROOT, manage
 from tests.jobs import pid
@@ -60,6 +60,23 @@ def test_list_shows_a_description_as_it_is(queue, text):
     shown = rqmon_cron("list").splitlines()
     assert text in [line.strip() for line in shown]
     assert shown[1].startswith(f"id {text}")
+
+
+def test_list_stays_readable_beside_texts_of_100000_characters(entry, redis_connection):
+    spec = json.loads(redis_connection.hget(SPECS, entry.id))
+    long = "0," * 50_000 + "0 * * * *"
+    changes = {
+        "words": {"schedule": {**spec["schedule"], "cron": long}},
+        "description": {"description": "long " * 20_000},
+        "junk": {"schedule": {**spec["schedule"], "cron": long + " *"}},
+    }
+    for id_, change in changes.items():
+        redis_connection.hset(SPECS, id_, json.dumps({**spec, "id": id_, **change}))
+        redis_connection.hset(DATA, id_, redis_connection.hget(DATA, entry.id))
+    shown = rqmon_cron("list")
+    assert len(shown) < 10_000
+    assert all(id_ in shown for id_ in (*changes, "1 entry can't be run", "Register it again"))
+    assert len(rqmon_cron("list", "--json")) > 100_000
 
 
 def test_list_fits_into_80_columns(entry, redis_connection):
@@ -157,6 +174,22 @@ def test_pause_and_resume(entry, redis_connection):
     assert rqmon_cron("resume", "morning") == "Resumed morning.\n"
     assert Claimer(redis_connection).look().first > datetime.now(UTC)
     assert "no cron entry 'evening'" in manage("cron", "pause", "evening").stderr
+
+
+def test_an_id_that_is_no_utf8_is_paused_and_not_resumed(entry, redis_connection):
+    spec = redis_connection.hget(SPECS, entry.id)
+    for key, value in ((SPECS, spec), (DATA, redis_connection.hget(DATA, entry.id))):
+        redis_connection.hset(key, b"\xff\xfe", value)
+    overdue = Claimer(redis_connection).look().now - 14 * DAY
+    redis_connection.zadd(NEXT, {b"\xff\xfe": overdue.timestamp()})
+    id_ = os.fsdecode(b"\xff\xfe")
+    assert rqmon_cron("pause", id_) == "Paused \\udcff\\udcfe.\n"
+    assert redis_connection.smembers(PAUSED) == {b"\xff\xfe"}
+    assert int(redis_connection.hget(ledger.OUTCOMES, b"\xff\xfe|missed")) > 5
+    refused = manage("cron", "resume", id_)
+    assert refused.returncode == 2
+    assert "can't be read" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_remove(entry, redis_connection):

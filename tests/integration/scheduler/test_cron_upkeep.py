@@ -4,14 +4,17 @@ import itertools
 from datetime import timedelta
 
 import pytest
+from redis.client import Pipeline
 
 from scheduler import job_scheduler
 from scheduler.cron import claims
+from scheduler.cron import upkeep as upkeep_module
 from scheduler.cron.claims import Claimer
 from scheduler.cron.registry import DATA, NEXT, SPECS, CronRegistry
 from scheduler.cron.upkeep import Upkeep
 from scheduler.ledger import cron as ledger
 from tests.jobs import pid
+from tests.servers import wait_for
 
 HOUR = timedelta(hours=1)
 
@@ -22,8 +25,8 @@ def claimer(redis_connection):
 
 
 @pytest.fixture
-def upkeep(redis_connection):
-    return Upkeep(redis_connection)
+def upkeep(redis_connection, claimer):
+    return Upkeep(redis_connection, claimer.clock)
 
 
 def slot(redis, id_="x"):
@@ -31,12 +34,12 @@ def slot(redis, id_="x"):
 
 
 @pytest.mark.parametrize("ahead", [7200.0, 3 * 86400.0, 1e14, float("inf")])
-def test_a_slot_that_a_wrong_clock_left_behind_is_mended(claimer, upkeep, redis_connection, queue, ahead):
+def test_a_slot_that_a_wrong_clock_left_behind_is_mended(upkeep, redis_connection, queue, ahead):
     job_scheduler(pid, interval_seconds=60, cron_id="x")
     job_scheduler(pid, cron="0 0 1 1 *", cron_id="yearly")
     right, yearly = slot(redis_connection), slot(redis_connection, "yearly")
     redis_connection.zadd(NEXT, {"x": right + ahead})
-    upkeep.mend_all_slots(now=claimer.look().now)
+    upkeep.mend_all_slots()
     assert right <= slot(redis_connection) <= right + 60
     assert slot(redis_connection, "yearly") == yearly
     assert ledger.cron_outcomes(redis_connection) == {}
@@ -48,19 +51,19 @@ def test_all_slots_are_looked_at_in_turn(claimer, upkeep, redis_connection, queu
     for id_, score in redis_connection.zrange(NEXT, 0, -1, withscores=True):
         redis_connection.zadd(NEXT, {id_: score + 86400})
     for _ in range(4):
-        upkeep.mend_some_slots(now=claimer.look().now)
+        upkeep.mend_some_slots()
     last = redis_connection.zrange(NEXT, -1, -1, withscores=True)[0][1]
     assert last <= (claimer.look().now + HOUR).timestamp()
 
 
-def test_an_entry_without_a_next_slot_is_given_one_unless_paused(claimer, upkeep, redis_connection, queue):
+def test_an_entry_without_a_next_slot_is_given_one_unless_paused(upkeep, redis_connection, queue):
     for id_ in ("x", "paused"):
         job_scheduler(pid, interval_seconds=60, cron_id=id_)
     CronRegistry(redis_connection).pause("paused")
     assert upkeep.sizes().is_whole
     redis_connection.delete(NEXT)
     assert not upkeep.sizes().is_whole
-    upkeep.give_slots(now=claimer.look().now)
+    upkeep.give_slots()
     assert upkeep.sizes().is_whole
     assert [id_ for id_, _ in redis_connection.zrange(NEXT, 0, -1, withscores=True)] == [b"x"]
 
@@ -89,3 +92,63 @@ def test_nothing_is_queued_or_counted_while_the_clock_of_redis_is_not_believed(
     monkeypatch.setattr(claims, "own_seconds", lambda: next(own))
     assert claimer.look().is_believed
     assert claimer.claim()
+
+
+@pytest.mark.parametrize("mend", ["mend_some_slots", "mend_all_slots"])
+def test_a_slot_that_another_process_claims_meanwhile_is_not_queued_again(
+    upkeep, redis_connection, queue, monkeypatch, mend
+):
+    job_scheduler(pid, interval_seconds=1, cron_id="x")
+    hmget, claimed = Pipeline.hmget, []
+
+    def claim_meanwhile(pipe, key, *rest):
+        if key == SPECS and not claimed:
+            claimed.append(None)  # the claim reads specs too
+            wait_for(lambda: claimed.extend(Claimer(redis_connection).claim() or []) or len(claimed) > 1)
+        return hmget(pipe, key, *rest)
+
+    monkeypatch.setattr(Pipeline, "hmget", claim_meanwhile)
+    getattr(upkeep, mend)()
+    assert slot(redis_connection) > claimed[1].slot.timestamp()
+
+
+@pytest.mark.parametrize(("ahead", "is_claimed"), [(3, True), (7200, False)])
+def test_a_mended_slot_is_later_than_the_last_claimed_unless_a_wrong_clock_gave_that(
+    upkeep, redis_connection, queue, ahead, is_claimed
+):
+    job_scheduler(pid, interval_seconds=1, cron_id="x")
+    claimed = int(redis_connection.time()[0]) + ahead
+    redis_connection.hset(ledger.LAST, "x", claimed)
+    redis_connection.zadd(NEXT, {"x": claimed + 86400})
+    upkeep.mend_all_slots()
+    assert (slot(redis_connection) == claimed + 1) == is_claimed
+    assert slot(redis_connection) <= claimed + 1
+
+
+@pytest.mark.parametrize("last", ["text", "nan", b"\xff", None])
+def test_a_last_slot_that_can_not_be_read_does_not_keep_upkeep(upkeep, redis_connection, queue, last):
+    job_scheduler(pid, interval_seconds=60, cron_id="x")
+    right = slot(redis_connection)
+    if last is None:
+        redis_connection.set(ledger.LAST, "no hash")
+    else:
+        redis_connection.hset(ledger.LAST, "x", last)
+    redis_connection.zadd(NEXT, {"x": right + 7200})
+    upkeep.mend_all_slots()
+    assert right <= slot(redis_connection) <= right + 60
+
+
+def test_nothing_is_moved_while_the_clock_of_redis_is_not_believed(
+    claimer, upkeep, redis_connection, queue, monkeypatch
+):
+    job_scheduler(pid, interval_seconds=60, cron_id="x")
+    job_scheduler(pid, interval_seconds=60, cron_id="lost")
+    assert claimer.look().is_believed
+    redis_connection.zrem(NEXT, "lost")
+    wrong = slot(redis_connection) + 7200
+    redis_connection.zadd(NEXT, {"x": wrong})
+    own = claims.own_seconds() - 7200
+    monkeypatch.setattr(upkeep_module, "own_seconds", lambda: own)
+    upkeep.mend_all_slots()
+    upkeep.give_slots()
+    assert redis_connection.zrange(NEXT, 0, -1, withscores=True) == [(b"x", wrong)]
