@@ -39,6 +39,7 @@ JOB_OUTCOMES = {
 }
 # The `job` label that Prometheus gives to what it scrapes from the exporter.
 EXPORTER_JOB = "rq-exporter"
+PROMETHEUS_JOB = "prometheus"
 
 
 @dataclass(frozen=True, kw_only=True)

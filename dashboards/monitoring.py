@@ -5,6 +5,7 @@ from grafanalib import core
 from dashboards import panels, theme
 from dashboards.catalog import (
     ALERTS,
+    PROMETHEUS_JOB,
     PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL,
     PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS,
     PROMETHEUS_TSDB_HEAD_SERIES,
@@ -60,7 +61,7 @@ def now() -> list[core.Panel]:
         panels.stat(
             "Alerts firing",
             "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do.",
-            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", by=UP)},
+            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", by=UP, job=PROMETHEUS_JOB)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -76,7 +77,11 @@ def now() -> list[core.Panel]:
             "Rule failures",
             "Evaluations of rules that failed in the time range. Above zero: those alerts can't fire; "
             "Prometheus's log and its page /rules say why.",
-            {"Failures": or_zero(events(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL), by=UP)},
+            {
+                "Failures": or_zero(
+                    events(PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL), by=UP, job=PROMETHEUS_JOB
+                )
+            },
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -84,7 +89,7 @@ def now() -> list[core.Panel]:
             "Longest scrape",
             "The slowest of Prometheus's targets now. At 4 s, the scrape timeout, nothing is recorded: see "
             "Scrape duration for which it is.",
-            {"Longest": known(f"max({select(SCRAPE_DURATION_SECONDS)})", by=UP)},
+            {"Longest": known(f"max({select(SCRAPE_DURATION_SECONDS)})", by=UP, job=PROMETHEUS_JOB)},
             unit="s",
             thresholds=steps(OK, (1, WARNING), (3, CRITICAL)),
         ),
@@ -92,7 +97,7 @@ def now() -> list[core.Panel]:
             "Series",
             "What Prometheus holds in memory, some 4 kB each. Rising without end: a label takes ever new "
             "values; queues or functions named after ids are usual suspects.",
-            {"Series": known(f"sum({select(PROMETHEUS_TSDB_HEAD_SERIES)})", by=UP)},
+            {"Series": known(f"sum({select(PROMETHEUS_TSDB_HEAD_SERIES)})", by=UP, job=PROMETHEUS_JOB)},
             unit=theme.COUNT,
             thresholds=steps(INFO, (1_000_000, WARNING)),
         ),

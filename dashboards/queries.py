@@ -52,7 +52,7 @@ def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **la
     matchers += [MATCHERS[label] for label in chosen if label in MATCHERS]
     if metric not in _OF_NO_REDIS and metric.source != "Prometheus":
         matchers.append('redis=~"$redis"')
-    if metric is UP:
+    if metric is UP and "job" not in labels:
         matchers.append(f'job="{EXPORTER_JOB}"')
     return f"{metric.name}{suffix}" + (f"{{{', '.join(matchers)}}}" if matchers else "")
 
@@ -71,14 +71,14 @@ def _by(metric: Metric, labels: str, suffix: str = "") -> str:
     return f" by ({labels}) "
 
 
-def known(expr: str, *, by: Metric = RQ_REDIS_UP) -> str:
+def known(expr: str, *, by: Metric = RQ_REDIS_UP, **labels: str) -> str:
     """`expr` while all of its sources answer, else nothing: a part is not the whole, nor is the past now."""
-    return f"({expr}) and on () (min({select(by)}) == 1)"
+    return f"({expr}) and on () (min({select(by, any_function=False, **labels)}) == 1)"
 
 
-def or_zero(expr: str, *, by: Metric = RQ_REDIS_UP) -> str:
+def or_zero(expr: str, *, by: Metric = RQ_REDIS_UP, **labels: str) -> str:
     """`expr`, a single number, or 0 where it has no series although its sources answer: 0 is true then."""
-    return known(f"{expr} or vector(0)", by=by)
+    return known(f"{expr} or vector(0)", by=by, **labels)
 
 
 def worst(expr: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
-from dotenv.parser import parse_stream
+from dotenv.parser import Binding, parse_stream
 
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
@@ -124,10 +124,10 @@ def read_env_file(path: Path) -> str:
     """Its text; empty when there is none.
 
     Raises:
-        ConfigError: It can't be read, or is no text in UTF-8.
+        ConfigError: It can't be read, is no text in UTF-8, or has what no environment can.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -138,6 +138,20 @@ def read_env_file(path: Path) -> str:
         raise ConfigError(
             f"{path} is not in UTF-8: save it in that encoding, or delete it to get a new one"
         ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ConfigError(
+            f"Line {line} of {path} has a NUL byte: save it as text in UTF-8, or delete it to get a new one"
+        )
+    for binding in parse_stream(io.StringIO(text)):
+        if "=" in (binding.key or ""):
+            raise ConfigError(f"Line {_line(binding)} of {path} has a = in its name: write NAME=value")
+    return text
+
+
+def _line(binding: Binding) -> int:
+    statement = binding.original.string  # with the empty lines before it
+    return binding.original.line + statement[: -len(statement.lstrip())].count("\n")
 
 
 def overruled(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -164,10 +178,8 @@ def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tup
     known = set()
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
-            statement = binding.original.string  # with the empty lines before it
-            line = binding.original.line + statement[: -len(statement.lstrip())].count("\n")
             raise ConfigError(
-                f"Line {line} of {path} can't be read: "
+                f"Line {_line(binding)} of {path} can't be read: "
                 "write NAME=value, and end the quotes where the value ends"
             )
         known.add(binding.key)

@@ -15,7 +15,8 @@ from redis.retry import Retry
 from rq import Queue, Worker
 
 from ops.environment import StackConfig
-from ops.stack import PROMETHEUS, REDIS, Service
+from ops.stack import CRON, PROMETHEUS, REDIS, Service
+from scheduler.cron.heartbeats import seen
 from scheduler.refusals import describe
 
 _TIMEOUT_SECONDS = 2.0
@@ -37,7 +38,7 @@ def problem(service: Service, *, pid: int, config: StackConfig) -> str | None:
 
     Args:
         service: The service; one that listens nowhere and runs no queue is well when its process runs.
-        pid: Its process; a worker must have registered itself in Redis with it.
+        pid: Its process; a worker must have registered itself in Redis with it, the cron process beats there.
         config: Where the service is.
     """
     if service == REDIS:
@@ -45,6 +46,8 @@ def problem(service: Service, *, pid: int, config: StackConfig) -> str | None:
         return None if error is None else describe(error)
     if service.queue:
         return _worker_problem(pid, service.queue, config)
+    if service == CRON:
+        return _cron_problem(pid, config)
     if service.health_path and (wrong := _http_problem(f"{service.address(config)}{service.health_path}")):
         return wrong
     return storing_problem(config) if service == PROMETHEUS else None
@@ -103,6 +106,19 @@ def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
         return describe(error)
     is_registered = any(worker.pid == pid and worker.hostname == socket.gethostname() for worker in workers)
     return None if is_registered else "is not registered in Redis yet"
+
+
+def _cron_problem(pid: int, config: StackConfig) -> str | None:
+    try:
+        with _connected(Redis.from_url(config.variables["RQ_REDIS_URL"], **_IMPATIENT)) as connection:
+            found, now = seen(connection)
+    except RedisError as error:
+        return describe(error)
+    ours = [it for it in found.live.values() if it.pid == pid and it.host == socket.gethostname()]
+    if not ours:
+        return "has no heartbeat in Redis yet"
+    latest = max(ours, key=lambda it: it.heartbeat)  # a dead process may have had the same pid
+    return None if latest.is_working(now) else f"queues nothing: {latest.trouble or 'it does not say why'}"
 
 
 def _http_problem(url: str) -> str | None:

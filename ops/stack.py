@@ -59,11 +59,12 @@ PROMETHEUS = Service(
     port_variable="PROMETHEUS_PORT",
     health_path="/-/ready",
 )
+CRON = Service(name="rq_sched", purpose="queues cron jobs")
 _ALWAYS = (
     REDIS,
     Service(name="rq_short", purpose="runs short jobs", queue="short-running"),
     Service(name="rq_long", purpose="runs long jobs", queue="long-running"),
-    Service(name="rq_sched", purpose="queues cron jobs"),
+    CRON,
     Service(
         name="rq_exporter",
         purpose="metrics of queues and workers",

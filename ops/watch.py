@@ -5,24 +5,29 @@ supervisord calls a program FATAL after its tries and leaves it so: Redis may ha
 
 import contextlib
 import json
+import logging
 import os
 import time
 from collections import defaultdict
 from pathlib import Path
 from xmlrpc.client import Fault
 
+import psutil
 from supervisor import childutils
 
 # What `rqmon status` reads: program -> when it ended unasked, in seconds since 1970, the last ones.
 RESTARTS = "restarts.json"
 _KEPT = 100
 
+# Not configured: warnings go to stderr, as stdout belongs to supervisord.
+_log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Listen until supervisord is gone."""
     socket = os.environ["SUPERVISOR_SERVER_URL"].removeprefix("unix://")
     restarts = Path(socket).parent / RESTARTS
-    ended: defaultdict[str, list[float]] = defaultdict(list)
+    ended = _read(restarts, since=psutil.Process(os.getppid()).create_time())
     _write(restarts, ended)
     while True:
         try:
@@ -40,10 +45,26 @@ def main() -> None:
         childutils.listener.ok()
 
 
+def _read(path: Path, *, since: float) -> defaultdict[str, list[float]]:
+    """What another watch of this supervisord wrote; none of what ended under an earlier one."""
+    ended: defaultdict[str, list[float]] = defaultdict(list)
+    try:
+        for name, times in json.loads(path.read_text()).items():
+            ended[name] = [at for at in times if at >= since]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        _log.warning("%s can't be read, so counts begin at 0: %s", path, error)
+    return ended
+
+
 def _write(path: Path, ended: dict[str, list[float]]) -> None:
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(ended))
-    new.replace(path)
+    try:
+        new.write_text(json.dumps(ended))
+        new.replace(path)
+    except OSError as error:  # a full disk: what is given up must be started again all the same
+        _log.warning("%s can't be written, counts are kept in memory: %s", path, error)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A real Alertmanager behind its door, both as the native stack starts them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ class Doors:
 
 
 @contextmanager
-def doors(folder: Path) -> Iterator[Doors]:
+def doors(folder: Path, **variables: str) -> Iterator[Doors]:
     secrets = write_login(StackConfig(state_dir=folder, env_file=folder / ".env", variables={}), mode=0o600)
     port, behind = free_ports(2)
     addresses = Doors(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{behind}")
@@ -53,7 +54,10 @@ def doors(folder: Path) -> Iterator[Doors]:
             f"--header-file={secrets}/door_header",
         ],
     )
-    processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) for command in commands]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env={**os.environ, **variables}, stderr=subprocess.DEVNULL)
+        for command in commands
+    ]
     try:
         wait_for(lambda: _is_ready(addresses.door), what="Alertmanager is ready behind its door")
         yield addresses

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+from dashboards.hosts import given_names
 from dashboards.preview.library import load_dashboards
 from dashboards.preview.server import serve
 
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--allowed-hosts",
         default=os.environ.get("RQMON_ALLOWED_HOSTS") or "",
-        help="names, with commas, by which browsers may ask, besides localhost and addresses",
+        help="names, with commas, by which browsers may ask, besides those that no stranger can have",
     )
     parser.add_argument("--dashboards", type=Path, default=Path("monitoring/grafana/dashboards"))
     options = parser.parse_args(arguments)
@@ -72,13 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     if not _is_free(options.host, options.port):
         parser.error(f"port {options.port} is taken; stop what listens there, or set --port or GRAFANA_PORT")
-    names = {options.host, *options.allowed_hosts.split(",")}
     serve(
         dashboards,
         prometheus_url=options.prometheus_url,
         host=options.host,
         port=options.port,
-        names=frozenset(name.strip().lower() for name in names if name.strip()),
+        names=given_names(f"{options.host},{options.allowed_hosts}"),
     )
 
 

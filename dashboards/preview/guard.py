@@ -5,10 +5,11 @@ browser takes the answers for that page's own and lets it read them. Such a requ
 `Host`. A page that asks by our name says in `Origin` where it is from; a WebSocket opens whatever that says.
 """
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dashboards.hosts import is_accepted
 
 
 def refusal(host: str, origin: str | None, names: frozenset[str]) -> str:
@@ -17,25 +18,13 @@ def refusal(host: str, origin: str | None, names: frozenset[str]) -> str:
     Args:
         host: Its header `Host`.
         origin: Its header `Origin`, where it has one.
-        names: Names to accept, in lower case, besides localhost and addresses, which no page can have.
+        names: Names to accept, in lower case, besides those that no page can have.
     """
-    if not _is_ours(host, names):
-        return "Host is no name of this machine: ask by its address, or put it in RQMON_ALLOWED_HOSTS."
+    if not is_accepted(host, names):
+        return "Host is no name of ours: ask by address, or put it in RQMON_ALLOWED_HOSTS."
     if origin is not None and (_netloc(origin) or "?") != host.lower():
         return "A page of another origin asks."
     return ""
-
-
-def _is_ours(host: str, names: frozenset[str]) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost" or name in names
-    return True
 
 
 def _netloc(origin: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from dashboards.hosts import given_names
 from monitoring.doors.app import create_app
 from ops.entry_point import one_line_errors
 from scheduler.errors import ConfigError
@@ -39,7 +40,9 @@ def main() -> None:
     configure()
     with one_line_errors("doors"):
         doors = dict(_door(text) for text in options.doors)
-        asyncio.run(_serve(doors, host=options.host, authorization=_header(Path(options.header_file))))
+        header = _header(Path(options.header_file))
+        names = given_names(os.environ.get("RQMON_ALLOWED_HOSTS", ""))
+        asyncio.run(_serve(doors, host=options.host, authorization=header, names=names))
 
 
 def _door(text: str) -> tuple[int, str]:
@@ -56,7 +59,7 @@ def _header(path: Path) -> str:
         raise ConfigError(f"{path} can't be read ({error.strerror}): rqmon start writes it") from None
 
 
-async def _serve(doors: dict[int, str], *, host: str, authorization: str) -> None:
+async def _serve(doors: dict[int, str], *, host: str, authorization: str, names: frozenset[str]) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -64,7 +67,7 @@ async def _serve(doors: dict[int, str], *, host: str, authorization: str) -> Non
     try:
         for port, behind in doors.items():
             runner = web.AppRunner(
-                create_app(behind, authorization=authorization),
+                create_app(behind, authorization=authorization, names=names),
                 access_log=None,
                 shutdown_timeout=_LAST_REQUESTS_SECONDS,
                 max_line_size=_LONGEST_LINE_BYTES,

@@ -21,24 +21,26 @@ _DROPPED_ANSWER = _HOP_BY_HOP | {"access-control-allow-origin", "access-control-
 _LONGEST_REQUEST_BYTES = 16 * 2**20
 
 
-def create_app(behind: str, *, authorization: str) -> web.Application:
+def create_app(behind: str, *, authorization: str, names: frozenset[str]) -> web.Application:
     """The application in front of one server.
 
     Args:
         behind: The server's address, without a path.
         authorization: The header that it asks for.
+        names: By which it may be asked, beside those that no stranger can have.
     """
     app = web.Application(client_max_size=_LONGEST_REQUEST_BYTES)
-    door = _Door(behind, authorization)
+    door = _Door(behind, authorization, names)
     app.cleanup_ctx.append(door.session)
     app.router.add_route("*", "/{path:.*}", door.handle)
     return app
 
 
 class _Door:
-    def __init__(self, behind: str, authorization: str) -> None:
+    def __init__(self, behind: str, authorization: str, names: frozenset[str]) -> None:
         self._behind = behind.rstrip("/")
         self._authorization = authorization
+        self._names = names
         self._session: aiohttp.ClientSession
 
     async def session(self, _app: web.Application) -> AsyncIterator[None]:
@@ -54,7 +56,7 @@ class _Door:
             yield
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if (why := refusal(request.method, request.headers)) is not None:
+        if (why := refusal(request.method, request.headers, names=self._names)) is not None:
             _log.warning("refused", extra={"why": why, "method": request.method})
             return web.Response(status=403, text=f"{why}\n")
         if not request.raw_path.startswith("/"):  # or it could name another server

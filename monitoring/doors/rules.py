@@ -2,8 +2,8 @@
 
 A web page in a person's browser can send requests to this machine too. It is known by what no page can forge:
 
-1. `Host` must name this machine. Otherwise a page that has led its own name to 127.0.0.1 (DNS rebinding)
-   would pass for one of ours, and read every answer.
+1. `Host` must be an address or a name that no stranger can have. A page that has led its own name to
+   127.0.0.1 (DNS rebinding) would pass for one of ours otherwise, and read every answer.
 2. `Sec-Fetch-Site`, which current browsers send to loopback addresses, must say that the page is ours or that
    a person typed the address. Links from elsewhere may open a page: their page does not see it, and a GET
    changes nothing.
@@ -12,24 +12,22 @@ A web page in a person's browser can send requests to this machine too. It is kn
 A program sends neither of the last two, and is let in.
 """
 
-import ipaddress
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
-# The last two are containers' names: for this machine, and for the doors. No site can have either.
-_NAMES = ("localhost", "host.docker.internal", "doors")
+from dashboards.hosts import is_accepted
 
 
-def refusal(method: str, headers: Mapping[str, str]) -> str | None:
+def refusal(method: str, headers: Mapping[str, str], *, names: frozenset[str]) -> str | None:
     """Why a request is not let in; None when it is.
 
     Args:
         method: The request's method.
         headers: Its headers; names in any case, as aiohttp has them.
+        names: What `Host` may be besides, in lower case.
     """
     host = headers.get("Host", "")
-    if not _is_this_machine(host):
-        return "Refused: Host is not this machine's. Use http://127.0.0.1 or http://localhost."
+    if not is_accepted(host, names):
+        return "Refused: Host is no name of ours: ask by address, or put it in RQMON_ALLOWED_HOSTS."
     site = headers.get("Sec-Fetch-Site", "none")
     is_link = (
         method == "GET"
@@ -42,14 +40,3 @@ def refusal(method: str, headers: Mapping[str, str]) -> str | None:
     if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
         return "Refused: Origin and Host differ, so another site's page made this request."
     return None
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name in _NAMES

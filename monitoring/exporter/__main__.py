@@ -20,10 +20,10 @@ from redis import Redis
 from rq.utils import import_attribute
 
 from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
+from dashboards.hosts import given_names
 from monitoring.exporter import options as exporter_options
 from monitoring.exporter.app import HOSTS_VARIABLE, WsgiApp, wsgi_app
 from monitoring.exporter.scrapes import REASONS, Scrapes, Server
-from monitoring.hosts import given_names
 from monitoring.web import serve
 from ops.entry_point import installed_version, logged_process
 from scheduler.config import Settings

@@ -1,14 +1,14 @@
 """The web side: /healthz, and the metrics on every other path, as rq-exporter has them."""
 
 import gzip
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
-from monitoring import hosts
+from dashboards.hosts import is_accepted
 from monitoring.exporter.exposition import write
 from monitoring.exporter.scrapes import Scrapes
 
@@ -28,7 +28,7 @@ def wsgi_app(scrapes: Scrapes, own: CollectorRegistry, *, allowed_hosts: frozens
     """
 
     def app(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
-        if refusal := hosts.refusal(environ, allowed_hosts, variable=HOSTS_VARIABLE):
+        if refusal := _refusal(environ, allowed_hosts):
             return text(respond, "403 Forbidden", refusal)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return text(respond, "405 Method Not Allowed", "Use GET.")
@@ -60,3 +60,12 @@ def wsgi_app(scrapes: Scrapes, own: CollectorRegistry, *, allowed_hosts: frozens
         return [body]
 
     return app
+
+
+def _refusal(environ: Mapping[str, Any], names: frozenset[str]) -> str | None:
+    if (host := environ.get("HTTP_HOST")) is not None and not is_accepted(host, names):
+        return f"This server does not answer to that name: add it to {HOSTS_VARIABLE}, or ask by address."
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None and not is_accepted(origin.partition("://")[2], names):
+        return f"Pages of that origin may not ask: add its name to {HOSTS_VARIABLE}."
+    return None

@@ -222,9 +222,16 @@ BEFORE = {
     'rq_scrape_errors_total{reason="timeout"}': "0+1x178 stale",
     'prometheus_rule_evaluation_failures_total{rule_group="g"}': "0+1x178 stale",
 }
+# Prometheus reads itself, whatever else it can't.
+ITSELF = {
+    'up{job="prometheus"}': "1x180",
+    'scrape_duration_seconds{job="prometheus"}': "2x180",
+    "prometheus_tsdb_head_series": "9x180",
+    'prometheus_rule_evaluation_failures_total{rule_group="g"}': "0+1x180",
+}
 AWAY = {
-    "Redis": {'up{job="rq-exporter"}': "1x180", "rq_redis_up": "1x178 0x2", **BEFORE},
-    "exporter": {'up{job="rq-exporter"}': "1x178 0x2", "rq_redis_up": "1x178 stale", **BEFORE},
+    "Redis": {'up{job="rq-exporter"}': "1x180", "rq_redis_up": "1x178 0x2", **BEFORE, **ITSELF},
+    "exporter": {'up{job="rq-exporter"}': "1x178 0x2", "rq_redis_up": "1x178 stale", **BEFORE, **ITSELF},
     "scrapes": {'up{job="rq-exporter"}': "1x178 stale", "rq_redis_up": "1x178 stale", **BEFORE},
 }
 # What is known all the same.
@@ -234,10 +241,18 @@ STILL = {
     ("exporter", "Exporter"): 0,
     ("Redis", "Targets down"): 0,
     ("exporter", "Targets down"): 1,
-    ("Redis", "Alerts firing"): 0,
-    # Counted by the exporter and by Prometheus, whatever Redis does.
+    # Counted by the exporter, whatever Redis does.
     ("Redis", "Scrape errors"): 178,
-    ("Redis", "Rule failures"): 178,
+    **{
+        (away, title): says
+        for away in ("Redis", "exporter")
+        for title, says in (
+            ("Alerts firing", 0),
+            ("Rule failures", 180),
+            ("Longest scrape", 2),
+            ("Series", 9),
+        )
+    },
 }
 TILES = [
     (path.stem, panel["title"], target["legendFormat"])

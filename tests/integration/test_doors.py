@@ -22,7 +22,7 @@ APIS = ("/api/v1/silences", "/api/v2/silences")
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory):
-    with doors(tmp_path_factory.mktemp("doors")) as addresses:
+    with doors(tmp_path_factory.mktemp("doors"), RQMON_ALLOWED_HOSTS="alerts.example") as addresses:
         yield addresses
 
 
@@ -56,6 +56,13 @@ def test_a_page_of_another_site_does_not(addresses, path, type_, page):
     )
     assert made.status_code == 403
     assert addresses.silences() == before
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("alerts.example", 200), ("alertmanager:9093", 200), ("evil.example", 403)]
+)
+def test_a_name_that_is_given_is_answered(addresses, host, status):
+    assert httpx.get(f"{addresses.door}/api/v2/alerts", headers={"Host": host}).status_code == status
 
 
 def test_a_preflight_is_not_answered(addresses):

