@@ -27,13 +27,13 @@ def exporter(url, *, module="monitoring.exporter", code="", arguments=(), **vari
     process.url = f"http://127.0.0.1:{port}"
     client = httpx.Client(base_url=process.url, timeout=10)
 
-    def scrape(accept="text/plain"):
+    def scrape(accept="text/plain", *, seconds=ANSWER_SECONDS):
         """What a scrape answers now: not another's, which is shared for a second."""
         asked = time.monotonic()
         wait_for(lambda: time.monotonic() - asked > SHARED_SECONDS + 0.05)
         started = time.monotonic()
         response = client.get("/metrics", headers={"Accept": accept})
-        assert time.monotonic() - started < ANSWER_SECONDS
+        assert time.monotonic() - started < seconds
         assert response.status_code == 200
         return response.text
 

