@@ -243,7 +243,7 @@ class Scheduler:
             _log.warning("cron_jobs_kept", extra={"reason": "a cron process's start removes what is gone"})
         elif entries := self._cron.count():
             _log.warning("cron_jobs_cancelled", extra={"entries": entries})
-            self._cron.cancel_all()
+            on_primary(self._connection, self._cron.cancel_all)
         return self._cron.count()
 
     def purge(self, queue_name: str, queue_state: str = "queued") -> int:
