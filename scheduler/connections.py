@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from redis import Connection, ConnectionPool, Redis
+from redis import BlockingConnectionPool, Connection, ConnectionPool, Redis
 from redis.exceptions import RedisError
 from redis.sentinel import SentinelConnectionPool
 from rq.connections import get_connection_kwargs
@@ -49,7 +49,15 @@ def reconnecting(connection_class: type) -> type:
 
 def drop_idle(connection: Redis) -> None:
     """Close a client's idle connections, so that its next command goes where its name leads by then."""
-    connection.connection_pool.disconnect(inuse_connections=False)
+    pool: Any = connection.connection_pool
+    if not isinstance(pool, BlockingConnectionPool):
+        pool.disconnect(inuse_connections=False)
+        return
+    # redis-py 5 would disconnect those in use too. Locked, so that nobody takes one that is closed meanwhile.
+    with pool.pool.mutex:
+        for idle in pool.pool.queue:
+            if idle is not None:  # a place for one
+                idle.disconnect()
 
 
 def on_primary(connection: Redis, write: Callable[[], T]) -> T:

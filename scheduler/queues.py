@@ -13,7 +13,7 @@ from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, Sc
 from rq.results import Result
 
 from scheduler.config import Settings
-from scheduler.connections import reconnecting
+from scheduler.connections import on_primary, reconnecting
 from scheduler.errors import QueueStateError
 
 SHORT_RUNNING_QUEUE = "short-running"
@@ -114,6 +114,7 @@ def purge(queue: Queue, state: str = "queued") -> int:
     pop, key = ("LPOP", queue.key) if state == "queued" else ("ZPOPMIN", registry(queue, state).key)
     script = queue.connection.register_script(_DELETE_BATCH)
     removed = 0
-    while batch := script(keys=[key], args=[pop, _PURGE_BATCH, *_PREFIXES]):
+    args = [pop, _PURGE_BATCH, *_PREFIXES]
+    while batch := on_primary(queue.connection, lambda: script(keys=[key], args=args)):
         removed += batch
     return removed

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from redis import ConnectionPool, Redis
 
+from scheduler.connections import on_primary
 from scheduler.errors import RateLimitError, TooManyRequests
 from scheduler.ledger import rate_limits as ledger
 from scheduler.queues import shared_connection
@@ -106,9 +107,11 @@ class RateLimit:
             redis_pool = Redis(connection_pool=redis_pool)
         self._resource, self._client = str(resource), str(client)
         self._max_requests, self._expire = max_requests, expire
-        self._script = (connection or redis_pool or shared_connection()).register_script(_SCRIPT)
+        self._connection = connection or redis_pool or shared_connection()
+        self._script = self._connection.register_script(_SCRIPT)
         # As JSON, no name runs into the next.
-        self._key = f"rqmon:rate-limit:{json.dumps([self._resource, self._client, max_requests, expire])}"
+        name = json.dumps([self._resource, self._client, max_requests, expire], separators=(",", ":"))
+        self._key = f"rqmon:rate-limit:{name}"
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         """The function, with a request taken before each call."""
@@ -170,10 +173,9 @@ class RateLimit:
         return window.oldest_stays_seconds / max(1, self._max_requests - window.requests)
 
     def _window(self, amount: int = 0) -> _Window:
-        answer: Any = self._script(
-            keys=[self._key, ledger.COUNTS, ledger.RESOURCES],
-            args=[self._expire * _MICROSECONDS, self._max_requests, amount, self._resource],
-        )
+        keys = [self._key, ledger.COUNTS, ledger.RESOURCES]
+        args: list[str | int] = [self._expire * _MICROSECONDS, self._max_requests, amount, self._resource]
+        answer: Any = on_primary(self._connection, lambda: self._script(keys=keys, args=args))
         admitted, requests, stays = answer
         return _Window(bool(admitted), requests, stays / _MICROSECONDS)
 

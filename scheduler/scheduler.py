@@ -27,12 +27,12 @@ from scheduler.cron.registry import CronRegistry, is_declaring
 from scheduler.cron.rq_scheduler import translated
 from scheduler.cron.slots import Schedule
 from scheduler.durations import CENTURY_SECONDS, check_kept, check_timeout
-from scheduler.errors import ConfigError, CronError, FunctionError, SchedulerError
+from scheduler.errors import ArgumentError, ConfigError, CronError, FunctionError, SchedulerError
 from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.recording import DUE_AT
 from scheduler.retry import check_repeat, check_retry
-from scheduler.serializers import configured, job_data
+from scheduler.serializers import call_arguments, check_text, configured, job_data
 from scheduler.workers import death_penalty
 from scheduler.workers import strategy as find_strategy
 
@@ -77,9 +77,14 @@ class Scheduler:
         return CronRegistry(self._connection)
 
     def get_queue(self, queue_name: str) -> Queue:
-        """The RQ queue of that name, the same object each time."""
+        """The RQ queue of that name, the same object each time.
+
+        Raises:
+            ArgumentError: Redis can't hold the name.
+        """
         queue = self._queues.get(queue_name)
         if queue is None:
+            check_text("queue_name", queue_name)
             queue = Queue(
                 queue_name,
                 is_async=self.is_async,
@@ -98,7 +103,8 @@ class Scheduler:
 
         Raises:
             FunctionError: A worker could not import the function.
-            ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON.
+            ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON; the name of
+                the queue, the description or an id has a lone surrogate.
             RetryError: `retry` or `repeat` has a number that is out of range.
             SchedulerError: `job_timeout`, `result_ttl`, `failure_ttl` or `ttl` is.
             redis.RedisError: Redis refuses, or does not answer; then the job may have been queued.
@@ -130,8 +136,8 @@ class Scheduler:
         due = datetime.fromtimestamp(math.ceil((datetime.now(UTC) + time_delta).timestamp()), UTC)
         options = self._options(function, args, kwargs)
         options["meta"][DUE_AT] = due.timestamp()
-        self._used.add(queue_name)
         queue = self.get_queue(queue_name)
+        self._used.add(queue_name)
         job: Job = on_primary(self._connection, lambda: queue.enqueue_at(due, function, *args, **options))
         return job
 
@@ -185,9 +191,10 @@ class Scheduler:
         schedule = Schedule(
             cron=cron, interval_seconds=interval_seconds, timezone=options.get("timezone", "UTC")
         )
-        data = job_data(path, args or (), kwargs or {}, serializer=self._serializer)
+        args, kwargs = call_arguments(args, kwargs)
+        data = job_data(path, args, kwargs, serializer=self._serializer)
         try:
-            digest = arguments_digest(args or (), kwargs or {})
+            digest = arguments_digest(args, kwargs)
         except CronError:
             if cron_id is None:
                 raise
@@ -243,7 +250,7 @@ class Scheduler:
             _log.warning("cron_jobs_kept", extra={"reason": "a cron process's start removes what is gone"})
         elif entries := self._cron.count():
             _log.warning("cron_jobs_cancelled", extra={"entries": entries})
-            self._cron.cancel_all()
+            on_primary(self._connection, self._cron.cancel_all)
         return self._cron.count()
 
     def purge(self, queue_name: str, queue_state: str = "queued") -> int:
@@ -300,7 +307,15 @@ class Scheduler:
         parse: Any = Queue.parse_args  # typed as `enqueue` is
         parsed = parse(function, *args, **kwargs)
         # RQ would ask Redis before it fails.
-        job_data(function, parsed.args or (), parsed.kwargs or {}, serializer=self._serializer)
+        given_args, given_kwargs = call_arguments(parsed.args, parsed.kwargs)
+        job_data(function, given_args, given_kwargs, serializer=self._serializer)
+        for name in ("description", "job_id", "group_id"):
+            check_text(name, kwargs.get(name))
+        if not isinstance(kwargs.get("meta"), Mapping | None):
+            raise ArgumentError(f"meta is {kwargs['meta']!r:.200}: use a dict")
+        # Only where they were given so, else RQ takes them for the function's own.
+        if "args" in kwargs or "kwargs" in kwargs:
+            kwargs = {**kwargs, "args": given_args, "kwargs": given_kwargs}
         meta = {CORRELATION_ID: current_correlation_id(), **(kwargs.get("meta") or {})}
         return {**kwargs, "description": kwargs.get("description") or path, "meta": meta}
 

@@ -1,7 +1,7 @@
 """How a job stands in Redis: pickled, or as JSON, which is data and runs nothing when it is read."""
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rq.job import Job
@@ -64,6 +64,33 @@ def job_data(
         raise ArgumentError(
             f"The arguments of {name} can't be JSON: {error}. "
             "Pass texts, numbers, lists and dicts, or set RQ_SERIALIZER=pickle"
+        ) from None
+
+
+def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as RQ takes them, gone through once: a generator has nothing left then.
+
+    Raises:
+        ArgumentError: The positional ones are no sequence, or the others no mapping.
+    """
+    if isinstance(args, str | bytes) or not isinstance(args, Iterable | None):
+        raise ArgumentError(f"The positional arguments are {args!r:.200}: use a tuple, (value,)")
+    if not isinstance(kwargs, Mapping | None):
+        raise ArgumentError(f"The keyword arguments are {kwargs!r:.200}: use a dict")
+    return tuple(args or ()), dict(kwargs or {})
+
+
+def check_text(name: str, text: object) -> None:
+    """Refuse a text that Redis can't hold.
+
+    Raises:
+        ArgumentError: It has half a surrogate, as `os.fsdecode` makes of what is no UTF-8.
+    """
+    try:
+        str(text).encode()
+    except UnicodeEncodeError:
+        raise ArgumentError(
+            f"{name} is {text!r:.200}, which has half a character (a lone surrogate): use whole ones"
         ) from None
 
 

@@ -1,25 +1,43 @@
 """Jobs as workers run them, whoever queued them: neither an odd number nor Redis fails what they do."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from redis.exceptions import RedisError
-from rq.job import Job
+from rq.exceptions import NoSuchJobError
+from rq.job import Job, JobStatus
 
 from scheduler.durations import CENTURY_SECONDS, is_number
 from scheduler.persistence import insist
 
+# What RQ goes through as a list, though it reads any JSON.
+_LISTS: dict[str, Callable[[Any], bool]] = {
+    "dependency_ids": lambda one: isinstance(one, str),
+    "retry_intervals": lambda _: True,
+    "repeat_intervals": lambda one: is_number(one) and 0 <= one <= CENTURY_SECONDS,
+}
+
 
 class _Bounded(Job):
-    """A job that RQ can retry and keep.
+    """A job that RQ can read, retry and keep, whatever its hash has.
 
     RQ takes any number of seconds. With 10**12 for a retry it raises once the job failed, which would end its
     worker, and after it each that cleans up; Redis refuses such a `result_ttl` after it has done the rest.
+    A field that RQ can't read would end each worker that takes the job, which would stay where it is.
     """
 
     def restore(self, raw_data: Any) -> Any:
-        """Read the job: without retries where their time never comes, and kept for no longer than can be."""
-        restored = super().restore(raw_data)
+        """Read the job, without fields that can't be read.
+
+        It has no retries where their time never comes, and is kept for no longer than can be.
+        """
+        try:
+            restored = self._read(raw_data)
+        except NoSuchJobError:
+            raise
+        except Exception:  # noqa: BLE001  # RQ raises anything, also AssertionError
+            restored = self._read(self._readable(raw_data))
         intervals = self.retry_intervals or []
         if not all(is_number(seconds) and 0 <= seconds <= CENTURY_SECONDS for seconds in intervals):
             self.log.error("Job %s is not retried: its retry_intervals are %r", self.id, intervals)
@@ -27,6 +45,36 @@ class _Bounded(Job):
         if self.result_ttl is not None and self.result_ttl > CENTURY_SECONDS:
             self.result_ttl = CENTURY_SECONDS
         return restored
+
+    def _read(self, raw_data: Any) -> Any:
+        restored = super().restore(raw_data)
+        for name, is_one in _LISTS.items():
+            value = getattr(self, "_dependency_ids" if name == "dependency_ids" else name)
+            if value is not None and not (isinstance(value, list) and all(map(is_one, value))):
+                raise TypeError(f"{name} is {value!r:.200}")
+        return restored
+
+    def _readable(self, raw_data: dict[Any, Any]) -> dict[Any, Any]:
+        """The fields that can be read, each of them alone; the others are logged."""
+        data = {key: value for key, value in raw_data.items() if key in (b"data", "data")}
+        readable = dict(data)
+        for key, value in raw_data.items():
+            self.retry_intervals = self.repeat_intervals = None  # RQ leaves them where there are none
+            try:
+                self._read({**data, key: value})
+            except Exception as error:  # noqa: BLE001
+                self.log.error("Job %s has no %r that can be read: %s", self.id, key, error)
+            else:
+                readable[key] = value
+        self.retry_intervals = self.repeat_intervals = None
+        return readable
+
+    def get_status(self, refresh: bool = True) -> JobStatus:
+        """The job's status; what was read last where Redis has none that RQ knows."""
+        try:
+            return super().get_status(refresh)
+        except ValueError:
+            return self._status
 
     def perform(self) -> Any:
         """Run the function; that Redis fails rq 2 just before, at its PERSIST, fails no job."""

@@ -160,6 +160,73 @@ def test_after_a_failover_all_that_share_the_connection_go_on(failover):
         pass
 
 
+POOLS = pytest.mark.parametrize(
+    "pool_class", [ConnectionPool, pytest.param(BlockingConnectionPool, id="blocking")]
+)
+
+
+@POOLS
+def test_so_does_who_gives_a_connection_of_their_own(failover, pool_class):
+    url, fail_over, _ = failover
+    scheduler = Scheduler(connection=Redis(connection_pool=pool_class.from_url(url)))
+    scheduler.enqueue("q", pid)
+    fail_over()
+    scheduler.enqueue("q", pid)
+    scheduler.cron("q", "0 0 1 1 *", pid)
+    assert scheduler.queued_count("q") == 2
+
+
+WRITES = {
+    "purge": lambda scheduler: scheduler.purge("q"),
+    "clear": lambda scheduler: scheduler.clear(),
+    "cancel_cron_jobs": lambda scheduler: scheduler.cancel_cron_jobs(),
+}
+
+
+@POOLS
+@pytest.mark.parametrize("write", list(WRITES))
+def test_after_a_failover_jobs_are_purged_at_once(failover, pool_class, write):
+    url, fail_over, _ = failover
+    scheduler = Scheduler(connection=Redis(connection_pool=pool_class.from_url(url)))
+    scheduler.enqueue("q", pid)
+    scheduler.cron("q", "0 0 1 1 *", pid)
+    with Redis.from_url(url) as old:
+        assert old.wait(1, 10_000) == 1  # the replica has it
+    fail_over()
+    WRITES[write](scheduler)
+    assert (scheduler.queued_count("q"), scheduler.cron_job_count()) == (
+        (1, 0) if write == "cancel_cron_jobs" else (0, 1)
+    )
+
+
+@POOLS
+@pytest.mark.parametrize("name", ["redis_pool", "connection"])
+def test_after_a_failover_a_rate_limit_admits_at_once(failover, pool_class, name):
+    url, fail_over, _ = failover
+    pool = pool_class.from_url(url)
+    limit = RateLimit("api", "me", 5, **{name: pool if name == "redis_pool" else Redis(connection_pool=pool)})
+    limit.increment_usage()
+    fail_over()
+    limit.increment_usage()
+
+
+@pytest.mark.parametrize("queue_names", [["a"], ["a", "b"]])
+def test_an_idle_worker_of_a_blocking_pool_stops_with_0(rq_redis_url, redis_connection, queue_names):
+    code = (
+        "import sys; from redis import BlockingConnectionPool, Redis; from scheduler import RecordingWorker\n"
+        "url, *names = sys.argv[1:]\n"
+        "pool = BlockingConnectionPool.from_url(url, max_connections=10, timeout=5)\n"
+        "RecordingWorker(names, connection=Redis(connection_pool=pool)).work()"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", code, rq_redis_url, *queue_names])
+    try:
+        wait_for(lambda: any(c["cmd"] in ("blmove", "brpoplpush") for c in redis_connection.client_list()))
+    finally:
+        worker.terminate()
+        status = worker.wait(20)
+    assert status == 0
+
+
 def test_while_there_is_no_primary_it_is_said(failover):
     url, fail_over, relay = failover
     scheduler = Scheduler(connection=shared_connection(url))

@@ -156,6 +156,39 @@ def test_so_are_rq_s_own_options(options):
         Scheduler(connection=away).enqueue("q", pid, **options)
 
 
+SURROGATE = "\ud800"
+
+
+@pytest.mark.parametrize("when", [{}, {"time_delta": timedelta(1)}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"function_args": ((number for number in "a"),)},
+        {"function_kwargs": [1]},
+        {"queue_name": SURROGATE},
+        {"description": SURROGATE},
+    ],
+    ids=["generator among them", "list", "queue", "description"],
+)
+def test_what_redis_cannot_hold_is_refused_and_leaves_nothing(bad, when, redis_connection):
+    with pytest.raises(ArgumentError, match=r": use |can't be pickled"):
+        job_scheduler(pid, **bad, **when)
+    assert redis_connection.dbsize() == 0
+
+
+@pytest.mark.parametrize("when", [{}, {"time_delta": timedelta(1)}, {"cron": EVERY_MINUTE}])
+def test_a_generator_of_arguments_is_gone_through_once(when, queue):
+    job = job_scheduler(push, (argument for argument in ("key", "value")), **when)
+    assert job.args == ("key", "value")
+
+
+@pytest.mark.parametrize("option", [{"job_id": SURROGATE}, {"group_id": SURROGATE}, {"meta": [1]}])
+def test_so_is_rq_s_own(option, queue, redis_connection):
+    with pytest.raises(ArgumentError, match=": use "):
+        queue.enqueue("q", pid, **option)
+    assert redis_connection.dbsize() == 0
+
+
 def test_the_description_shows_no_arguments(queue):
     job = job_scheduler(push, ("a-secret", "value"))
     assert queue.job(job.id).description == "tests.jobs.push"

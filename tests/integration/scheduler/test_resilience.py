@@ -323,3 +323,54 @@ def test_a_job_that_ends_while_redis_refuses_is_failed_once_it_no_longer_does(se
     after = q.enqueue(pid)
     wait_for(lambda: finished(after))
     assert worker.poll() is None
+
+
+FIELDS = [
+    *("created_at", "enqueued_at", "started_at", "ended_at", "last_heartbeat", "status", "worker_name"),
+    *("timeout", "result_ttl", "failure_ttl", "ttl", "description", "group_id", "exc_info", "result", "meta"),
+    *("success_callback_name", "success_callback_timeout", "failure_callback_name"),
+    *("failure_callback_timeout", "stopped_callback_name", "stopped_callback_timeout", "webhooks"),
+    *("dependency_ids", "dependency_id", "allow_dependency_failures", "enqueue_at_front"),
+    *("number_of_retries", "retries_left", "retry_intervals", "enqueue_at_front_on_retry"),
+    *("repeats_left", "repeat_intervals", "rate_limit_key", "rate_limit_concurrency", b"\xff", "data"),
+]
+
+
+@pytest.mark.parametrize("worker_class", [RecordingWorker, InProcessWorker])
+def test_a_field_that_cannot_be_read_costs_no_worker(worker_class, redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    jobs = {}
+    for function in (pid, fail):
+        for field in FIELDS:
+            for junk in (b"\xff\xfe", b"x", b"5", b'{"a": 1}'):
+                if junk == b"5" and field not in ("dependency_ids", "retry_intervals", "repeat_intervals"):
+                    continue
+                job = queue.enqueue(function, retry=Retry(max=1))
+                redis_connection.hset(job.key, field, junk)
+                jobs[job.key] = (function.__name__, field, junk)
+    good = queue.enqueue(pid)
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    assert good.get_status() == "finished"
+    assert redis_connection.keys("rq:queue:q*") == []
+    states = {about: redis_connection.hget(key, "status") for key, about in jobs.items()}
+    assert {about: state for about, state in states.items() if state not in (b"finished", b"failed")} == {}
+    ended = sum(
+        number
+        for (_, _, outcome), number in ledger.read(redis_connection).outcomes.items()
+        if outcome in ("succeeded", "failed")
+    )
+    assert ended == len(jobs) + 1
+    assert redis_connection.hgetall(ledger.RUNNING) == {}
+
+
+@pytest.mark.parametrize("field", ["retries_left", "status", "created_at", "timeout"])
+def test_maintenance_copes_with_a_field_that_cannot_be_read(field, redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(pid)
+    redis_connection.hset(job.key, field, "x")
+    redis_connection.lmove(queue.key, queue.intermediate_queue_key)
+    key = queue.intermediate_queue.get_first_seen_key(job.id)
+    redis_connection.set(key, 1)  # long ago
+    InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    assert redis_connection.hget(job.key, "status") == b"failed"
+    assert redis_connection.llen(queue.intermediate_queue_key) == 0
