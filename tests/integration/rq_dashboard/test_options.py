@@ -171,7 +171,7 @@ def test_variables_that_do_nothing_are_named_in_one_line(started):
         ),
         ({"RQ_DASHBOARD_DISABLE_DELETE": "maybe"}, "RQ_DASHBOARD_DISABLE_DELETE is 'maybe': use 1 or 0"),
         ({"RQ_DASHBOARD_REDIS_URL": "redis://:s3cret@h x://y"}, "RQ_DASHBOARD_REDIS_URL, number 2"),
-        ({"RQ_DASHBOARD_REDIS_URL": "redis://:s3cret@h/0?foo=bar"}, "foo"),
+        ({"RQ_DASHBOARD_REDIS_URL": "redis://:s3cret@h/0?foo=bar"}, "this is not a Redis URL"),
         ({"RQ_DASHBOARD_REDIS_URL": "redis+sentinel://:s3cret@h"}, "RQ_DASHBOARD_REDIS_URL, number 1"),
         (
             {"RQ_DASHBOARD_REDIS_URL": "redis+sentinel://:@s3cret@h:x/mine"},
