@@ -87,6 +87,7 @@ class Recording(BaseWorker):
         earlier: list[Any] = []  # of tries that Redis may have taken, whatever became of the answer
 
         def note(pipe: Pipeline) -> None:
+            send_once(pipe, lambda: None)  # redis-py would send it again without a look
             for execution in earlier:
                 execution.delete(job=job, pipeline=pipe)
                 ledger.forget(pipe, execution.composite_key)
@@ -237,9 +238,7 @@ class Recording(BaseWorker):
                 # Also at first: a horse may have written it and died before it could end well, and who finds
                 # that a worker died gives up a job that its horse still runs.
                 if not ledger.is_running(self.connection, execution.composite_key):
-                    self.log.warning(
-                        "Worker %s: job %s had ended already, or was given up", self.name, job.id
-                    )
+                    self.log.warning("Worker %s: job %s ended or was given up before", self.name, job.id)
                     return
                 self._written = False
                 try:
