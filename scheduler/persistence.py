@@ -13,11 +13,16 @@ from redis.exceptions import RedisError, WatchError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue
 from rq.job import Job, JobStatus
+from rq.utils import utcformat
 
 from scheduler.refusals import describe, refusal
 
-# Longer than a restart or a failover takes; a worker that is told to stop ends its work horse sooner.
+# Longer than a restart or a failover takes: what would be lost is how a job ended, and its result.
 _PATIENCE_SECONDS = 600.0
+# As for other refusals, and before others give the job up: 60 s after they saw it in the intermediate list.
+START_PATIENCE_SECONDS = 30.0
+# For a worker that is told to stop: supervisors kill it after 30 s.
+_STOPPING_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
 # For errors that no waiting mends.
 _TRIES = 3
@@ -30,24 +35,36 @@ class NotWritten(BaseException):
     """A transaction failed, or its answer was lost; its cause says how. RQ swallows each Exception."""
 
 
+class GivenUpError(Exception):
+    """A job is no longer this worker's to begin."""
+
+
 def passes(error: BaseException) -> bool:
     """Whether waiting helps: Redis does not answer, or answers that it can't do it now."""
     lost = isinstance(error, RedisConnectionError | RedisTimeoutError | WatchError)
     return lost or refusal(error) is not None
 
 
-def insist(connection: Redis, step: Callable[[bool], T]) -> T:
+def insist(
+    connection: Redis,
+    step: Callable[[bool], T],
+    *,
+    patience: float = _PATIENCE_SECONDS,
+    stopping: Callable[[], bool] = lambda: False,
+) -> T:
     """Take a step until Redis has taken it, over a new connection where it refused.
 
     Args:
         connection: What the step uses.
         step: Gets whether it was tried before; then it may have been done already, and has to look.
+        patience: For how many seconds.
+        stopping: Whether the worker is told to stop, and so has no more than five seconds.
 
     Raises:
-        RedisError: What went wrong last, after ten minutes; after three tries where no waiting mends it.
+        RedisError: What went wrong last, when patience ends; after three tries where no waiting mends it.
         Exception: What the step raised.
     """
-    deadline, tries, pause = time.monotonic() + _PATIENCE_SECONDS, 0, 0.0
+    began, tries, pause = time.monotonic(), 0, 0.0
     error: BaseException | None = None
     while True:
         try:
@@ -58,7 +75,8 @@ def insist(connection: Redis, step: Callable[[bool], T]) -> T:
         except (RedisError, NotWritten) as raised:
             error = raised.__cause__ or raised if isinstance(raised, NotWritten) else raised
         tries += 1
-        if not isinstance(error, RedisError) or time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if not isinstance(error, RedisError) or waited > (_STOPPING_SECONDS if stopping() else patience):
             raise error
         if tries >= _TRIES and not passes(error):
             raise error
@@ -73,6 +91,17 @@ def _reconnect(connection: Redis) -> None:
     used = pool.get_connection()
     used.disconnect()
     pool.release(used)
+
+
+def may_begin(job: Job) -> bool:
+    """Whether a job still waits for who took it; one that was queued again since may wait for another."""
+    client: Any = job.connection
+    status, enqueued_at = job.get_status(refresh=False), job.enqueued_at
+    taken_with = [status and status.value.encode(), enqueued_at and utcformat(enqueued_at).encode()]
+    intermediate = Queue(job.origin, connection=job.connection).intermediate_queue_key
+    return client.hmget(job.key, "status", "enqueued_at") == taken_with and job.id.encode() in client.lrange(
+        intermediate, 0, -1
+    )
 
 
 def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:

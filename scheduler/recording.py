@@ -17,9 +17,12 @@ from scheduler.errors import TooManyRequests
 from scheduler.ledger import jobs as ledger
 from scheduler.ledger.jobs import JobOutcome
 from scheduler.persistence import (
+    START_PATIENCE_SECONDS,
+    GivenUpError,
     NotWritten,
     dependents_enqueued,
     insist,
+    may_begin,
     passes,
     send_once,
     statuses_in_transactions,
@@ -39,7 +42,7 @@ def class_name(type_: type[BaseException]) -> str:
 
 
 class Recording(BaseWorker):
-    """Record every execution in `scheduler.ledger.jobs`, with no round trip of its own.
+    """Record every execution in `scheduler.ledger.jobs`, with one round trip of its own.
 
     RQ's transactions are reached through those of its methods that it hands them to. Those that begin and end
     an execution are built again until Redis has taken them, unless it has: then the execution's note is gone.
@@ -68,16 +71,23 @@ class Recording(BaseWorker):
         """Run a job, and forget its execution, which RQ remembers in a worker that forks."""
         try:
             super().execute_job(job, queue)
+        except GivenUpError:  # who did so has counted it
+            self.log.warning("Worker %s: job %s was given up before it began", self.name, job.id)
         finally:
             self.execution = None
 
     def prepare_execution(self, job: Job) -> Any:
-        """Begin an execution."""
+        """Begin an execution, unless the job was given up while Redis could not be told.
+
+        Raises:
+            GivenUpError: It was; it may be queued, or run, elsewhere.
+        """
         # What a job is made of is loaded only in the process that runs it: it may do anything to that.
         details = {} if self._forks else self._details(job)
         earlier: list[Any] = []  # of tries that Redis may have taken, whatever became of the answer
 
         def note(pipe: Pipeline) -> None:
+            send_once(pipe, lambda: None)  # redis-py would send it again without a look
             for execution in earlier:
                 execution.delete(job=job, pipeline=pipe)
                 ledger.forget(pipe, execution.composite_key)
@@ -87,11 +97,15 @@ class Recording(BaseWorker):
 
         prepare = super().prepare_execution
 
-        def step(_again: bool) -> Any:
+        def step(again: bool) -> Any:
+            if again and not may_begin(job):
+                raise GivenUpError
             self.execution, self._addition = None, note
             return prepare(job)
 
-        return insist(self.connection, step)
+        return insist(
+            self.connection, step, patience=START_PATIENCE_SECONDS, stopping=lambda: self._stop_requested
+        )
 
     def perform_job(self, job: Job, *args: Any) -> bool:
         """Run a job; what fails once its end is written, as a log line about its result, fails nothing."""
@@ -107,11 +121,14 @@ class Recording(BaseWorker):
     def prepare_job_execution(self, job: Job, *args: Any, **kwargs: Any) -> None:
         """Get the job ready in the process that runs it."""
         self._exception = None
-        execution = self._execution(job) if self._forks else None
+        begun = self._execution(job)
+        execution = begun if self._forks else None
         details = self._details(job) if execution else {}
         prepare = functools.partial(super().prepare_job_execution, job, *args, **kwargs)
 
-        def step(_again: bool) -> None:
+        def step(again: bool) -> None:
+            if again and begun and not ledger.is_running(self.connection, begun.composite_key):
+                raise GivenUpError
             if execution:
                 self._addition = lambda pipe: ledger.note_details(pipe, execution.composite_key, details)
             prepare()
@@ -212,14 +229,16 @@ class Recording(BaseWorker):
         if execution is None:
             end(job, queue, *args, **kwargs)  # it never began
             return
-        # A work horse may have written it and died before it could end well.
-        in_doubt = self._forks and not self.is_horse
+        in_horse_s_stead = self._forks and not self.is_horse
         stopped = self._stopped_job_id
         with statuses_in_transactions(job), dependents_enqueued(queue, self.connection):
             before = dict(vars(job))
 
-            def step(again: bool) -> None:
-                if (again or in_doubt) and not ledger.is_running(self.connection, execution.composite_key):
+            def step(_again: bool) -> None:
+                # Also at first: a horse may have written it and died before it could end well, and who finds
+                # that a worker died gives up a job that its horse still runs.
+                if not ledger.is_running(self.connection, execution.composite_key):
+                    self.log.warning("Worker %s: job %s ended or was given up before", self.name, job.id)
                     return
                 self._written = False
                 try:
@@ -231,7 +250,7 @@ class Recording(BaseWorker):
                         raise
                     self.log.exception("Worker %s: what follows the end of job %s failed", self.name, job.id)
 
-            insist(self.connection, step)
+            insist(self.connection, step, stopping=lambda: in_horse_s_stead and self._stop_requested)
 
     def _details(self, job: Job) -> dict[str, str]:
         return ledger.details(

@@ -17,6 +17,7 @@ from rq.worker import BaseWorker
 
 from scheduler.connections import drop_idle
 from scheduler.dequeue import keeping
+from scheduler.persistence import GivenUpError
 from scheduler.refusals import describe, refusal
 from scheduler.stored_jobs import bounded
 
@@ -150,7 +151,7 @@ class Enduring(BaseWorker):
     def _noting(self) -> Iterator[None]:
         try:
             yield
-        except StopRequested:
+        except (StopRequested, GivenUpError):
             raise
         except Exception as error:
             self._error = error
@@ -231,6 +232,8 @@ class Watching(Enduring, Worker):
             super().maintain_heartbeats(job, *execution)
             self._heard_at = time.monotonic()
         except RedisError as error:
+            # RQ kills a horse at its job's timeout + 60 s from here; it may only wait to write how it ended.
+            job.started_at = now()
             self.log.warning("Worker %s: its job goes on. %s", self.name, describe(error))
 
     def set_current_job_working_time(self, *args: Any, **kwargs: Any) -> None:

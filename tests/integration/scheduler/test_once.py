@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis
@@ -42,6 +43,8 @@ def stage(commands):
         return "dependents"
     if commands[0][0] == b"PERSIST" and b"rq:job:" in commands[0][1]:
         return "perform"
+    if commands[0][0] == b"HSET" and b"rq:job:" in commands[0][1] and b"last_heartbeat" in commands[0]:
+        return "heartbeat"  # as its function returned or raised
     if commands[0] != [b"MULTI"]:
         return None
     text = b" ".join(part for command in commands for part in command)
@@ -235,3 +238,55 @@ def test_what_fails_after_the_end_of_a_success_makes_it_no_failure(redis_connect
     finally:
         worker.log.removeFilter(breaks)
     assert_ended_once(redis_connection, queue, job, ["succeeded"])
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+@pytest.mark.parametrize(
+    ("retry", "ran", "counted"),
+    [(None, 0, {"abandoned": 1}), (Retry(max=1), 1, {"abandoned": 1, "succeeded": 1})],
+)
+def test_a_job_that_was_given_up_before_it_began_is_left_alone(
+    redis_connection, through, worker_class, retry, ran, counted
+):
+    queue = Queue("q", connection=redis_connection)
+
+    def give_up(_hits):
+        seen = queue.intermediate_queue.get_first_seen_key(job.id)
+        redis_connection.set(seen, (datetime.now(UTC) - timedelta(minutes=2)).timestamp())
+        redis_connection.delete(queue.registry_cleaning_key)
+        RecordingWorker([queue], connection=redis_connection).clean_registries()
+        return BEFORE
+
+    connection, hits = through("start", give_up)
+    job = queue.enqueue(push, "runs", "x", retry=retry)
+    worker_class([Queue("q", connection=connection)], connection=connection).work(burst=True)
+    assert hits == ["start"]
+    assert redis_connection.llen("runs") == ran
+    assert outcomes(redis_connection) == counted
+    assert job.get_status() == ("finished" if ran else "failed")
+    assert redis_connection.llen(queue.intermediate_queue_key) == 0
+    assert redis_connection.hlen(ledger.RUNNING) == 0
+
+
+@pytest.mark.parametrize("retry", [None, Retry(max=1, interval=600)])
+@pytest.mark.parametrize("function", [push, push_and_fail])
+def test_a_job_that_was_given_up_as_it_ran_stays_so_when_it_ends(redis_connection, through, function, retry):
+    """Its worker was killed, say, and its horse goes on."""
+    queue = Queue("q", connection=redis_connection)
+
+    def give_up(_hits):
+        for token in redis_connection.zrange(queue.started_job_registry.key, 0, -1):
+            redis_connection.zadd(queue.started_job_registry.key, {token: 1})
+        redis_connection.delete(queue.registry_cleaning_key)
+        RecordingWorker([queue], connection=redis_connection).clean_registries()
+
+    connection, hits = through("heartbeat", give_up)
+    job = queue.enqueue(function, "runs", "x", retry=retry)
+    RecordingWorker([Queue("q", connection=connection)], connection=connection).work(burst=True)
+    assert hits == ["heartbeat"]
+    assert redis_connection.llen("runs") == 1
+    assert outcomes(redis_connection) == {"abandoned": 1}
+    registry = queue.scheduled_job_registry if retry else queue.failed_job_registry
+    assert job.get_status() == ("scheduled" if retry else "failed")
+    assert registry.get_job_ids() == [job.id]
+    assert queue.finished_job_registry.get_job_ids() == []

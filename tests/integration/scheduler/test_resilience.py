@@ -202,6 +202,22 @@ def test_a_worker_that_redis_refuses_for_good_ends_with_an_error(server, start, 
     assert "w: Redis refuses (" in worker.said().splitlines()[-1]
 
 
+@pytest.mark.parametrize("told_to_stop", [False, True])
+def test_a_worker_that_may_not_begin_a_job_ends_soon(server, start, q, told_to_stop):
+    """In half a minute, and sooner than a supervisor kills it."""
+    patch = "" if told_to_stop else "from scheduler import recording\nrecording.START_PATIENCE_SECONDS = 2.0"
+    worker = start(patch=patch, url=server.url.replace("redis://", "redis://w:pw@"))
+    wait_for(lambda: is_idle(server))
+    server.connection.execute_command("ACL", "SETUSER", "w", "-zadd")
+    job = q.enqueue(pid)
+    wait_for(lambda: "not written, trying again" in worker.said())
+    if told_to_stop:
+        worker.terminate()
+    assert worker.wait(25) == 2
+    assert "NOPERM" in worker.said().splitlines()[-1]
+    assert q.intermediate_queue.get_job_ids() == [job.id]
+
+
 def test_rq_s_command_line_ends_with_an_error_too(server):
     command = [
         str(Path(sys.executable).parent / "rq"),
