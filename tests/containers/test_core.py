@@ -20,10 +20,21 @@ from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
-# All but what takes long and says nothing about this server: two simulated years, and servers killed.
+# All but what takes long and says nothing about this server: two simulated years, and servers of the tests' own,
+# killed, cut off or refusing.
+_OF_THEIR_OWN = (
+    "once",
+    "connections",
+    "resilience",
+    "server_version",
+    "django",
+    "testing_plugin",
+    "burst_scheduler",
+)
 CORE = (
     "tests/integration/scheduler",
     "--ignore=tests/integration/scheduler/test_cron_simulation.py",
+    *(f"--ignore=tests/integration/scheduler/test_{name}.py" for name in _OF_THEIR_OWN),
     "--deselect=tests/integration/scheduler/test_workers.py::"
     "test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler",
 )
