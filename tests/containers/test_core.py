@@ -20,8 +20,8 @@ from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
-# All but what takes long and says nothing about this server: two simulated years, and servers of the tests' own,
-# killed, cut off or refusing.
+# All but what takes long and says nothing about this server: two simulated years, and the tests' own servers,
+# which are killed, cut off or refuse.
 _OF_THEIR_OWN = (
     "once",
     "connections",
