@@ -153,7 +153,8 @@ def test_told_to_stop_while_it_waits_a_worker_ends_with_no_job(
 ):
     redis_connection.execute_command("ACL", "SETUSER", "w", "on", ">pw", "~*", "&*", *rights.split())
     request.addfinalizer(lambda: redis_connection.execute_command("ACL", "DELUSER", "w"))
-    worker = start(url=rq_redis_url.replace("redis://", "redis://w:pw@"))
+    server = rq_redis_url.removeprefix("redis://").rpartition("@")[2]
+    worker = start(url=f"redis://w:pw@{server}")
     job = queues[2].enqueue(pid)
     wait_for(lambda: job.get_status(refresh=True) == "finished")
     wait_for(lambda: waiting(redis_connection, 3))
