@@ -290,7 +290,9 @@ def test_recording_costs_one_round_trip(redis_connection):
 
     # With RQ's maintenance, so not with each job: the looks for what was abandoned, and for whose lock it is.
     # The second look is an HKEYS.
-    assert batches(InProcessWorker) == batches(SimpleWorker) + 2 + 5
+    # The least of three, as a process of the test before may still take its leave of the server.
+    ours, rqs = (min(batches(worker) for _ in range(3)) for worker in (InProcessWorker, SimpleWorker))
+    assert ours == rqs + 2 + 5
 
 
 @pytest.fixture
