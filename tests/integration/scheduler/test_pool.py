@@ -1,5 +1,6 @@
 """The pool strategy: as many workers as processors, replaced when they die, recording like any other."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,6 +26,11 @@ def pool(rq_redis_url):
     if process.poll() is None:
         kill_with_children(process.pid)
         process.wait(10)
+    # RQ's scheduler may have outlived a worker that was killed, and would write into the next tests' database.
+    for left in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if left.cmdline()[-1:] == [code] and left.environ().get("RQ_REDIS_URL") == rq_redis_url:
+                left.kill()
 
 
 def test_a_pool_runs_jobs_replaces_a_killed_worker_and_ends_with_all_its_workers(pool, redis_connection):
