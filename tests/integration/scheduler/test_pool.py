@@ -26,7 +26,7 @@ def pool(rq_redis_url):
     if process.poll() is None:
         kill_with_children(process.pid)
         process.wait(10)
-    # RQ's scheduler may have outlived a worker that was killed, and would write into the next tests' database.
+    # RQ's scheduler may outlive a worker that was killed, and would write into the next tests' database.
     for left in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if left.cmdline()[-1:] == [code] and left.environ().get("RQ_REDIS_URL") == rq_redis_url:
