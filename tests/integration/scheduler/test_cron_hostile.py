@@ -204,7 +204,8 @@ def test_a_history_with_junk_in_it_is_read_without_it(claimer, redis_connection)
         "rqmon:ledger:cron:history:x", "junk", "[" * 100_000, "5", '{"slot": "a"}', b"\xff"
     )
     [*records] = ledger.cron_history(redis_connection, ["x"], last=100)["x"]
-    assert [record.outcome for record in records].count("ran") == 1
+    # Which of the two depends on where in a minute the test runs.
+    assert len([record for record in records if record.outcome in ("ran", "late")]) == 1
 
 
 def test_heartbeats_with_junk_beside_them_are_read_and_the_junk_is_named(redis_connection):
