@@ -13,7 +13,7 @@ from rq import Queue, Worker
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.utils import now
-from rq.worker import BaseWorker
+from rq.worker import BaseWorker, WorkerStatus
 
 from scheduler.connections import drop_idle
 from scheduler.dequeue import keeping
@@ -26,6 +26,7 @@ T = TypeVar("T")
 # Most failovers take less. A worker that ends is started again, and then reads its settings and URL anew.
 _REFUSED_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
+_STOP_AGAIN_SECONDS = 1.0
 # RQ's scheduler looks whether it is told to stop once a second; one that waits for Redis, later.
 _SCHEDULER_STOP_SECONDS = 10.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -121,8 +122,28 @@ class Enduring(BaseWorker):
         except RedisError as error:
             self.log.warning("Worker %s: it stops after its job. %s", self.name, describe(error))
 
+    def _shutdown(self) -> None:
+        """Stop after its job; without one at once, by an error that RQ raises wherever Python is.
+
+        Python drops an error in a `__del__`, and a log handler does too. So it is raised again each second
+        until this worker leaves.
+        """
+        self._stop_requested = True
+        try:
+            super()._shutdown()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except StopRequested:
+            signal.signal(signal.SIGALRM, self._stop_again)
+            signal.setitimer(signal.ITIMER_REAL, _STOP_AGAIN_SECONDS, _STOP_AGAIN_SECONDS)
+            raise
+
+    def _stop_again(self, *_: Any) -> None:
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
+
     def teardown(self) -> None:
         """Leave; without Redis its registration expires."""
+        if self._stop_requested:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         try:
             super().teardown()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except RedisError as error:

@@ -248,6 +248,31 @@ def test_a_worker_that_is_told_to_stop_ends_without_an_error(server, start):
 
 
 @pytest.mark.parametrize(
+    "dropped",
+    [
+        "class Stop(logging.StreamHandler):\n def flush(self): told_to_stop()\n",
+        "class Dropped:\n def __del__(self): told_to_stop()\n"
+        "class Stop(logging.Handler):\n def emit(self, record): Dropped()\n",
+    ],
+    ids=["in a log handler", "in a destructor"],
+)
+def test_told_to_stop_where_python_drops_errors_it_ends(server, start, dropped):
+    patch = (
+        "import logging, os, signal\n"
+        "def told_to_stop():\n"
+        " logging.getLogger('rq.worker').removeHandler(stop)\n"
+        " os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"{dropped}stop = Stop()\n"
+        "stop.addFilter(lambda record: 'cleaning registries' in record.getMessage())\n"
+        "logging.getLogger('rq.worker').addHandler(stop)\n"
+    )
+    worker = start(patch=patch)
+    assert worker.wait(20) == 0
+    assert "warm shut down requested" in worker.said()
+    assert not server.connection.exists("rq:workers")
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"retry": Retry(max=1, interval=10**12)},
