@@ -6,10 +6,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 
 import click
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -119,8 +120,16 @@ def _crons() -> Iterator[None]:
     finally:
         registry = CronRegistry(shared_connection())
         for cron_id in _DEMO_CRONS:
-            with suppress(CronError):  # somebody removed it
+            try:
                 registry.remove(cron_id)
+            except CronError:  # somebody removed it
+                pass
+            except RedisError:
+                click.echo(
+                    f"The demo's {cron_id} goes on: remove it once Redis answers, "
+                    f"with .venv/bin/rqmon cron remove {cron_id}",
+                    err=True,
+                )
         signal.signal(signal.SIGTERM, before)
 
 

