@@ -87,6 +87,7 @@ def _prometheus_command(state: Path, *, port: int) -> list[str]:
         find_prometheus() or "prometheus",
         f"--config.file={folder / 'prometheus/prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'prometheus/data'}",
+        "--query.lookback-delta=1m",  # what was true when it was stopped counts for so long after a start
         f"--web.listen-address=127.0.0.1:{port}",
     ]
 

@@ -25,6 +25,7 @@ _MAX_PER_PAGE = 1000
 _MAX_PAGE = 10**9
 _PAGES_IN_WINDOW = 10
 _FIRST_PAGE = {"per_page": "8", "order": "asc", "page": "1"}
+_ENDED = {"finished", "failed", "canceled"}  # the newest is looked for
 _NAMED = 20  # gone jobs, in a message; the answer has all
 _PACKAGE = Path(rq_dashboard.__file__).parent
 
@@ -121,7 +122,9 @@ def list_queues() -> ResponseReturnValue:
     for name, counts in zip(names, g.reader.counts(names), strict=True):
         queue = {"name": name, "count": counts["queued"]}
         queue |= {f"{state}_job_registry_count": counts[state] for state in REGISTRIES}
-        queue |= {f"{state}_url": _address(name, state, **_FIRST_PAGE) for state in STATES}
+        for state in STATES:
+            order = "dsc" if state in _ENDED else "asc"
+            queue[f"{state}_url"] = _address(name, state, **_FIRST_PAGE | {"order": order})
         queues.append(queue)
     return _json(queues=queues)
 

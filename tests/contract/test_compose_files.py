@@ -72,6 +72,10 @@ def test_prometheus_and_alertmanager_are_asked_at_their_doors_only(name):
     assert len(re.findall(rf"http://{name}:{port}", text)) == 1, "something else asks it directly"
 
 
+def test_workers_of_before_a_restart_count_as_long_as_in_the_native_stack():
+    assert "--query.lookback-delta=1m" in SERVICES["prometheus"]["command"]
+
+
 def test_the_previews_links_lead_to_the_published_rq_dashboard():
     published = SERVICES["rq_dashboard"]["ports"][0].removesuffix(":9181")
     assert SERVICES["preview"]["environment"]["RQ_DASHBOARD_URL"] == f"http://{published}"

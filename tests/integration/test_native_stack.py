@@ -130,6 +130,9 @@ def test_prometheus_sees_the_workers_that_redis_holds(stack):
         return registered == int(counted["value"][1]) == 2
 
     wait_for(as_many_workers, what="Prometheus counts the two workers")
+    # Those of before a restart, which it did not see leave, count for so long.
+    flags = httpx.get(f"{stack.url('prometheus')}/api/v1/status/flags").json()["data"]
+    assert flags["query.lookback-delta"] == "1m"
 
 
 def test_logs_show_one_service_or_all(stack):

@@ -60,6 +60,13 @@ def test_the_dashboards_links_lead_to_their_jobs(dashboard, valkey, failed_jobs,
         assert shown == sorted(ids, reverse=True)
 
 
+@pytest.mark.parametrize(("state", "order"), [("queued", "asc"), ("scheduled", "asc"), ("failed", "dsc")])
+def test_what_ended_last_is_on_a_queues_first_page_and_what_comes_next(dashboard, failed_jobs, state, order):
+    failed_jobs(1)
+    (queue,) = dashboard.http.get("/0/data/queues.json").json()["queues"]
+    assert queue[f"{state}_url"].endswith(f"/{state}/8/{order}/1")
+
+
 @pytest.mark.parametrize("order", ["asc", "dsc"])
 @pytest.mark.parametrize("state", ["queued", "failed"])
 def test_every_job_is_on_one_page(dashboard, valkey, failed_jobs, state, order):
