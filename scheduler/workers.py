@@ -19,10 +19,11 @@ from rq.worker_pool import WorkerPool
 from scheduler import hooks
 from scheduler.connections import worker_connection
 from scheduler.errors import SchedulerError
+from scheduler.horses import Watching, stop_signals_held
 from scheduler.logs import job_context
 from scheduler.recording import Recording
 from scheduler.refusals import describe
-from scheduler.resilience import Enduring, Scheduling, Watching, stop_signals_held
+from scheduler.resilience import Enduring, Scheduling
 from scheduler.serializers import Json, configured
 from scheduler.server_version import Supported
 

@@ -56,7 +56,7 @@ def start(server, tmp_path):
     def _start(worker_class="scheduler.workers.RecordingWorker", *, patch="", url=server.url):
         module, name = worker_class.rsplit(".", 1)
         code = (
-            f"from redis import Redis\nfrom {module} import {name}\nfrom scheduler import resilience\n"
+            f"from redis import Redis\nfrom {module} import {name}\nfrom scheduler import horses, resilience\n"
             "from ops.entry_point import logged_process\n"
             f"{patch}\nwith logged_process('w'):\n"
             # It waits five seconds for a job, and asks again.
@@ -123,10 +123,24 @@ def test_a_job_goes_on_while_redis_is_away_and_runs_once(server, start, q):
     }
 
 
+def test_a_worker_outlives_its_horse_while_redis_is_away(server, start, q):
+    worker = start()
+    job = q.enqueue(run_until, "go")
+    horse = horse_of(server)
+    server.stop()
+    wait_for(lambda: "its job goes on" in worker.said())
+    horse.kill()
+    wait_for(lambda: "could not connect" in worker.said().rsplit("its job goes on", 1)[-1])
+    server.start()
+    wait_for(lambda: job.get_status(refresh=True) == JobStatus.FAILED)
+    assert worker.poll() is None
+    assert ledger.read(server.connection).outcomes == {("q", "tests.jobs.run_until", "abandoned"): 1}
+
+
 def test_a_job_that_others_gave_up_meanwhile_ends_here(server, start, q):
     job = q.enqueue(run_until, "go", retry=Retry(max=1))
     # As if it had not been heard for longer than others wait.
-    worker = start(patch="resilience._GRACE_SECONDS = -100")
+    worker = start(patch="horses._GRACE_SECONDS = -100")
     horse = horse_of(server)
     server.connection.hset(job.key, "status", "queued")
     wait_for(lambda: has_ended(horse))
