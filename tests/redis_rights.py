@@ -61,7 +61,7 @@ class Held:
         self.admin = Redis(port=server.port, client_name=ADMIN)
         self.admin.execute_command("ACL", "SETUSER", "part", "reset", "on", ">password", *rules)
         self.url = f"redis://part:password@127.0.0.1:{server.port}/0"
-        self.port = server.port
+        self.admin_url = f"redis://127.0.0.1:{server.port}/0?client_name={ADMIN}"
 
     def client(self):
         return Redis.from_url(self.url)
@@ -112,7 +112,8 @@ def part_with_its_rights(part):
         if part == "exporter":  # which looks at samples taken at random, so not each scrape uses each command
             return
         given = {rule[1:] for rule in RIGHTS[part] if rule.startswith("+")}
-        assert given - held.used() - rare(part) == set()
+        unused = given - held.used() - rare(part)
+        assert not unused, f"{part} has rights that it did not use: {unused}"
 
 
 def queue_all_kinds(queue):

@@ -373,6 +373,7 @@ def test_a_request_without_a_browser_asks_nothing_and_leaves_next_to_nothing(pag
             prometheus.settimeout(1)
             with pytest.raises(TimeoutError):
                 prometheus.accept()
+            prometheus.settimeout(20)
             page.goto(f"{url}/d/every-panel")
             connection, _ = prometheus.accept()
             with connection:

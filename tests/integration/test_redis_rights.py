@@ -75,13 +75,13 @@ def test_rq_dashboard(held, tmp_path):
 
 @pytest.mark.parametrize("held", ["rqmon"], indirect=True)
 def test_rqmon(held):
-    def rqmon(*arguments):
+    def rqmon(*arguments, exit_code=0):
         environment = {**os.environ, "RQ_REDIS_URL": held.url, "RQMON_ENV_FILE": "/nonexistent"}
         command = [sys.executable, ROOT / "manage.py", *arguments]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == exit_code, done.stderr
         return done.stdout
 
     with Scheduler("burst-no-fork", connection=held.admin) as scheduler:
@@ -96,11 +96,13 @@ def test_rqmon(held):
         assert "Deleted" in rqmon("purge-queue", "short-running", "--queue_state", state)
     RecordingWorker(["q"], connection=held.admin).register_birth()
     rqmon("health-check", "--queue", "q")
+    rqmon("cron", "pause", "nothing", exit_code=2)
+    held.admin.zadd("rqmon:cron:next", {entry: 1})  # it is due when it is paused
     for arguments in (
         *(["list"], ["history", entry], ["run-now", entry], ["pause", entry], ["resume", entry]),
         *(["diff", str(ROOT / "cron-scheduler.py")], ["remove", entry]),
     ):
         rqmon("cron", *arguments)
-    with held.process("-c", CRON_PROGRAM, RQ_REDIS_URL=f"redis://127.0.0.1:{held.port}/0"):
+    with held.process("-c", CRON_PROGRAM, RQ_REDIS_URL=held.admin_url):
         wait_for(lambda: held.admin.hlen("rqmon:cron:processes") == 1)
         rqmon("cron", "health")
