@@ -112,7 +112,8 @@ def part_with_its_rights(part):
         if part == "exporter":  # which looks at samples taken at random, so not each scrape uses each command
             return
         given = {rule[1:] for rule in RIGHTS[part] if rule.startswith("+")}
-        assert given - held.used() - rare(part) == set()
+        unused = given - held.used() - rare(part)
+        assert unused == set(), unused
 
 
 def queue_all_kinds(queue):
