@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise, takewhile
 from typing import Any
 
-from cron_descriptor import get_description
+from cron_descriptor import Options, get_description
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -34,7 +34,7 @@ def words(schedule: Schedule) -> str:
     """When a schedule is due, as people say it."""
     if schedule.cron is None:
         return f"Every {schedule.interval_seconds} seconds"
-    return str(get_description(schedule.cron))
+    return str(get_description(schedule.cron, Options(locale_code="en_US")))
 
 
 def is_utc(timezone: str) -> bool:

@@ -127,6 +127,14 @@ def test_a_text_of_several_lines_is_one_in_history(entry, redis_connection):
     assert r"ran\nforged" in rqmon_cron("history", entry.id)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_the_encoding_of_the_output_lacks_is_escaped(queue, encoding):
+    job_scheduler(pid, cron="* * * * *", cron_id="x", description="\u65e5\u672c \U0001f600")
+    done = manage("cron", "list", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert r"\u65e5\u672c \U0001f600" in done.stdout
+
+
 def test_list_fits_into_80_columns(entry, redis_connection):
     path = "an_application.companies.tasks.archive_what_nobody_has_touched"
     derived = job_scheduler(path, cron="0 23 * * SAT", timezone="Asia/Kolkata")
