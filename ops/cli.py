@@ -1,7 +1,9 @@
 """The `rqmon` command: finds each command where it lives."""
 
 import importlib
+import io
 import os
+import sys
 from typing import Any
 
 import click
@@ -45,5 +47,7 @@ def rqmon() -> None:
 def main(args: list[str] | None = None, **extra: Any) -> None:
     """Run the command line; bad input or an unreachable Redis is one line and exit code 2."""
     environ = dict(os.environ)  # as it was given, before `.env` is added to it
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     with one_line_errors(extra.get("prog_name", "rqmon")):
         rqmon(args=args, obj=environ, **extra)

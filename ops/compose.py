@@ -17,6 +17,7 @@ from ops import health
 from ops.doors import write_login
 from ops.environment import ROOT, StackConfig
 from ops.stack import PROMETHEUS, WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
+from ops.terminal import pass_on
 
 _ENGINE_TIMEOUT_SECONDS = 5.0
 # Below monitoring/: the folders whose files are mounted.
@@ -159,7 +160,7 @@ class ComposeStack:
 
     def follow(self, services: Sequence[str]) -> None:
         """Run `docker compose logs --follow`."""
-        self._compose("logs", "--tail", "5", "--follow", *services, capture=False)
+        pass_on(self._command(["logs", "--tail", "5", "--follow", *services]), **self._options)
 
     def _containers(self) -> list[dict[str, Any]]:
         text = self._compose("ps", "--all", "--format", "json").stdout.strip()
@@ -174,7 +175,15 @@ class ComposeStack:
         return found
 
     def _compose(self, *arguments: str, capture: bool = True) -> subprocess.CompletedProcess[str]:
-        command = ["docker", "compose", "--env-file", str(self._config.env_file), *arguments]
+        return subprocess.run(  # noqa: S603 (names of services, checked)
+            self._command(arguments), **self._options, capture_output=capture, text=True, errors="replace"
+        )
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return ["docker", "compose", "--env-file", str(self._config.env_file), *arguments]
+
+    @property
+    def _options(self) -> dict[str, Any]:
         environment = {
             **os.environ,
             **self._config.variables,
@@ -182,9 +191,7 @@ class ComposeStack:
             # All of them: "up" names the services that it starts.
             "COMPOSE_PROFILES": "preview,demo",
         }
-        return subprocess.run(  # noqa: S603 (names of services, checked)
-            command, cwd=ROOT, env=environment, capture_output=capture, text=True
-        )
+        return {"cwd": ROOT, "env": environment}
 
 
 def _check_mounted_files() -> None:

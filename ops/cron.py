@@ -18,6 +18,7 @@ from ops.cron_views import (
     changes,
     clock_changes,
     entries_table,
+    foreign,
     is_utc,
     new_table,
     show,
@@ -25,7 +26,7 @@ from ops.cron_views import (
     to_json,
     words,
 )
-from ops.terminal import say
+from ops.terminal import say, shortened
 from scheduler import CronError, SchedulerError
 from scheduler.cron.clock import server_time
 from scheduler.cron.entries import CronEntry
@@ -117,7 +118,8 @@ def history(*, entry_id: str, as_json: bool) -> None:
     for record in records:
         lateness = "" if record.lateness_seconds is None else f"{record.lateness_seconds:.3f} s"
         slot = times(record.slot, entry.schedule.timezone, now=now)
-        table.add_row(*map(cell, (slot, record.outcome, lateness, record.job_id or "")))
+        row = (slot, foreign(record.outcome), lateness, foreign(record.job_id or ""))
+        table.add_row(*map(cell, row))
     show(table)
 
 
@@ -183,7 +185,7 @@ def diff(*, file: Path, as_json: bool) -> None:
     width = max((len(id_) for ids in by_kind.values() for id_ in ids), default=0)
     for kind, ids in by_kind.items():
         for id_ in ids:
-            described = entries[id_].description if id_ in entries else ""
+            described = shortened(entries[id_].description) if id_ in entries else ""
             say(f"{kind:<10} {id_:<{width}}  {described}".rstrip())
             for name, values in changed.get(id_, {}).items():
                 say(f"{'':<13}{change_words(name, values)}")

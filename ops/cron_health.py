@@ -37,7 +37,7 @@ class Health:
         """Read the heartbeats, beside the entries that were read."""
         found, now = seen(connection)
         reported = {
-            id_: f"{reason} (says {process.host}:{process.pid})"
+            id_: f"{reason} (says {_name(process)})"
             for process in found.live.values()
             for id_, reason in process.passed_over.items()
         }
@@ -60,7 +60,7 @@ class Health:
     def summary(self) -> str:
         """Which processes are live, in one line."""
         names = sorted(
-            f"{it.host}:{it.pid} ({it.version})" if it.version else f"{it.host}:{it.pid}"
+            f"{_name(it)} ({shortened(it.version)})" if it.version else _name(it)
             for it in self.processes.values()
         )
         return f"Live cron processes: {', '.join(names) or 'none'}"
@@ -70,11 +70,11 @@ class Health:
         for name, it in sorted(self.processes.items()):
             if name not in self.working:
                 since = f" since {_time(it.worked_at):%d %b %H:%M:%S} UTC" if it.worked_at else ""
-                yield f"{it.host}:{it.pid} queues nothing{since}: {it.trouble or 'it does not say why'}"
+                yield f"{_name(it)} queues nothing{since}: {shortened(it.trouble) or 'it does not say why'}"
         if self.unreadable_processes:
             yield (
                 f"What can't be read in {PROCESSES}, and may be a process: "
-                f"{', '.join(self.unreadable_processes[:_NAMED])}"
+                f"{', '.join(map(shortened, self.unreadable_processes[:_NAMED]))}"
             )
         if self.cant_run:
             number = len(self.cant_run)
@@ -102,6 +102,10 @@ class Health:
             "unreadable_processes": list(self.unreadable_processes),
             "cant_run": dict(self.cant_run),
         }
+
+
+def _name(process: Heartbeat) -> str:
+    return f"{shortened(process.host)}:{process.pid}"
 
 
 def _time(seconds: float) -> datetime:

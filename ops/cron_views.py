@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise, takewhile
 from typing import Any
 
-from cron_descriptor import get_description
+from cron_descriptor import Options, get_description
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -34,7 +34,7 @@ def words(schedule: Schedule) -> str:
     """When a schedule is due, as people say it."""
     if schedule.cron is None:
         return f"Every {schedule.interval_seconds} seconds"
-    return str(get_description(schedule.cron))
+    return str(get_description(schedule.cron, Options(locale_code="en_US")))
 
 
 def is_utc(timezone: str) -> bool:
@@ -57,6 +57,11 @@ def cell(text: str) -> Text:
     return Text("\n".join(map(printable, text.split("\n"))))
 
 
+def foreign(text: str) -> str:
+    """A text out of Redis in one line of a table, as a terminal may have it, and not too long."""
+    return printable(shortened(text))
+
+
 def entries_table(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> Table:
     """The entries as `rqmon cron list` shows them; only the first column wraps."""
     table = new_table("entry", "next", "last", "slots", wraps="entry")
@@ -66,12 +71,12 @@ def entries_table(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> Table:
         table.add_row(
             _About(
                 printable(row["id"]),
-                printable(shortened(row["description"])),
-                printable(shortened(row["words"])),
+                foreign(row["description"]),
+                foreign(row["words"]),
             ),
             cell(_next(row, now=now)),
             cell(_last(row, now=now)),
-            cell("\n".join(f"{n} {printable(outcome)}" for outcome, n in row["slots"].items()) or "none"),
+            cell("\n".join(f"{n} {foreign(outcome)}" for outcome, n in row["slots"].items()) or "none"),
         )
     return table
 
@@ -117,7 +122,7 @@ def changes(before: CronEntry | None, after: CronEntry) -> dict[str, tuple[Any, 
 def change_words(field: str, values: tuple[Any, Any] | None) -> str:
     """One of the `changes`, as people read it."""
     if values is not None:
-        return f"{field}: {_value(values[0])} -> {_value(values[1])}"
+        return f"{field}: {shortened(_value(values[0]))} -> {shortened(_value(values[1]))}"
     return "stored: incomplete or unreadable -> whole" if field == "stored" else field
 
 
@@ -186,7 +191,7 @@ def _last(row: Mapping[str, Any], *, now: datetime) -> str:
         return "never"
     behind = last["lateness_seconds"]
     shown = "" if behind is None or last["outcome"] == "ran" else f" by {_behind(behind)}"
-    return f"{times(last['slot'], row['timezone'], now=now)}\n{printable(last['outcome'])}{shown}"
+    return f"{times(last['slot'], row['timezone'], now=now)}\n{foreign(last['outcome'])}{shown}"
 
 
 def _behind(seconds: float) -> str:

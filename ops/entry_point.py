@@ -26,7 +26,7 @@ def one_line_errors(program: str) -> Iterator[None]:
     A variable that is set already wins over the file's.
     """
     try:
-        text = read_env_file(Path(os.environ.get("RQMON_ENV_FILE") or Path.cwd() / ".env"))
+        text = read_env_file(Path(os.environ.get("RQMON_ENV_FILE") or ".env"))
         load_dotenv(stream=io.StringIO(text))
         yield
     except (SchedulerError, RedisError) as error:

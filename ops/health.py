@@ -12,8 +12,9 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue, Worker
+from rq import Queue
 
+from ops.checks import registrations
 from ops.environment import StackConfig
 from ops.stack import CRON, PROMETHEUS, REDIS, Service
 from scheduler.cron.heartbeats import seen
@@ -101,10 +102,10 @@ def storing_problem(config: StackConfig) -> str | None:
 def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
     try:
         with _connected(Redis.from_url(config.variables["RQ_REDIS_URL"], **_IMPATIENT)) as connection:
-            workers = Worker.all(queue=Queue(queue, connection=connection))
+            workers = list(registrations(Queue(queue, connection=connection)))
     except RedisError as error:
         return describe(error)
-    is_registered = any(worker.pid == pid and worker.hostname == socket.gethostname() for worker in workers)
+    is_registered = any(worker.pid == str(pid) and worker.host == socket.gethostname() for worker in workers)
     return None if is_registered else "is not registered in Redis yet"
 
 

@@ -1,6 +1,5 @@
 """The stack as processes under supervisor, without Docker."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from ops.native_files import write_files
 from ops.packages import find_grafana, install_missing
 from ops.stack import REDIS, WITH_GRAFANA, WITH_PREVIEW, ServiceError, ServiceState, StackError
 from ops.supervisor import Supervisor
+from ops.terminal import pass_on
 from scheduler.refusals import describe, refusal
 
 # Redis reads its data before it answers; a worker finishes its job before it ends (supervisord.conf
@@ -123,7 +123,7 @@ class NativeStack:
             return "".join(deque(file, maxlen=lines))
 
     def follow(self, services: Sequence[str]) -> None:
-        """Become `tail`, which also follows a file that is rotated.
+        """Run `tail`, which also follows a file that is rotated.
 
         Raises:
             StackError: There is nothing to follow.
@@ -131,7 +131,7 @@ class NativeStack:
         files = [str(path) for name in services if (path := self._log_file(name)).exists()]
         if not files:
             raise StackError(f"There are no logs in {self._config.state_dir} yet: run make start-rq-mon")
-        os.execvp("tail", ["tail", "-n", "5", "-F", *files])  # noqa: S606, S607 (tail is where the system has it)
+        pass_on(["tail", "-n", "5", "-F", *files])
 
     def _log_file(self, service: str) -> Path:
         return self._config.state_dir / "logs" / f"{service}.log"

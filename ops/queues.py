@@ -1,12 +1,14 @@
 """Commands for one queue: purge it, check that somebody works on it."""
 
+from typing import Any
+
 import click
 from rq import Queue
 
 from ops.checks import live_workers, live_workers_sentence
 from ops.terminal import printable, say
 from scheduler.queues import QUEUE_STATES, count, purge, shared_connection
-from scheduler.serializers import configured
+from scheduler.serializers import check_text, configured
 
 _ASK_ABOVE = 100
 
@@ -24,7 +26,8 @@ _ASK_ABOVE = 100
 @click.option("--yes", is_flag=True, help=f"Don't ask before more than {_ASK_ABOVE} jobs are deleted.")
 def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
     """Delete the jobs of QUEUE in one state, for good."""
-    connection = shared_connection()
+    check_text("The queue", queue)
+    connection: Any = shared_connection()  # redis-py types every answer as an awaitable too
     rq_queue = Queue(queue, connection=connection, serializer=configured())
     jobs = count(rq_queue, queue_state)
     if jobs > _ASK_ABOVE and not yes:
@@ -33,7 +36,8 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
         )
     removed = purge(rq_queue, queue_state)
     say(f"Deleted {removed} {queue_state} {'job' if removed == 1 else 'jobs'} of {queue}.")
-    names = sorted(known.name for known in Queue.all(connection=connection))
+    keys = [key.decode(errors="backslashreplace") for key in connection.smembers(Queue.redis_queues_keys)]
+    names = sorted(key.removeprefix(Queue.redis_queue_namespace_prefix) for key in keys)
     if queue not in names:
         say(f"No job was ever in {queue!r}; queues that had one: {', '.join(names) or 'none'}.", err=True)
 

@@ -14,7 +14,7 @@ from ops.compose import ComposeStack, engine_answers
 from ops.environment import StackConfig, complete_env_file, overruled
 from ops.native import NativeStack
 from ops.stack import Backend, ServiceError, ServiceState, StackError, check_ports_are_free
-from ops.terminal import printable_lines, say
+from ops.terminal import printable, printable_lines, say
 from scheduler.errors import ConfigError
 
 _BACKENDS: dict[str, Callable[[StackConfig], Backend]] = {"docker": ComposeStack, "native": NativeStack}
@@ -198,4 +198,4 @@ def _print_places(states: list[ServiceState], config: StackConfig) -> None:
 
 
 def _colored(state: ServiceState) -> Text:
-    return Text(state.description, style="green" if state.is_healthy else "red")
+    return Text(printable(state.description), style="green" if state.is_healthy else "red")

@@ -1,7 +1,11 @@
 """Text of other people on a terminal: shown, never obeyed."""
 
+import contextlib
+import subprocess
 import sys
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 # Controls and escapes, halves of characters, line separators, and formatting characters, which reorder
 # what is read (bidi) or hide in it. Emoji and some scripts need the two joiners.
@@ -34,6 +38,27 @@ def printable_lines(text: str) -> str:
         "\t".join(printable(part) for part in line.removesuffix("\r").split("\t"))
         for line in text.split("\n")
     )
+
+
+def pass_on(command: Sequence[str], **options: Any) -> None:
+    """Run a command until it ends or is interrupted, and print its lines as a terminal may have them.
+
+    Args:
+        command: The command.
+        options: What else `subprocess.Popen` takes.
+    """
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        subprocess.Popen(  # noqa: S603 (the callers' words)
+            command, stdout=subprocess.PIPE, text=True, errors="replace", **options
+        ) as running,
+    ):
+        try:
+            for line in running.stdout or ():
+                sys.stdout.write(printable_lines(line))
+                sys.stdout.flush()
+        finally:
+            running.terminate()  # nobody may read what it prints
 
 
 def say(line: str, *, err: bool = False) -> None:

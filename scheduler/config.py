@@ -1,11 +1,13 @@
 """The settings of this package: frozen, read once from the environment."""
 
+import codecs
 import functools
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from redis import ConnectionPool
 from redis.exceptions import RedisError
@@ -21,6 +23,13 @@ DEFAULT_JOB_BUCKETS_SECONDS = (
     *(120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0),
 )
 _URL_FORMS = "use redis://[:password@]host[:port][/db], rediss://... (TLS) or unix://path"
+# What redis-py takes as objects, and from a URL as text that fails when it is used; RQ reads bytes.
+_NOT_IN_A_URL = {
+    *("retry", "retry_on_error", "parser_class", "command_packer", "event_dispatcher", "ssl_ocsp_context"),
+    *("credential_provider", "redis_connect_func", "socket_type", "socket_keepalive_options"),
+    "decode_responses",
+}
+_TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 _SERIALIZERS = ("pickle", "json")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -91,8 +100,21 @@ def _check_url_options(redis_url: str) -> None:
         ConfigError: It names the option, and never what is before the question mark.
     """
     try:
-        ConnectionPool.from_url(redis_url).make_connection()
-    except (TypeError, ValueError, RedisError) as error:
+        query = parse_qs(urlsplit(redis_url).query)
+        if unusable := _NOT_IN_A_URL & query.keys():
+            raise ValueError(f"{min(unusable)} can't be given in a URL")
+        if query.get("protocol", ["3"])[0] not in ("2", "3"):
+            raise ValueError("protocol must be either 2 or 3")
+        pool = ConnectionPool.from_url(redis_url)
+        pool.make_connection()
+        options = pool.connection_kwargs
+        for name in _TIMEOUTS:
+            if not 0 < (options.get(name) or 1) < math.inf:
+                raise ValueError(f"{name} is no number of seconds above 0")
+        codecs.lookup(options.get("encoding", "utf-8"))
+        codecs.lookup_error(options.get("encoding_errors", "strict"))
+        options.get("host", "").encode("idna")  # as it is looked up
+    except (TypeError, ValueError, LookupError, RedisError) as error:
         # Of an option that it does not know: "... got an unexpected keyword argument 'foo'".
         reason = str(error).rpartition("got an ")[2]
         raise ConfigError(f"RQ_REDIS_URL is a URL that redis-py refuses ({reason}): {_URL_FORMS}") from None

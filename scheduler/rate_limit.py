@@ -10,9 +10,11 @@ from typing import Any, ParamSpec, TypeVar
 from redis import ConnectionPool, Redis
 
 from scheduler.connections import on_primary
+from scheduler.durations import CENTURY_SECONDS
 from scheduler.errors import RateLimitError, TooManyRequests
 from scheduler.ledger import rate_limits as ledger
 from scheduler.queues import shared_connection
+from scheduler.serializers import check_text
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,7 +86,9 @@ class RateLimit:
         connection: The same; by default the shared connection of `RQ_REDIS_URL`.
 
     Raises:
-        RateLimitError: A number is below 1, or both `redis_pool` and `connection` are given.
+        RateLimitError: A number is below 1, `expire` is over a century, or both `redis_pool` and `connection`
+            are given.
+        ArgumentError: Redis can't hold the resource's name.
     """
 
     def __init__(
@@ -101,10 +105,13 @@ class RateLimit:
         for name, number in (("max_requests", max_requests), ("expire", expire)):
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise RateLimitError(f"{name} is {number!r}: use whole numbers from 1")
+        if expire > CENTURY_SECONDS:  # in microseconds, as Lua counts, no more than a century is exact
+            raise RateLimitError(f"expire is {expire}: use seconds up to a century, {CENTURY_SECONDS}")
         if redis_pool is not None and connection is not None:
             raise RateLimitError("redis_pool and connection are two names for one thing: give one")
         if redis_pool is not None and not isinstance(redis_pool, Redis):
             redis_pool = Redis(connection_pool=redis_pool)
+        check_text("resource", resource)
         self._resource, self._client = str(resource), str(client)
         self._max_requests, self._expire = max_requests, expire
         self._connection = connection or redis_pool or shared_connection()

@@ -61,7 +61,7 @@ class Held:
         self.admin = Redis(port=server.port, client_name=ADMIN)
         self.admin.execute_command("ACL", "SETUSER", "part", "reset", "on", ">password", *rules)
         self.url = f"redis://part:password@127.0.0.1:{server.port}/0"
-        self.admin_url = f"redis://127.0.0.1:{server.port}/0?client_name={ADMIN}"
+        self.port = server.port
 
     def client(self):
         return Redis.from_url(self.url)
@@ -113,7 +113,7 @@ def part_with_its_rights(part):
             return
         given = {rule[1:] for rule in RIGHTS[part] if rule.startswith("+")}
         unused = given - held.used() - rare(part)
-        assert not unused, f"{part} has rights that it did not use: {unused}"
+        assert unused == set(), unused
 
 
 def queue_all_kinds(queue):

@@ -56,5 +56,6 @@ def listing(connection: Any) -> Listing:
         except CronError as error:
             unreadable[text(id_)] = str(error)
         else:
-            states.append(EntryState(entry, moment(due[id_]) if id_ in due else None, id_ in paused))
+            slot = moment(due[id_]) if id_ in due else None
+            states.append(EntryState(entry, slot, paused=slot is None and id_ in paused))
     return Listing(tuple(states), unreadable, from_answer(time))

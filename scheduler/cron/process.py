@@ -76,7 +76,6 @@ class CronProcess:
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        require_supported(self._connection)
         with declaring() as entries:
             self._schedule_jobs()
         self._entries = entries

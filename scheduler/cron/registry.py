@@ -234,7 +234,12 @@ class CronRegistry:
     def _write(self, pipe: Any, entry: CronEntry, before: Stored | None, *, now: datetime) -> None:
         pipe.hset(SPECS, entry.id, json.dumps(entry.spec()))
         pipe.hset(DATA, entry.id, entry.data)
-        same = before is not None and before.slot is not None and before.schedule == entry.schedule
+        # What was lost with its spec keeps its next slot too: one that is due is claimed, none is forgotten.
+        same = (
+            before is not None
+            and before.slot is not None
+            and (not before.spec or before.schedule == entry.schedule)
+        )
         if before is not None and not same:
             self._miss(pipe, raw(entry.id), before, now=now)
         if not same and not (before and before.paused):
@@ -257,20 +262,21 @@ class CronRegistry:
         ledger.forget_cron(pipe, ids)
 
     def _stored(self, connection: Any, ids: list[bytes] | None = None) -> dict[str, Stored]:
-        """What is stored of some entries, by default of all."""
+        """What is stored of some entries, by default of all; of one whose spec was lost, the rest."""
+        paused = connection.smembers(PAUSED)
         if ids is None:
-            ids = connection.hkeys(SPECS)
+            ids = list({*connection.hkeys(SPECS), *connection.zrange(NEXT, 0, -1), *paused})
         if not ids:
             return {}
         specs, scores = connection.hmget(SPECS, ids), zmscore(connection, NEXT, ids)
-        data, paused = set(connection.hkeys(DATA)), connection.smembers(PAUSED)
+        data = set(connection.hkeys(DATA))
         return {
             text(id_): Stored(
-                spec=loaded(spec),
+                spec={} if spec is None else loaded(spec),
                 slot=None if score is None else moment(score),
                 paused=id_ in paused,
                 whole=id_ in data and (score is not None or id_ in paused),
             )
             for id_, spec, score in zip(ids, specs, scores, strict=True)
-            if spec is not None
+            if spec is not None or score is not None or id_ in paused
         }

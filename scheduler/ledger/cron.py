@@ -1,6 +1,7 @@
 """What became of cron slots: counts by entry and outcome, and the last slots of each entry."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,11 +10,14 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from scheduler.refusals import refusal
+
 OUTCOMES = "rqmon:ledger:cron:outcomes"  # hash: "<entry id>|<outcome>" -> slots
 LAST = "rqmon:ledger:cron:last"  # hash: entry id -> its last slot that got a job, in Unix seconds
 LATENESS = "rqmon:ledger:cron:lateness"  # hash: upper bound of a bucket -> slots, and "sum" -> seconds
 _CRON_HISTORY = "rqmon:ledger:cron:history:"  # list an entry: JSON a slot, the newest first
 _CRON_HISTORY_KEPT = 100
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000  # of a slot
 
 # Counts slots whose jobs were queued. It runs in the transaction that queues them and asks the server for
 # the time then: a process that is stopped just before the transaction must not call a late slot punctual.
@@ -108,8 +112,16 @@ def count_dropped_slots(
 
 
 def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:
-    """How many slots of each entry ended how: `{entry id: {outcome: slots}}`, in one round trip."""
-    answer: Any = connection.hgetall(OUTCOMES)
+    """How many slots of each entry ended how: `{entry id: {outcome: slots}}`, in one round trip.
+
+    Nothing if the key holds something else.
+    """
+    try:
+        answer: Any = connection.hgetall(OUTCOMES)
+    except ResponseError as error:
+        if refusal(error):
+            raise
+        answer = {}
     return parse_outcomes(answer)
 
 
@@ -132,8 +144,12 @@ def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> d
     with connection.pipeline(transaction=False) as pipe:
         for entry_id in ids:
             pipe.lrange(_CRON_HISTORY + entry_id, 0, last - 1)
-        # A history that is no list costs itself alone.
-        answers = [[] if isinstance(it, ResponseError) else it for it in pipe.execute(raise_on_error=False)]
+        answers = pipe.execute(raise_on_error=False)
+    for number, answer in enumerate(answers):
+        if isinstance(answer, ResponseError):
+            if refusal(answer):
+                raise answer
+            answers[number] = []  # a history that is no list costs itself alone
     return {
         id_: [record for record in map(_record, answer) if record is not None]
         for id_, answer in zip(ids, answers, strict=True)
@@ -152,7 +168,7 @@ def _record(item: bytes) -> SlotRecord | None:
     try:
         fields = json.loads(item)
         lateness, job_id = fields.get("lateness"), fields.get("job")
-        return SlotRecord(
+        record = SlotRecord(
             slot=datetime.fromtimestamp(fields["slot"], UTC),
             outcome=str(fields["outcome"]),
             lateness_seconds=None if lateness is None else float(lateness),
@@ -160,3 +176,6 @@ def _record(item: bytes) -> SlotRecord | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
         return None
+    # No other zone may take the first or the last year out of the calendar; JSON has no infinity.
+    is_time = _FIRST_YEAR <= record.slot.year <= _LAST_YEAR
+    return record if is_time and math.isfinite(record.lateness_seconds or 0.0) else None

@@ -8,17 +8,18 @@ COUNTS = "rqmon:ledger:rate-limits"  # hash: "<admitted or refused>|<resource>" 
 RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those that are told apart; the others are OTHER
 
 # A function for the limit's own script, so that counting costs no round trip. Its first two arguments are
-# COUNTS and RESOURCES, from KEYS.
+# COUNTS and RESOURCES, from KEYS. A key or field that holds something else costs the count, and no request.
 COUNT = """
 local function count(counts, resources, outcome, resource, requests)
-  if redis.call('SISMEMBER', resources, resource) == 0 then
-    if redis.call('SCARD', resources) < MAX then
+  local known = redis.pcall('SISMEMBER', resources, resource)
+  if known ~= 1 then
+    if known == 0 and redis.call('SCARD', resources) < MAX then
       redis.call('SADD', resources, resource)
     else
       resource = 'OTHER'
     end
   end
-  redis.call('HINCRBY', counts, outcome .. '|' .. resource, requests)
+  redis.pcall('HINCRBY', counts, outcome .. '|' .. resource, requests)
 end
 """.replace("MAX", str(MAX_NAMES)).replace("OTHER", OTHER)
 

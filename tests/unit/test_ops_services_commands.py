@@ -1,8 +1,10 @@
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +12,7 @@ from click.testing import CliRunner
 from ops import packages, runs, services
 from ops.environment import ROOT, StackConfig, complete_env_file
 from ops.ports import free_ports
-from ops.stack import ServiceError, StackError, check_ports_are_free
+from ops.stack import CRON, ServiceError, ServiceState, StackError, check_ports_are_free
 
 PORTS = (
     *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
@@ -203,3 +205,52 @@ def test_following_no_logs_is_one_line(config):
     done = rqmon(config, "logs", "--follow")
     assert done.returncode == 2
     assert done.stderr.startswith("rqmon: There are no logs")
+
+
+def test_followed_logs_steer_no_terminal(config):
+    (config.state_dir / "logs").mkdir()
+    (config.state_dir / "logs/redis.log").write_bytes(b"a \x1b[2J\xff\n")
+    variables = {"RQMON_ENV_FILE": str(config.env_file), "RQMON_STATE_DIR": str(config.state_dir)}
+    following = subprocess.Popen(
+        [sys.executable, "-c", "from ops.cli import main; main()", "logs", "--follow", "redis"],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert "a \\x1b[2J" in following.stdout.readline()
+    finally:
+        following.send_signal(signal.SIGINT)
+        following.communicate(timeout=20)
+    assert following.returncode == 0
+
+
+def test_status_steers_no_terminal(config, monkeypatch):
+    state = ServiceState(service=CRON, is_healthy=False, description="queues nothing: \x1b]0;PWNED\x07")
+    backend = SimpleNamespace(states=lambda: [state], is_running=lambda: True)
+    monkeypatch.setattr(services, "_recorded", lambda _config: backend)
+    done = CliRunner().invoke(services.status, env={"RQMON_ENV_FILE": str(config.env_file), "COLUMNS": "200"})
+    assert done.exit_code == 1
+    assert "queues nothing: \\x1b]0;PWNED\\x07" in done.output
+    assert "\x1b]" not in done.output
+
+
+def test_a_folder_that_is_gone_is_no_traceback(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = (
+        f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})\n"
+        "from ops.cli import main; main(['cron', 'explain', '* * * * *'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "RQMON_ENV_FILE"} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_words_are_english_and_alone_whatever_the_locale(config):
+    done = rqmon(config, "cron", "explain", "30 8 * * MON-FRI", LC_ALL="C")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("At 08:30 AM, Monday through Friday (UTC)")

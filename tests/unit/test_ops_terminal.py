@@ -1,6 +1,9 @@
+import subprocess
+import sys
+
 import pytest
 
-from ops.terminal import printable, printable_lines, shortened
+from ops.terminal import pass_on, printable, printable_lines, shortened
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,17 @@ def test_of_a_long_text_both_ends_are_shown():
     assert shown.startswith("startx")
     assert shown.endswith("xend")
     assert "x…x" in shown
+
+
+def test_what_a_command_prints_is_passed_on_as_a_terminal_may_have_it(capfd):
+    pass_on([sys.executable, "-c", r"import sys; sys.stdout.buffer.write(b'a\x1b[2J\n\xff\n')"])
+    assert capfd.readouterr().out == "a\\x1b[2J\n\ufffd\n"
+
+
+def test_a_command_ends_when_nobody_reads_what_is_passed_on():
+    forever = "import time, sys\nprint('one', flush=True)\ntime.sleep(1000)"
+    code = f"import sys; from ops.terminal import pass_on; pass_on([sys.executable, '-c', {forever!r}])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as running:
+        assert running.stdout.readline() == b"one\n"
+        running.send_signal(2)
+        assert running.wait(timeout=20) == 0

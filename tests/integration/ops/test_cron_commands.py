@@ -79,6 +79,62 @@ def test_list_stays_readable_beside_texts_of_100000_characters(entry, redis_conn
     assert len(rqmon_cron("list", "--json")) > 100_000
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"slot": -62_135_596_800},  # the year 1 in UTC, and before it in New York
+        {"slot": 253_402_300_799},  # the year 9999, and after it in Tokyo
+        {"lateness": float("nan")},
+        {"lateness": float("inf")},
+    ],
+)
+def test_a_record_that_no_calendar_or_json_has_is_left_out(queue, redis_connection, spoil):
+    for zone in ("America/New_York", "Asia/Tokyo"):
+        job_scheduler(pid, cron="* * * * *", timezone=zone, cron_id=zone)
+        for record in ({"job": "good"}, spoil):
+            record = {"slot": 1_795_000_000, "outcome": "late", "lateness": 1, **record}
+            redis_connection.lpush(f"rqmon:ledger:cron:history:{zone}", json.dumps(record))
+        [shown] = json.loads(rqmon_cron("history", zone, "--json"))
+        assert shown["job_id"] == "good"
+        assert "good" in rqmon_cron("history", zone)
+    rqmon_cron("list")
+    json.loads(rqmon_cron("list", "--json"), parse_constant=pytest.fail)
+
+
+def test_entries_are_listed_without_counts_that_cant_be_read(entry, redis_connection):
+    redis_connection.set(ledger.OUTCOMES, "no hash")
+    assert "Morning report" in rqmon_cron("list")
+
+
+def test_what_redis_says_of_processes_and_slots_is_not_shown_at_length(entry, redis_connection):
+    text = "x" * 100_000
+    now = redis_connection.time()[0]
+    about = {"host": text, "pid": 1, "version": text, "started_at": now, "heartbeat": now}
+    about |= {"worked_at": None, "trouble": text, "passed_over": {text: text}}
+    redis_connection.hset(PROCESSES, "p", json.dumps(about))
+    redis_connection.hset(PROCESSES, text, "junk")
+    redis_connection.hset(ledger.OUTCOMES, f"{entry.id}|{text}", 1)
+    record = {"slot": 1_795_000_000, "outcome": text, "job": text}
+    redis_connection.lpush(f"rqmon:ledger:cron:history:{entry.id}", json.dumps(record))
+    for args, code in ((["list"], 0), (["health"], 1), (["history", entry.id], 0)):
+        assert len(rqmon_cron(*args, code=code)) < 10_000
+
+
+def test_a_text_of_several_lines_is_one_in_history(entry, redis_connection):
+    record = {"slot": 1_795_000_000, "outcome": "ran\nforged", "job": "j\nforged"}
+    redis_connection.lpush(f"rqmon:ledger:cron:history:{entry.id}", json.dumps(record))
+    assert not [line for line in rqmon_cron("history", entry.id).splitlines() if line.startswith("forged")]
+    assert r"ran\nforged" in rqmon_cron("history", entry.id)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_the_encoding_of_the_output_lacks_is_escaped(queue, encoding):
+    job_scheduler(pid, cron="* * * * *", cron_id="x", description="\u65e5\u672c \U0001f600")
+    done = manage("cron", "list", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert r"\u65e5\u672c \U0001f600" in done.stdout
+
+
 def test_list_fits_into_80_columns(entry, redis_connection):
     path = "an_application.companies.tasks.archive_what_nobody_has_touched"
     derived = job_scheduler(path, cron="0 23 * * SAT", timezone="Asia/Kolkata")

@@ -10,7 +10,7 @@ from scheduler import job_scheduler
 from scheduler.cron import claims
 from scheduler.cron import upkeep as upkeep_module
 from scheduler.cron.claims import Claimer
-from scheduler.cron.registry import DATA, NEXT, SPECS, CronRegistry
+from scheduler.cron.registry import DATA, NEXT, PAUSED, SPECS, CronRegistry, declaring
 from scheduler.cron.upkeep import Upkeep
 from scheduler.ledger import cron as ledger
 from tests.jobs import pid
@@ -73,6 +73,52 @@ def test_a_lost_key_is_noticed(upkeep, redis_connection, queue, key):
     job_scheduler(pid, interval_seconds=60, cron_id="x")
     redis_connection.delete(key)
     assert not upkeep.sizes().is_whole
+
+
+@pytest.fixture
+def declared(redis_connection, queue):
+    """Writes two entries as a cron process does."""
+    with declaring() as entries:
+        job_scheduler(pid, interval_seconds=3600, cron_id="x")
+        job_scheduler(pid, interval_seconds=3600, cron_id="paused")
+    write = lambda: CronRegistry(redis_connection).reconcile(entries)  # noqa: E731
+    write()
+    CronRegistry(redis_connection).pause("paused")
+    return write
+
+
+@pytest.mark.parametrize("key", [SPECS, DATA, NEXT])
+def test_a_paused_entry_stays_paused_when_a_key_is_lost(upkeep, redis_connection, declared, key):
+    redis_connection.delete(key)
+    declared()
+    upkeep.give_slots()
+    assert slot(redis_connection) is not None
+    assert slot(redis_connection, "paused") is None
+    assert upkeep.sizes().is_whole
+
+
+@pytest.mark.parametrize("key", [SPECS, DATA])
+def test_a_slot_that_comes_while_a_key_is_lost_is_queued_late_and_counted(
+    claimer, redis_connection, declared, key
+):
+    due = slot(redis_connection) - 3600
+    redis_connection.zadd(NEXT, {"x": due})
+    redis_connection.delete(key)
+    assert not claimer.claim()
+    declared()
+    [claimed] = claimer.claim()
+    assert claimed.slot.timestamp() == due
+    assert sum(ledger.cron_outcomes(redis_connection)["x"].values()) == 1
+
+
+def test_an_entry_that_has_a_slot_is_shown_with_it_although_it_is_among_the_paused(
+    redis_connection, declared
+):
+    redis_connection.sadd(PAUSED, "x")
+    states = {state.entry.id: state for state in CronRegistry(redis_connection).states()}
+    assert not states["x"].paused
+    assert states["x"].next_slot is not None
+    assert states["paused"].paused
 
 
 def test_nothing_is_queued_or_counted_while_the_clock_of_redis_is_not_believed(

