@@ -144,6 +144,7 @@ def test_bad_input_is_refused_before_redis_is_touched(kwargs, error, monkeypatch
     "options",
     [
         {"retry": Retry(max=1, interval=10**12)},
+        {"retry": Retry(max=1, interval=[])},
         {"repeat": Repeat(times=1, interval=10**12)},
         {"result_ttl": 10**17},
         {"failure_ttl": float("inf")},
