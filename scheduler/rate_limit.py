@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from redis import ConnectionPool, Redis
+from redis.commands.core import Script
 
 from scheduler.connections import on_primary
 from scheduler.errors import RateLimitError, TooManyRequests
@@ -107,11 +108,20 @@ class RateLimit:
             redis_pool = Redis(connection_pool=redis_pool)
         self._resource, self._client = str(resource), str(client)
         self._max_requests, self._expire = max_requests, expire
-        self._connection = connection or redis_pool or shared_connection()
-        self._script = self._connection.register_script(_SCRIPT)
+        self._given_connection = connection or redis_pool
         # As JSON, no name runs into the next.
         name = json.dumps([self._resource, self._client, max_requests, expire], separators=(",", ":"))
         self._key = f"rqmon:rate-limit:{name}"
+
+    @functools.cached_property
+    def _connection(self) -> Redis:
+        # When it is first used: a decorator is made as its module is imported, maybe before RQ_REDIS_URL is
+        # set, or a test's.
+        return self._given_connection or shared_connection()
+
+    @functools.cached_property
+    def _script(self) -> Script:
+        return self._connection.register_script(_SCRIPT)
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         """The function, with a request taken before each call."""

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from redis import Redis
 from rq import Queue, Retry
 from rq.job import Job
+from rq.serializers import Serializer
 
 from scheduler import queues
 from scheduler.config import Settings
@@ -62,7 +63,6 @@ class Scheduler:
         if connection and connection.connection_pool.connection_kwargs.get("decode_responses"):
             raise ConfigError("RQ needs a connection that answers bytes: make it without decode_responses")
         self._given_connection = connection
-        self._serializer = configured()
         self._queues: dict[str, Queue] = {}
         self._used: set[str] = set()
 
@@ -71,6 +71,10 @@ class Scheduler:
         # When it is first used: one that a test module makes as it is imported, for a mock to return, goes to
         # the tests' Redis, which RQ_REDIS_URL names only later.
         return self._given_connection or queues.shared_connection()
+
+    @functools.cached_property
+    def _serializer(self) -> Serializer:
+        return configured()
 
     @functools.cached_property
     def _cron(self) -> CronRegistry:

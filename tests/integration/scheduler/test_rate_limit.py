@@ -192,3 +192,11 @@ class TestAsPythonRedisRateLimitHasIt:
     def test_pool_and_connection_together_are_refused(self, redis_connection):
         with pytest.raises(RateLimitError, match="give one"):
             RateLimit("r", "c", 1, 1, redis_connection, connection=redis_connection)
+
+
+def test_one_that_is_made_while_modules_are_imported_goes_where_it_is_used(redis_connection, monkeypatch):
+    monkeypatch.setenv("RQ_REDIS_URL", "no url yet")
+    limited = RateLimit("api", "me", max_requests=2)(lambda: "called")
+    monkeypatch.undo()
+    assert limited() == "called"
+    assert redis_connection.keys("rqmon:rate-limit:*")
