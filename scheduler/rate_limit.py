@@ -11,9 +11,11 @@ from redis import ConnectionPool, Redis
 from redis.commands.core import Script
 
 from scheduler.connections import on_primary
+from scheduler.durations import CENTURY_SECONDS
 from scheduler.errors import RateLimitError, TooManyRequests
 from scheduler.ledger import rate_limits as ledger
 from scheduler.queues import shared_connection
+from scheduler.serializers import check_text
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,12 +82,14 @@ class RateLimit:
         resource: What is limited, for example the third party's name.
         client: On whose behalf; each client of a resource has the whole limit.
         max_requests: Requests in a window, at least 1.
-        expire: The window in whole seconds, at least 1; None is 1.
+        expire: The window in whole seconds, at least 1 and at most a century; None is 1.
         redis_pool: A pool or a client of the Redis to use; python-redis-rate-limit's name for it.
         connection: The same; by default the shared connection of `RQ_REDIS_URL`.
 
     Raises:
-        RateLimitError: A number is below 1, or both `redis_pool` and `connection` are given.
+        RateLimitError: A number is below 1, or the window over a century; `redis_pool` is no pool, or it and
+            `connection` are given.
+        ArgumentError: Redis can't hold the resource's name.
     """
 
     def __init__(
@@ -102,11 +106,18 @@ class RateLimit:
         for name, number in (("max_requests", max_requests), ("expire", expire)):
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise RateLimitError(f"{name} is {number!r}: use whole numbers from 1")
+        if expire > CENTURY_SECONDS:  # Redis holds no more than some of them
+            raise RateLimitError(f"expire is {expire} s: use at most {CENTURY_SECONDS}")
         if redis_pool is not None and connection is not None:
             raise RateLimitError("redis_pool and connection are two names for one thing: give one")
         if redis_pool is not None and not isinstance(redis_pool, Redis):
+            if not isinstance(redis_pool, ConnectionPool):
+                raise RateLimitError(
+                    f"redis_pool is a {type(redis_pool)}: use a redis.ConnectionPool or redis.Redis"
+                )
             redis_pool = Redis(connection_pool=redis_pool)
         self._resource, self._client = str(resource), str(client)
+        check_text("resource", self._resource)
         self._max_requests, self._expire = max_requests, expire
         self._given_connection = connection or redis_pool
         # As JSON, no name runs into the next.
@@ -153,7 +164,8 @@ class RateLimit:
             RateLimitError: The limit never admits so many, or the number is below 1.
             redis.RedisError: Redis does not answer; nothing is admitted unseen.
         """
-        if not isinstance(increment_by, int) or not 1 <= increment_by <= self._max_requests:
+        whole = isinstance(increment_by, int) and not isinstance(increment_by, bool)
+        if not whole or not 1 <= increment_by <= self._max_requests:
             raise RateLimitError(
                 f"increment_by is {increment_by!r}: use 1 to {self._max_requests}, which is max_requests"
             )

@@ -281,7 +281,7 @@ class Scheduler:
         Returns:
             Whether any job was run; a pool can't tell and says so.
         """
-        names = [self.get_queue(name).name for name in queue_names]
+        names = tuple(self.get_queue(name).name for name in queue_names)
         return self._strategy(names, connection=self._connection, with_scheduler=with_scheduler)
 
     def job(self, job_id: str) -> Job:

@@ -61,6 +61,12 @@ def test_a_limit_below_one_is_refused(max_requests, expire, redis_connection):
         RateLimit("r", "c", max_requests, expire)
 
 
+@pytest.mark.parametrize("odd", [{"expire": 10**16}, {"redis_pool": "redis://x"}, {"resource": "\ud800"}])
+def test_what_redis_could_not_take_is_refused_before_it_is_asked(odd, redis_connection):
+    with pytest.raises(SchedulerError, match=": use "):
+        RateLimit(**{"resource": "r", "client": "c", "max_requests": 5, **odd})
+
+
 @pytest.mark.parametrize("skew_seconds", [-3600, -15, -1, 1, 15, 3600])
 def test_the_clocks_of_the_hosts_change_nothing(redis_connection, skew_seconds):
     limit = RateLimit("api", "me", 5, 10, connection=redis_connection)
@@ -177,7 +183,7 @@ class TestAsPythonRedisRateLimitHasIt:
         with limit:
             pass
 
-    @pytest.mark.parametrize("increment_by", [0, -1, 3, 1.5])
+    @pytest.mark.parametrize("increment_by", [0, -1, 3, 1.5, True])
     def test_an_increment_that_never_fits_is_a_value_error(self, redis_connection, increment_by):
         with pytest.raises(ValueError, match="use 1 to 2, which is max_requests"):
             RateLimit("r", "c", 2, connection=redis_connection).increment_usage(increment_by)
