@@ -78,9 +78,9 @@ def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, A
         ArgumentError: The positional ones are no sequence, or the others no mapping of names.
     """
     if isinstance(args, str | bytes) or not isinstance(args, Iterable | None):
-        raise ArgumentError(f"The positional arguments are {args!r:.200}: use a tuple, (value,)")
+        raise ArgumentError(f"The positional arguments are {type(args).__name__}: use a tuple, (value,)")
     if not isinstance(kwargs, Mapping | None):
-        raise ArgumentError(f"The keyword arguments are {kwargs!r:.200}: use a dict")
+        raise ArgumentError(f"The keyword arguments are {type(kwargs).__name__}: use a dict")
     if odd := [name for name in kwargs or {} if not isinstance(name, str)]:
         raise ArgumentError(f"A keyword argument is called {odd[0]!r:.200}: use a text")
     return tuple(args or ()), dict(kwargs or {})
