@@ -62,7 +62,7 @@ def problems(running: dict[Service, int], config: StackConfig) -> dict[Service, 
 
 
 def redis_error(config: StackConfig) -> RedisError | None:
-    """How this copy's own Redis fails to take the password and answer; None when it does."""
+    """How this copy's own Redis fails to take the password and a write; None when it does."""
     variables = config.variables
     with _connected(
         Redis(
@@ -73,7 +73,8 @@ def redis_error(config: StackConfig) -> RedisError | None:
         )
     ) as connection:
         try:
-            connection.ping()
+            # A write of nothing: one that is full, or a replica, answers PING all the same.
+            connection.setrange("rqmon:status", 0, "")
         except RedisError as error:
             return error
     return None

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from redis import ConnectionPool, Redis
+from redis.commands.core import Script
 
 from scheduler.connections import on_primary
 from scheduler.durations import CENTURY_SECONDS
@@ -81,13 +82,13 @@ class RateLimit:
         resource: What is limited, for example the third party's name.
         client: On whose behalf; each client of a resource has the whole limit.
         max_requests: Requests in a window, at least 1.
-        expire: The window in whole seconds, at least 1; None is 1.
+        expire: The window in whole seconds, at least 1 and at most a century; None is 1.
         redis_pool: A pool or a client of the Redis to use; python-redis-rate-limit's name for it.
         connection: The same; by default the shared connection of `RQ_REDIS_URL`.
 
     Raises:
-        RateLimitError: A number is below 1, `expire` is over a century, or both `redis_pool` and `connection`
-            are given.
+        RateLimitError: A number is below 1, `expire` is over a century, `redis_pool` is no pool, or it and
+            `connection` are both given.
         ArgumentError: Redis can't hold the resource's name.
     """
 
@@ -110,15 +111,28 @@ class RateLimit:
         if redis_pool is not None and connection is not None:
             raise RateLimitError("redis_pool and connection are two names for one thing: give one")
         if redis_pool is not None and not isinstance(redis_pool, Redis):
+            if not isinstance(redis_pool, ConnectionPool):
+                raise RateLimitError(
+                    f"redis_pool is a {type(redis_pool)}: use a redis.ConnectionPool or redis.Redis"
+                )
             redis_pool = Redis(connection_pool=redis_pool)
-        check_text("resource", resource)
         self._resource, self._client = str(resource), str(client)
+        check_text("resource", self._resource)
         self._max_requests, self._expire = max_requests, expire
-        self._connection = connection or redis_pool or shared_connection()
-        self._script = self._connection.register_script(_SCRIPT)
+        self._given_connection = connection or redis_pool
         # As JSON, no name runs into the next.
         name = json.dumps([self._resource, self._client, max_requests, expire], separators=(",", ":"))
         self._key = f"rqmon:rate-limit:{name}"
+
+    @functools.cached_property
+    def _connection(self) -> Redis:
+        # When it is first used: a decorator is made as its module is imported, maybe before RQ_REDIS_URL is
+        # set, or a test's.
+        return self._given_connection or shared_connection()
+
+    @functools.cached_property
+    def _script(self) -> Script:
+        return self._connection.register_script(_SCRIPT)
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
         """The function, with a request taken before each call."""
@@ -150,7 +164,8 @@ class RateLimit:
             RateLimitError: The limit never admits so many, or the number is below 1.
             redis.RedisError: Redis does not answer; nothing is admitted unseen.
         """
-        if not isinstance(increment_by, int) or not 1 <= increment_by <= self._max_requests:
+        whole = isinstance(increment_by, int) and not isinstance(increment_by, bool)
+        if not whole or not 1 <= increment_by <= self._max_requests:
             raise RateLimitError(
                 f"increment_by is {increment_by!r}: use 1 to {self._max_requests}, which is max_requests"
             )

@@ -92,7 +92,7 @@ def build_retry(
         retry_intervals: Seconds before every retry, or a list, one before each.
 
     Raises:
-        RetryError: A number is negative, not a number, or longer than a year.
+        RetryError: A number is negative, not a number, or longer than a year, or the list of them is empty.
     """
     if max_retries is not None and not _is_count(max_retries):
         raise RetryError(f"max_retries is {max_retries!r}: use a whole number from 0, or None for no retry")
@@ -105,6 +105,8 @@ def build_retry(
         return None
     if retry_backoff:
         return Retry(max=max_retries, interval=retry_backoff_intervals(max_retries, retry_backoff))
+    if not intervals:
+        raise RetryError(f"retry_intervals is {retry_intervals!r}: name one wait or more, or use 0")
     return Retry(max=max_retries, interval=intervals)
 
 
@@ -123,9 +125,11 @@ def check_retry(retry: object) -> None:
         return
     if not isinstance(retry, Retry):
         raise RetryError(f"retry is {retry!r}: use an rq.Retry")
-    if not _is_count(retry.max) or not all(can_wait(interval) for interval in retry.intervals):
+    waits = bool(retry.intervals) and all(can_wait(interval) for interval in retry.intervals)
+    if not _is_count(retry.max) or not waits:
         raise RetryError(
-            f"retry is {retry!r}: use a whole number of retries, and intervals from 0 to {YEAR_SECONDS} s"
+            f"retry is {retry!r}: use a whole number of retries, and one or more intervals from 0 to "
+            f"{YEAR_SECONDS} s"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from redis import Redis
 from rq import Queue, Retry
 from rq.job import Job
+from rq.serializers import Serializer
 
 from scheduler import queues
 from scheduler.config import Settings
@@ -62,7 +63,6 @@ class Scheduler:
         if connection and connection.connection_pool.connection_kwargs.get("decode_responses"):
             raise ConfigError("RQ needs a connection that answers bytes: make it without decode_responses")
         self._given_connection = connection
-        self._serializer = configured()
         self._queues: dict[str, Queue] = {}
         self._used: set[str] = set()
 
@@ -73,6 +73,10 @@ class Scheduler:
         return self._given_connection or queues.shared_connection()
 
     @functools.cached_property
+    def _serializer(self) -> Serializer:
+        return configured()
+
+    @functools.cached_property
     def _cron(self) -> CronRegistry:
         return CronRegistry(self._connection)
 
@@ -80,11 +84,12 @@ class Scheduler:
         """The RQ queue of that name, the same object each time.
 
         Raises:
-            ArgumentError: Redis can't hold the name.
+            ArgumentError: The name is no text, or Redis can't hold it.
         """
+        check_text("queue_name", queue_name)
+        queue_name = str.__str__(queue_name)  # of an enum's member RQ would take the name, not the value
         queue = self._queues.get(queue_name)
         if queue is None:
-            check_text("queue_name", queue_name)
             queue = Queue(
                 queue_name,
                 is_async=self.is_async,
@@ -102,9 +107,9 @@ class Scheduler:
         unless one is given: RQ's own would show the arguments to whoever sees the job.
 
         Raises:
-            FunctionError: A worker could not import the function.
+            FunctionError: A worker could not import the function, or it is a class.
             ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON; the name of
-                the queue, the description or an id has a lone surrogate.
+                the queue, the description or an id is no text, or has a lone surrogate.
             RetryError: `retry` or `repeat` has a number that is out of range.
             SchedulerError: `job_timeout`, `result_ttl`, `failure_ttl` or `ttl` is.
             redis.RedisError: Redis refuses, or does not answer; then the job may have been queued.
@@ -175,17 +180,19 @@ class Scheduler:
         Raises:
             CronError: The expression or `timeout` is invalid, no id can be derived, or an option of
                 rq-scheduler's is given that this package does not have.
-            FunctionError: A worker could not import the function.
+            FunctionError: A worker could not import the function, or it is an object or a method of one.
             ArgumentError: As for `enqueue`.
             RetryError: As for `enqueue`.
         """
         path = import_path(function)
         check_retry(retry)
+        # Only the path is kept: of an object that can be called, its class's.
         is_object = not isinstance(function, str) and not hasattr(function, "__qualname__")
         if is_object or getattr(function, "__self__", None) is not None:
             raise FunctionError(
-                f"{path} is bound to an object, or is one, which a cron entry can't keep: use a function"
+                f"{path} is an object or bound to an object, which a cron entry can't keep: use a function"
             )
+        queue_name = self.get_queue(queue_name).name
         options = translated(options)
         check_options(options)
         cron_id = options.get("cron_id")
@@ -274,7 +281,8 @@ class Scheduler:
         Returns:
             Whether any job was run; a pool can't tell and says so.
         """
-        return self._strategy(queue_names, connection=self._connection, with_scheduler=with_scheduler)
+        names = tuple(self.get_queue(name).name for name in queue_names)
+        return self._strategy(names, connection=self._connection, with_scheduler=with_scheduler)
 
     def job(self, job_id: str) -> Job:
         """The job of that id, read from Redis.
@@ -311,7 +319,8 @@ class Scheduler:
         given_args, given_kwargs = call_arguments(parsed.args, parsed.kwargs)
         job_data(function, given_args, given_kwargs, serializer=self._serializer)
         for name in ("description", "job_id", "group_id"):
-            check_text(name, kwargs.get(name))
+            if kwargs.get(name) is not None:
+                check_text(name, kwargs[name])
         if not isinstance(kwargs.get("meta"), Mapping | None):
             raise ArgumentError(f"meta is {kwargs['meta']!r:.200}: use a dict")
         # Only where they were given so, else RQ takes them for the function's own.

@@ -9,7 +9,7 @@ from rq.serializers import DefaultSerializer, JSONSerializer, Serializer
 from rq.utils import resolve_function_reference
 
 from scheduler.config import Settings
-from scheduler.errors import ArgumentError
+from scheduler.errors import ArgumentError, FunctionError
 
 # The function of a job that can't be read, or whose worker died before it could read it.
 UNKNOWN = "unknown"
@@ -50,8 +50,12 @@ def job_data(
 
     Raises:
         ArgumentError: The serializer can't hold an argument, or the object that the function belongs to.
+        FunctionError: The function is a class.
     """
-    instance, name = resolve_function_reference(function)
+    try:
+        instance, name = resolve_function_reference(function)
+    except TypeError:
+        raise FunctionError(f"{function!r} is a class: use a function, or the class's import path") from None
     if serializer is Json and instance is not None:
         raise ArgumentError(
             f"{name} belongs to an object, which can't be JSON: use a function, or set RQ_SERIALIZER=pickle"
@@ -71,23 +75,27 @@ def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, A
     """Arguments as RQ takes them, gone through once: a generator has nothing left then.
 
     Raises:
-        ArgumentError: The positional ones are no sequence, or the others no mapping.
+        ArgumentError: The positional ones are no sequence, or the others no mapping of names.
     """
     if isinstance(args, str | bytes) or not isinstance(args, Iterable | None):
-        raise ArgumentError(f"The positional arguments are {args!r:.200}: use a tuple, (value,)")
+        raise ArgumentError(f"The positional arguments are {type(args).__name__}: use a tuple, (value,)")
     if not isinstance(kwargs, Mapping | None):
-        raise ArgumentError(f"The keyword arguments are {kwargs!r:.200}: use a dict")
+        raise ArgumentError(f"The keyword arguments are {type(kwargs).__name__}: use a dict")
+    if odd := [name for name in kwargs or {} if not isinstance(name, str)]:
+        raise ArgumentError(f"A keyword argument is called {odd[0]!r:.200}: use a text")
     return tuple(args or ()), dict(kwargs or {})
 
 
 def check_text(name: str, text: object) -> None:
-    """Refuse a text that Redis can't hold.
+    """Refuse what is no text, or one that Redis can't hold.
 
     Raises:
         ArgumentError: It has half a surrogate, as `os.fsdecode` makes of what is no UTF-8.
     """
+    if not isinstance(text, str):
+        raise ArgumentError(f"{name} is {text!r:.200}: use a text")
     try:
-        str(text).encode()
+        text.encode()
     except UnicodeEncodeError:
         raise ArgumentError(
             f"{name} is {text!r:.200}, which has half a character (a lone surrogate): use whole ones"

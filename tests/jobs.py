@@ -1,10 +1,12 @@
 """Functions that tests give to workers: a worker, unlike a test, imports them by name."""
 
 import asyncio
+import functools
 import logging
 import os
 import signal
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,6 +177,23 @@ def sleep_in_steps(seconds):
 async def echo_later(value):
     await asyncio.sleep(0)
     return value
+
+
+def in_a_wrapper(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+@in_a_wrapper
+async def echo_in_a_wrapper(value):
+    return await echo_later(value)
+
+
+def thread_name():
+    return threading.current_thread().name
 
 
 def run_until(key):

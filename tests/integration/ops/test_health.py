@@ -46,6 +46,25 @@ def test_redis_that_refuses_is_not_one_that_does_not_answer(tmp_path):
     assert "does not answer" in health.problem(REDIS, pid=1, config=ours)
 
 
+@pytest.mark.parametrize(
+    ("setting", "code"),
+    [({"maxmemory": 1}, "OOM"), ({"min-replicas-to-write": 1}, "NOREPLICAS"), ({}, "READONLY")],
+)
+def test_redis_that_takes_no_writes_is_not_well(tmp_path, setting, code):
+    port = free_port()
+    ours = config(tmp_path, REDIS_PORT=str(port), REDIS_PASSWORD="right")
+    with ValkeyServer(port=port, data_dir=tmp_path / "data"), Redis(port=port) as redis:
+        redis.config_set("requirepass", "right")
+        redis.auth("right")
+        assert health.problem(REDIS, pid=1, config=ours) is None
+        assert redis.dbsize() == 0
+        for name, value in setting.items():
+            redis.config_set(name, value)
+        if code == "READONLY":
+            redis.replicaof("127.0.0.1", free_port())
+        assert f"refuses ({code})" in health.problem(REDIS, pid=1, config=ours)
+
+
 def test_a_worker_is_looked_for_where_rq_redis_url_says(tmp_path):
     worker = Service(name="rq_short", purpose="", queue="short-running")
     nowhere = config(tmp_path, REDIS_PORT="1", RQ_REDIS_URL=f"redis://127.0.0.1:{free_port()}/1")

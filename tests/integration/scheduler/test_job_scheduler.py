@@ -1,4 +1,6 @@
+import functools
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 
 import pytest
 from redis import Redis
@@ -105,6 +107,11 @@ def nested_function():
     return nested
 
 
+class Callable:
+    def __call__(self):
+        pass
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error"),
     [
@@ -132,6 +139,16 @@ def nested_function():
         ({"time_delta": timedelta.min}, SchedulerError),
         ({"function": lambda: None}, FunctionError),
         ({"function": nested_function()}, FunctionError),
+        ({"function": Recorder}, FunctionError),
+        ({"function": functools.partial(pid), "cron": EVERY_MINUTE}, FunctionError),
+        ({"function": Callable(), "cron": EVERY_MINUTE}, FunctionError),
+        ({"queue_name": 5}, ArgumentError),
+        ({"queue_name": b"short-running"}, ArgumentError),
+        ({"queue_name": ["short-running"]}, ArgumentError),
+        ({"queue_name": {"short-running"}, "cron": EVERY_MINUTE}, ArgumentError),
+        ({"description": timedelta(1)}, ArgumentError),
+        ({"function_kwargs": {1: 2}}, ArgumentError),
+        ({"function_kwargs": {1: 2}, "cron": EVERY_MINUTE}, ArgumentError),
     ],
 )
 def test_bad_input_is_refused_before_redis_is_touched(kwargs, error, monkeypatch):
@@ -144,6 +161,7 @@ def test_bad_input_is_refused_before_redis_is_touched(kwargs, error, monkeypatch
     "options",
     [
         {"retry": Retry(max=1, interval=10**12)},
+        {"retry": Retry(max=1, interval=[])},
         {"repeat": Repeat(times=1, interval=10**12)},
         {"result_ttl": 10**17},
         {"failure_ttl": float("inf")},
@@ -187,6 +205,18 @@ def test_so_is_rq_s_own(option, queue, redis_connection):
     with pytest.raises(ArgumentError, match=": use "):
         queue.enqueue("q", pid, **option)
     assert redis_connection.dbsize() == 0
+
+
+class Name(str, Enum):  # noqa: UP042 (its text is "Name.QUEUE")
+    QUEUE = "mine"
+
+
+def test_the_name_of_a_queue_may_be_an_enums(queue):
+    job = job_scheduler(pid, queue_name=Name.QUEUE)
+    assert job_scheduler(pid, queue_name=Name.QUEUE, cron=EVERY_MINUTE).queue_name == "mine"
+    assert queue.queued_count("mine") == queue.queued_count(Name.QUEUE) == 1
+    queue.work(Name.QUEUE)
+    assert queue.job(job.id).is_finished
 
 
 def test_the_description_shows_no_arguments(queue):

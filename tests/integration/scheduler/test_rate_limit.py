@@ -89,6 +89,12 @@ def test_a_count_that_cant_be_written_costs_no_request(redis_connection, spoil):
     assert limit.get_usage() == 2
 
 
+@pytest.mark.parametrize("odd", [{"expire": 10**16}, {"redis_pool": "redis://x"}, {"resource": "\ud800"}])
+def test_what_redis_could_not_take_is_refused_before_it_is_asked(odd, redis_connection):
+    with pytest.raises(SchedulerError, match=": use "):
+        RateLimit(**{"resource": "r", "client": "c", "max_requests": 5, **odd})
+
+
 @pytest.mark.parametrize("skew_seconds", [-3600, -15, -1, 1, 15, 3600])
 def test_the_clocks_of_the_hosts_change_nothing(redis_connection, skew_seconds):
     limit = RateLimit("api", "me", 5, 10, connection=redis_connection)
@@ -205,7 +211,7 @@ class TestAsPythonRedisRateLimitHasIt:
         with limit:
             pass
 
-    @pytest.mark.parametrize("increment_by", [0, -1, 3, 1.5])
+    @pytest.mark.parametrize("increment_by", [0, -1, 3, 1.5, True])
     def test_an_increment_that_never_fits_is_a_value_error(self, redis_connection, increment_by):
         with pytest.raises(ValueError, match="use 1 to 2, which is max_requests"):
             RateLimit("r", "c", 2, connection=redis_connection).increment_usage(increment_by)
@@ -220,3 +226,11 @@ class TestAsPythonRedisRateLimitHasIt:
     def test_pool_and_connection_together_are_refused(self, redis_connection):
         with pytest.raises(RateLimitError, match="give one"):
             RateLimit("r", "c", 1, 1, redis_connection, connection=redis_connection)
+
+
+def test_one_that_is_made_while_modules_are_imported_goes_where_it_is_used(redis_connection, monkeypatch):
+    monkeypatch.setenv("RQ_REDIS_URL", "no url yet")
+    limited = RateLimit("api", "me", max_requests=2)(lambda: "called")
+    monkeypatch.undo()
+    assert limited() == "called"
+    assert redis_connection.keys("rqmon:rate-limit:*")

@@ -308,22 +308,34 @@ def test_a_retry_that_never_comes_costs_its_own_job_alone(redis_connection, opti
     assert outcomes == {"failed": 1, "succeeded": 1}
 
 
+@pytest.mark.parametrize("worker_class", [RecordingWorker, InProcessWorker])
+def test_a_list_of_no_waits_is_no_wait(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    bad, good = queue.enqueue(fail, retry=Retry(max=2, interval=[])), queue.enqueue(pid)
+    worker_class(["q"], connection=redis_connection).work(burst=True)
+    assert (bad.get_status(refresh=True), good.get_status(refresh=True)) == ("failed", "finished")
+    outcomes = {outcome: number for (_, _, outcome), number in ledger.read(redis_connection).outcomes.items()}
+    assert outcomes == {"retried": 2, "failed": 1, "succeeded": 1}
+
+
 def test_who_cleans_up_after_it_goes_on(redis_connection):
     queue = Queue("q", connection=redis_connection)
     abandoned = queue.enqueue(fail, retry=Retry(max=1, interval=10**12))
     stuck = queue.enqueue(fail, retry=Retry(max=1, interval=10**12))
     good = queue.enqueue(pid)
+    without_waits = queue.enqueue(pid, retry=Retry(max=1, interval=[]))
     dead = RecordingWorker(["q"], connection=redis_connection)
-    redis_connection.lrem(queue.key, 1, abandoned.id)
-    dead.prepare_execution(abandoned)
-    abandoned.set_status(JobStatus.STARTED)
+    for job in (abandoned, without_waits):
+        redis_connection.lrem(queue.key, 1, job.id)
+        dead.prepare_execution(job)
+        job.set_status(JobStatus.STARTED)
     for member in redis_connection.zrange(queue.started_job_registry.key, 0, -1):
         redis_connection.zadd(queue.started_job_registry.key, {member: 1})
     redis_connection.lmove(queue.key, queue.intermediate_queue_key)
     redis_connection.set(queue.intermediate_queue.get_first_seen_key(stuck.id), time.time() - 61)
     RecordingWorker(["q"], connection=redis_connection).work(burst=True)
-    jobs = [job.get_status(refresh=True) for job in (abandoned, stuck, good)]
-    assert jobs == ["failed", "failed", "finished"]
+    jobs = [job.get_status(refresh=True) for job in (abandoned, stuck, good, without_waits)]
+    assert jobs == ["failed", "failed", "finished", "finished"]
 
 
 @pytest.mark.parametrize("result_ttl", [10**12, 10**17, 10**20])

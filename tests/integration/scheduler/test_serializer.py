@@ -267,3 +267,12 @@ def test_the_pool_runs_json(as_json, redis_connection):
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_a_scheduler_made_while_modules_are_imported_reads_the_variable_when_it_is_used(
+    monkeypatch, redis_connection
+):
+    scheduler = Scheduler()
+    monkeypatch.setenv("RQ_SERIALIZER", "json")
+    scheduler.cron("q", EVERY_MINUTE, echo, ("a",), cron_id="x")
+    assert json.loads(redis_connection.hget(DATA, "x")) == ["tests.jobs.echo", None, ["a"], {}]

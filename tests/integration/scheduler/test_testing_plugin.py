@@ -61,9 +61,16 @@ def test_by_hand(async_queue):
     assert Recorder.calls == []
     async_queue.work("q")
     assert Recorder.calls == [((1,), {})]
+
+def test_by_hand_beside_what_runs_at_once(async_queue):
+    Recorder.calls.clear()
+    async_queue.enqueue(SHORT_RUNNING_QUEUE, Recorder.record, 1)
+    code_under_test("ran")
+    assert Recorder.calls == [(("ran",), {})]
+    assert async_queue.queued_count(SHORT_RUNNING_QUEUE) == 1
 """,
     )
-    result.assert_outcomes(passed=7)
+    result.assert_outcomes(passed=8)
 
 
 def test_any_redis_url_will_do(pytester, rq_redis_url):
@@ -91,6 +98,47 @@ def test_a_database_with_something_in_it_is_not_emptied(pytester, rq_redis_url, 
 def test_a_production_url_in_the_environment_is_left_alone(pytester, rq_redis_url, redis_connection):
     result = run(pytester, "def test_it(): code_under_test('x')", RQ_REDIS_URL=rq_redis_url)
     result.assert_outcomes(passed=1)
+    assert redis_connection.dbsize() == 0
+
+
+def test_nor_do_fixtures_of_a_class_or_of_all_tests_touch_it(pytester, rq_redis_url, redis_connection):
+    pytester.makepyfile(
+        app="""
+from scheduler import RateLimit
+
+@RateLimit("api", "me", max_requests=2)
+def call():
+    pass
+"""
+    )
+    result = run(
+        pytester,
+        """
+import unittest
+
+import pytest
+from app import call
+from scheduler import DataHubScheduler
+
+@pytest.fixture(scope="session")
+def of_the_session():
+    code_under_test("session")
+
+class TestOfAClass(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        code_under_test("class")
+
+    def test_it(self):
+        assert DataHubScheduler().queued_count(SHORT_RUNNING_QUEUE) == 0
+
+def test_it(of_the_session, queue):
+    assert queue.queued_count(SHORT_RUNNING_QUEUE) == 0
+    call()
+""",
+        RQ_REDIS_URL=rq_redis_url,
+    )
+    result.assert_outcomes(passed=2)
     assert redis_connection.dbsize() == 0
 
 
@@ -124,7 +172,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from rq.timeouts import JobTimeoutException
 from scheduler import Scheduler
-from tests.jobs import echo_later, sleep_in_steps
+from tests.jobs import echo_in_a_wrapper, echo_later, sleep_in_steps, thread_name
 
 def in_thread(function, *args, **kwargs):
     with ThreadPoolExecutor(1) as thread:
@@ -138,6 +186,12 @@ def test_in_to_thread(async_queue):
     async def main():
         return await asyncio.to_thread(code_under_test, "to_thread")
     assert asyncio.run(main()).is_finished
+
+def test_each_thread_runs_its_own(async_queue):
+    def schedule(_number):
+        return job_scheduler(thread_name).return_value() == threading.current_thread().name
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(schedule, range(40))) == [True] * 40
 
 def test_by_hand_in_a_thread(async_queue):
     async_queue.enqueue("q", Recorder.record, 1)
@@ -160,10 +214,11 @@ def test_an_async_def_job(async_queue):
     assert job_scheduler(echo_later, (1,)).return_value() == 1
 
 def test_an_async_def_job_where_a_loop_runs(async_queue):
-    async def main():
-        return job_scheduler(echo_later, (2,))
-    assert asyncio.run(main()).return_value() == 2
-    assert in_thread(asyncio.run, main()).return_value() == 2
+    for function in (echo_later, echo_in_a_wrapper):
+        async def main():
+            return job_scheduler(function, (2,))
+        assert asyncio.run(main()).return_value() == 2
+        assert in_thread(asyncio.run, main()).return_value() == 2
 
 def test_pytest_keeps_its_ctrl_c(async_queue):
     before = signal.getsignal(signal.SIGINT)
@@ -171,7 +226,7 @@ def test_pytest_keeps_its_ctrl_c(async_queue):
     assert signal.getsignal(signal.SIGINT) is before
 """,
     )
-    result.assert_outcomes(passed=8)
+    result.assert_outcomes(passed=9)
 
 
 def test_what_rq_says_of_jobs_that_run_at_once_is_not_logged(pytester):
@@ -189,8 +244,8 @@ def test_only_the_jobs_own_lines(async_queue, caplog):
 
 def test_nor_at_debug(async_queue, caplog):
     caplog.set_level(logging.DEBUG)
-    code_under_test("x")
-    assert [record.name for record in caplog.records if record.name == "rq.worker"] == []
+    job_scheduler(fail, max_retries=1)
+    assert [record.name for record in caplog.records if record.name.startswith("rq.")] == []
 """,
     )
     result.assert_outcomes(passed=2)

@@ -62,6 +62,8 @@ def test_intervals_name_the_bad_value(kwargs, named):
         (3, False, 7, (3, [7])),
         (None, True, 0, None),
         (0, False, 0, None),
+        (None, False, [], None),
+        (2, True, [], (2, [1, 2])),
     ],
 )
 def test_retry_arguments_become_an_rq_retry(max_retries, backoff, intervals, expected):
@@ -89,6 +91,8 @@ def test_retry_arguments_become_an_rq_retry(max_retries, backoff, intervals, exp
         (3, False, [1, float("nan")]),
         (1, False, 10**12),  # milliseconds for seconds
         (3, False, [0, 10**400]),
+        (3, False, []),  # RQ takes the last of them when the job fails
+        (3, False, ""),
     ],
 )
 def test_negative_or_odd_retry_arguments_are_refused(max_retries, backoff, intervals):
