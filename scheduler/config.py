@@ -73,7 +73,9 @@ class Settings:
             buckets = tuple(float(part) for part in text.split(",")) if text else DEFAULT_JOB_BUCKETS_SECONDS
         except ValueError:
             buckets = ()
-        if not buckets or buckets[0] <= 0 or any(low >= high for low, high in pairwise(buckets)):
+        # Asked this way, nan is not right either.
+        rising = all(low < high for low, high in pairwise(buckets))
+        if not (rising and buckets and buckets[0] > 0):
             raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
         serializer = (environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower()
         if serializer not in _SERIALIZERS:

@@ -107,9 +107,11 @@ def configure_logging(options: argparse.Namespace) -> None:
         return
     handler = logging.StreamHandler()
     try:
-        handler.setFormatter(_Lines(*given))
-    except ValueError as error:
+        lines = _Lines(*given)
+        lines.format(logging.makeLogRecord({}))  # a field that there is not shows only then
+    except (ValueError, TypeError) as error:
         raise ConfigError(f"RQ_EXPORTER_LOG_FORMAT can't be: {error}") from None
+    handler.setFormatter(lines)
     logging.basicConfig(handlers=[handler], level=level, force=True)
 
 

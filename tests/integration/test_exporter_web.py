@@ -132,6 +132,8 @@ def test_a_format_a_date_and_a_level_are_kept():
     [
         (("--log-level", "loud"), "RQ_EXPORTER_LOG_LEVEL is 'LOUD'"),
         (("--log-format", "%(x"), "RQ_EXPORTER_LOG_FORMAT"),
+        (("--log-format", "%(no_such)s"), "RQ_EXPORTER_LOG_FORMAT"),
+        (("--log-format", "%(message)d"), "RQ_EXPORTER_LOG_FORMAT"),
     ],
 )
 def test_a_log_that_can_not_be_is_one_line_and_exit_code_2(arguments, message):
