@@ -12,8 +12,8 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue, Worker
 
+from ops.checks import listeners
 from ops.environment import StackConfig
 from ops.stack import CRON, PROMETHEUS, REDIS, Service
 from scheduler.cron.heartbeats import seen
@@ -101,11 +101,17 @@ def storing_problem(config: StackConfig) -> str | None:
 def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
     try:
         with _connected(Redis.from_url(config.variables["RQ_REDIS_URL"], **_IMPATIENT)) as connection:
-            workers = Worker.all(queue=Queue(queue, connection=connection))
+            found = listeners(connection, queue)
     except RedisError as error:
         return describe(error)
-    is_registered = any(worker.pid == pid and worker.hostname == socket.gethostname() for worker in workers)
-    return None if is_registered else "is not registered in Redis yet"
+    ours = [it for it in found if (it.pid, it.host) == (str(pid), socket.gethostname())]
+    if not ours:
+        return "is not registered in Redis yet"
+    # A dead process may have had the same pid.
+    latest = min(ours, key=lambda it: it.heartbeat_age_seconds)
+    if latest.is_live:
+        return None
+    return f"has not beaten in Redis for {latest.heartbeat_age_seconds:.0f} s: it hangs, or can't write there"
 
 
 def _cron_problem(pid: int, config: StackConfig) -> str | None:
