@@ -1,4 +1,5 @@
 import re
+import resource
 
 import pytest
 from dotenv import dotenv_values
@@ -48,6 +49,19 @@ def test_the_redis_url_follows_the_password_and_port(tmp_path):
     path.write_text("REDIS_PASSWORD=mine\nREDIS_PORT=7001\n")
     complete_env_file(path)
     assert config_of(path).variables["RQ_REDIS_URL"] == "redis://:mine@127.0.0.1:7001/0"
+
+
+def test_a_full_disk_costs_nothing_that_is_there(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("REDIS_PASSWORD=mine\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
+    try:
+        with pytest.raises(ConfigError, match="can't be written"):
+            complete_env_file(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "REDIS_PASSWORD=mine\n"
 
 
 @pytest.mark.parametrize("end", ["\n", ""])
