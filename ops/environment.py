@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
+from monitoring.rq_dashboard.settings import DEFAULT_HOST, DashboardSettings
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
@@ -113,7 +114,7 @@ class StackConfig:
         seen: dict[int, str] = {}
         for name in (name for name in VARIABLES if name.endswith("_PORT")):
             port = self.variables[name]
-            if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
                 raise ConfigError(f"{name} in {self.env_file} is {port!r}: give it a number from 1 to 65535")
             if int(port) in seen:
                 raise ConfigError(
@@ -121,6 +122,8 @@ class StackConfig:
                 )
             seen[int(port)] = name
         Settings.from_env(self.variables)
+        # Where it listens is the stack's to say.
+        DashboardSettings.from_env({**self.variables, "RQ_DASHBOARD_HOST": DEFAULT_HOST})
 
 
 def read_env_file(path: Path) -> str:

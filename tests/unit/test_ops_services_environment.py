@@ -87,6 +87,11 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
     ("line", "message"),
     [
         ("REDIS_PASSWORD=", "REDIS_PASSWORD .* is empty"),
+        (f"REDIS_PORT={'9' * 5000}", "REDIS_PORT .* give it a number from 1 to 65535"),
+        ("RQ_DASHBOARD_USERNAME=a:b", "no colon"),
+        ("RQ_DASHBOARD_URL_PREFIX=rq/", "use a path such as /rq"),
+        ("RQ_DASHBOARD_BIND=0.0.0.0", "set one of them"),
+        ("RQ_DASHBOARD_REDIS_HOST=elsewhere", "is not supported: write it into RQ_DASHBOARD_REDIS_URL"),
         ("REDIS_PASSWORD=p@ss/word", "REDIS_PASSWORD .* has a character that a URL can't have"),
         ("REDIS_PASSWORD=p@ss${b}word", r"REDIS_PASSWORD .* has \$\{, which stands for another variable's"),
         ("RQ_DASHBOARD_PASSWORD='p@ss${b}'", r"RQ_DASHBOARD_PASSWORD .* has \$\{"),
