@@ -34,6 +34,13 @@ def test_a_name_of_ours_is_accepted(host, port):
     assert hosts.is_accepted(host + port, hosts.given_names(" rq.example.org , other.example"))
 
 
+@pytest.mark.parametrize(
+    "given", ["RQ.example.org.", "rq.example.org:9726", "https://rq.example.org:8443/metrics"]
+)
+def test_a_name_can_be_given_as_an_address(given):
+    assert hosts.given_names(given) == {"rq.example.org"}
+
+
 @pytest.mark.parametrize("port", ["", ":9726", ":x"])
 @pytest.mark.parametrize("host", THEIRS)
 def test_a_name_that_anybody_can_have_is_not(host, port):
