@@ -98,6 +98,18 @@ def run(*arguments, **variables):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 
+def test_head_has_no_body(everything):
+    with exporter(everything) as process:
+        host, port = process.url.removeprefix("http://").split(":")
+        for path in ("/healthz", "/metrics"):
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(
+                    f"HEAD {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+                )
+                head, end, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+            assert (head.split()[1], end, body) == (b"200", b"\r\n\r\n", b"")
+
+
 def test_its_version_is_said_beside_that_of_rq_exporter():
     said = run("--version")
     assert said.returncode == 0
