@@ -93,8 +93,11 @@ def _check_url_options(redis_url: str) -> None:
         ConfigError: It names the option, and never what is before the question mark.
     """
     try:
-        ConnectionPool.from_url(redis_url).make_connection()
+        pool = ConnectionPool.from_url(redis_url)
+        pool.make_connection()
     except (TypeError, ValueError, RedisError) as error:
         # Of an option that it does not know: "... got an unexpected keyword argument 'foo'".
         reason = str(error).rpartition("got an ")[2]
         raise ConfigError(f"RQ_REDIS_URL is a URL that redis-py refuses ({reason}): {_URL_FORMS}") from None
+    if pool.connection_kwargs.get("decode_responses"):  # also of =false: redis-py takes it as text
+        raise ConfigError("RQ_REDIS_URL has decode_responses, with which RQ reads no jobs: leave it out")
