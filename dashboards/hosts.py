@@ -16,19 +16,25 @@ _IN_CONTAINERS = "host.docker.internal"
 
 
 def given_names(text: str) -> frozenset[str]:
-    """The names in a list with commas, as they are compared."""
-    return frozenset(name.strip().lower() for name in text.split(",") if name.strip())
+    """The names in a list with commas, as they are compared; what else an address has is left out."""
+    hosts = (part.strip().rpartition("://")[2] for part in text.split(","))
+    return frozenset(name for host in hosts if (name := _name(host)))
 
 
 def is_accepted(host: str, names: Iterable[str] = ()) -> bool:
     """Whether this is a `Host` header, with or without a port, of ours; `names` are accepted too."""
-    try:
-        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:  # no host and port
-        return False
+    name = _name(host)
     try:
         ipaddress.ip_address(name)
     except ValueError:
         local = "." not in name or name.endswith(".localhost")
         return bool(name) and (local or name in (_IN_CONTAINERS, socket.gethostname().lower(), *names))
     return True
+
+
+def _name(host: str) -> str:
+    """In lower case, without a port; empty when there is none."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""

@@ -26,6 +26,8 @@ def serve(app: Any, *, name: str, host: str, port: int | str, threads: int) -> N
         ConfigError: The address can't be listened on.
     """
     try:
+        if not 0 < int(port) < 65_536:  # waitress would listen on another
+            raise ValueError("a port is from 1 to 65535")
         server = waitress.create_server(app, host=host, port=int(port), threads=threads)
     except (OSError, ValueError) as error:
         variables = f"{name.upper()}_HOST or {name.upper()}_PORT"

@@ -11,6 +11,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
+from monitoring.rq_dashboard.settings import DEFAULT_HOST, DashboardSettings
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
@@ -99,8 +100,11 @@ class StackConfig:
                     "use a password without it"
                 )
             if not self.variables.get(name):
+                what = f"{name} in {self.env_file} is empty"
+                if name not in self.variables:
+                    what = f"{self.env_file} has no {name}"
                 raise ConfigError(
-                    f"{name} in {self.env_file} is empty: give it a value, or delete the line to get one"
+                    f"{what}: give it a value; make start-rq-mon writes one where there is no line for it"
                 )
         if not re.fullmatch(r"[A-Za-z0-9._~-]+", self.variables["REDIS_PASSWORD"]):
             raise ConfigError(
@@ -110,7 +114,7 @@ class StackConfig:
         seen: dict[int, str] = {}
         for name in (name for name in VARIABLES if name.endswith("_PORT")):
             port = self.variables[name]
-            if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
                 raise ConfigError(f"{name} in {self.env_file} is {port!r}: give it a number from 1 to 65535")
             if int(port) in seen:
                 raise ConfigError(
@@ -118,6 +122,8 @@ class StackConfig:
                 )
             seen[int(port)] = name
         Settings.from_env(self.variables)
+        # Where it listens is the stack's to say.
+        DashboardSettings.from_env({**self.variables, "RQ_DASHBOARD_HOST": DEFAULT_HOST})
 
 
 def read_env_file(path: Path) -> str:
@@ -174,9 +180,9 @@ def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tup
     """
     is_new = not path.exists()
     given = {name: value for name, value in (given or {}).items() if is_new and value}
-    text = "# Settings of the stack. Not for git: it has passwords.\n" if is_new else read_env_file(path)
+    there = read_env_file(path)
     known = set()
-    for binding in parse_stream(io.StringIO(text)):
+    for binding in parse_stream(io.StringIO(there)):
         if binding.error:
             raise ConfigError(
                 f"Line {_line(binding)} of {path} can't be read: "
@@ -184,11 +190,12 @@ def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tup
             )
         known.add(binding.key)
     added: list[str] = []
+    text = "# Settings of the stack. Not for git: it has passwords.\n" if is_new else ""
     for title, group in _VARIABLES.items():
         missing = [name for name in group if name not in known]
         if not missing:
             continue
-        text = f"{text.rstrip()}\n\n# {title}\n" if text.strip() else f"# {title}\n"
+        text += f"\n# {title}\n" if text or there.strip() else f"# {title}\n"
         for name in missing:
             make, remark = group[name]
             text += f"# {name}: {remark}\n" if remark else ""
@@ -200,11 +207,13 @@ def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tup
         text += "".join(f"{name}={_quoted(given[name])}\n" for name in chosen)
         added += chosen
     if added:
-        # Never readable by others, not for a moment: it is made with mode 600.
+        text = text if there.endswith("\n") or not there else f"\n{text}"
+        # Never readable by others, not for a moment: it is made with mode 600. What is there stays, on a full
+        # disk, too: it is only added to.
         try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
                 path.chmod(0o600)  # one that was there may have another
-                file.write(text)
+                file.write(text.encode())
         except OSError as error:
             raise ConfigError(f"{path} can't be written ({error.strerror}): make it yours") from None
     return tuple(added)

@@ -19,6 +19,7 @@ from ops.environment import StackConfig
 from ops.stack import CRON, PROMETHEUS, REDIS, Service
 from scheduler.cron.heartbeats import seen
 from scheduler.refusals import describe
+from scheduler.workers import LIVE_SECONDS
 
 _TIMEOUT_SECONDS = 2.0
 # What ended this often lately and has run for less than a minute since is in a loop, whatever it answers.
@@ -103,11 +104,19 @@ def storing_problem(config: StackConfig) -> str | None:
 def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
     try:
         with _connected(Redis.from_url(config.variables["RQ_REDIS_URL"], **_IMPATIENT)) as connection:
-            workers = list(registrations(Queue(queue, connection=connection)))
+            found = list(registrations(Queue(queue, connection=connection)))
     except RedisError as error:
         return describe(error)
-    is_registered = any(worker.pid == str(pid) and worker.host == socket.gethostname() for worker in workers)
-    return None if is_registered else "is not registered in Redis yet"
+    # A dead process may have had the same pid.
+    ours = [it for it in found if (it.pid, it.host) == (str(pid), socket.gethostname())]
+    if not ours:
+        return "is not registered in Redis yet"
+    if not (beats := [it.heartbeat for it in ours if it.heartbeat]):
+        return "has no heartbeat in Redis that can be read"
+    age_seconds = (datetime.now(UTC) - max(beats)).total_seconds()
+    if age_seconds < LIVE_SECONDS:
+        return None
+    return f"has not beaten in Redis for {age_seconds:.0f} s: it hangs, or can't write there"
 
 
 def _cron_problem(pid: int, config: StackConfig) -> str | None:

@@ -73,6 +73,7 @@ def status() -> None:
     if backend is None:
         click.echo("Nothing is running: start it with make start-rq-mon")
         raise SystemExit(1)
+    config.check()
     states = backend.states()
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in ("service", "state", "pid", "running for", "restarts", "where"):
@@ -140,6 +141,9 @@ def _with_env_file(config: StackConfig, environ: Mapping[str, str]) -> StackConf
 def _recorded(config: StackConfig) -> Backend | None:
     if run := runs.recall(config):
         return _BACKENDS[run.mode](config)
+    native = NativeStack(config)
+    if native.is_running():  # the record can't be read
+        return native
     # A person may have started the containers with plain docker compose.
     containers = ComposeStack(config) if config.variables and engine_answers() else None
     return containers if containers and containers.is_running() else None

@@ -21,6 +21,8 @@ from ops.watch import RESTARTS
 
 # A Unix socket's path is stored in 108 bytes on Linux, 104 on macOS; supervisor adds a suffix while it binds.
 _LONGEST_SOCKET_PATH = 90
+# It answers at once, also on a loaded machine. Who takes it for dead would end what it runs.
+_ANSWER_SECONDS = 30.0
 _ENDED = ("STOPPED", "EXITED", "FATAL")
 
 
@@ -51,8 +53,21 @@ class Supervisor:
     @property
     def _rpc(self) -> Any:
         # A new connection each time: one that failed once is of no more use.
-        transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
-        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        return ServerProxy("http://127.0.0.1", transport=self._transport()).supervisor
+
+    def _transport(self) -> SupervisorTransport:
+        """To a supervisord that may hang: supervisor's own waits for it without end."""
+        transport: Any = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
+        connection_to = transport._get_connection
+
+        def connection() -> Any:
+            made = connection_to()
+            made.connect()
+            made.sock.settimeout(_ANSWER_SECONDS)
+            return made
+
+        transport._get_connection = connection
+        return transport
 
     def is_running(self) -> bool:
         """Whether it answers."""
@@ -84,12 +99,12 @@ class Supervisor:
 
     def start(self, name: str) -> None:
         """Start a program unless it runs or is being started; its health is not waited for."""
-        with contextlib.suppress(Fault):  # ALREADY_STARTED; what else goes wrong shows in its state
+        with contextlib.suppress(Fault, TimeoutError):  # ALREADY_STARTED; what is wrong shows in its state
             self._rpc.startProcess(name, False)
 
     def stop(self, name: str) -> None:
         """Ask a program to end, without waiting for it."""
-        with contextlib.suppress(Fault):  # NOT_RUNNING
+        with contextlib.suppress(Fault, TimeoutError):  # NOT_RUNNING
             self._rpc.stopProcess(name, False)
 
     def programs(self) -> dict[str, Program]:
@@ -111,10 +126,10 @@ class Supervisor:
     def ended_unasked(self) -> dict[str, list[float]]:
         """When each program ended unasked, in seconds since 1970, since supervisord was started."""
         try:
-            found: dict[str, list[float]] = json.loads((self._config.state_dir / RESTARTS).read_text())
-        except (OSError, ValueError):
+            found = json.loads((self._config.state_dir / RESTARTS).read_text())
+            return {name: [float(at) for at in times] for name, times in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
             return {}
-        return found
 
     def stop_all(self, *, last: str, timeout_seconds: float) -> None:
         """End all programs at once, except one that they need and that ends last; then supervisord."""

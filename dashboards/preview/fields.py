@@ -92,12 +92,13 @@ class Field:
 
 def _match_mapping(kind: str, options: Json, value: float | None) -> Json | None:
     result: Json = options.get("result") or {}
+    unknown = value is None or math.isnan(value)
     if kind == "special":
-        null = value is None and options.get("match") in ("null", "null+nan", "nan")
+        null = unknown and options.get("match") in ("null", "null+nan", "nan")
         return result if null else None
-    if value is None:
+    if value is None or unknown:
         return None
-    text = f"{value:g}" if value != int(value) else str(int(value))
+    text = str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:g}"
     if kind == "value":
         found: Json | None = options.get(text)
         return found

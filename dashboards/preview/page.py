@@ -35,7 +35,6 @@ class DashboardPage:
         self._dashboard = dashboard
         self._state = state
         self._prometheus = prometheus
-        self._scrape_interval_seconds: float | None = None
         self._choices: dict[str, list[tuple[str, str]]] = {}
         self._boxes: list[tuple[PanelBox, Section]] = []
         self._closed: set[int] = set()
@@ -182,9 +181,9 @@ class DashboardPage:
         self._show_controls()
 
     async def _refresh(self) -> None:
-        if self._scrape_interval_seconds is None:
-            self._scrape_interval_seconds = await self._prometheus.scrape_interval_seconds()
-        scrape_interval_seconds = self._scrape_interval_seconds
+        # Each time: of a Prometheus that hangs, what tiles said is known no longer after this, not after all
+        # of their queries.
+        scrape_interval_seconds = await self._prometheus.scrape_interval_seconds()
         state = self._state
         time_range = state.range_at(time.time(), self._zone)
         ZONE.set(self._zone)

@@ -117,7 +117,7 @@ class Prometheus:
                 raise PrometheusUnreachableError(f"Prometheus at {self.url} does not answer") from error
         if not isinstance(body, dict) or (body.get("status") != "error" and "data" not in body):
             raise PrometheusUnreachableError(f"What answers at {self.url} is not Prometheus")
-        if body["status"] == "error":
+        if body.get("status") == "error":
             raise QueryError(" ".join(str(body.get("error") or "the query failed").split())[:300])
         return body["data"]
 

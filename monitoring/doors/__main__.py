@@ -69,6 +69,8 @@ async def _serve(doors: dict[int, str], *, host: str, authorization: str, names:
             runner = web.AppRunner(
                 create_app(behind, authorization=authorization, names=names),
                 access_log=None,
+                auto_decompress=False,  # a body goes on as it came
+                handler_cancellation=True,  # who has left needs no answer, so what is behind may stop as well
                 shutdown_timeout=_LAST_REQUESTS_SECONDS,
                 max_line_size=_LONGEST_LINE_BYTES,
                 max_field_size=_LONGEST_LINE_BYTES,

@@ -48,6 +48,8 @@ class _Door:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
         async with aiohttp.ClientSession(
             timeout=timeout,
+            # As many as are asked for: each page of Prometheus 3 keeps one for its notifications.
+            connector=aiohttp.TCPConnector(limit=0),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
@@ -83,8 +85,13 @@ class _Door:
 async def _pass_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     kept = [(n, v) for n, v in answer.headers.items() if n.lower() not in _DROPPED_ANSWER]
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=kept)
-    await response.prepare(request)
-    async for part in answer.content.iter_any():
-        await response.write(part)
-    await response.write_eof()
+    try:
+        await response.prepare(request)
+        async for part in answer.content.iter_any():
+            await response.write(part)
+        await response.write_eof()
+    except aiohttp.ClientError as error:
+        _log.warning("cut_short", extra={"error": str(error)})
+        if request.transport is not None:
+            request.transport.abort()  # or a part would pass for the whole
     return response

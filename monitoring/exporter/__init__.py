@@ -1,5 +1,6 @@
 """The exporter on :9726: what rq-exporter serves and what the ledger knows, in three round trips a scrape."""
 
+import os
 from typing import Any
 
 
@@ -10,6 +11,7 @@ def create_app() -> Any:
     from monitoring.exporter.options import of_environment
     from ops.entry_point import one_line_errors
 
+    before = dict(os.environ)
     with one_line_errors("rq-exporter"):
         # A server may fork after this, so no thread is started yet.
-        return application(of_environment())[0]
+        return application(of_environment(before))[0]

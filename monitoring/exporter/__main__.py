@@ -17,7 +17,9 @@ from prometheus_client import (
     Summary,
 )
 from redis import Redis
+from rq import Queue
 from rq.utils import import_attribute
+from rq.worker import BaseWorker
 
 from dashboards.catalog import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
 from dashboards.hosts import given_names
@@ -30,6 +32,7 @@ from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 _THREADS = 8
+_MOST_PORT = 65_535
 
 
 def servers(options: argparse.Namespace) -> list[Server]:
@@ -41,13 +44,10 @@ def servers(options: argparse.Namespace) -> list[Server]:
     # Like its options, it reads the environment when it is imported.
     from rq_exporter.utils import get_redis_connection
 
-    try:
-        classes: dict[str, Any] = {
-            "queue_class": import_attribute(options.queue_class),
-            "worker_class": import_attribute(options.worker_class),
-        }
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"RQ_QUEUE_CLASS or RQ_WORKER_CLASS can't be imported: {error}") from None
+    classes: dict[str, Any] = {
+        "queue_class": _class("RQ_QUEUE_CLASS", options.queue_class, base=Queue),
+        "worker_class": _class("RQ_WORKER_CLASS", options.worker_class, base=BaseWorker),
+    }
     try:
         if options.redis_urls:
             if options.password_counts:
@@ -57,10 +57,14 @@ def servers(options: argparse.Namespace) -> list[Server]:
                 )
             clients = [Redis.from_url(url) for url in _split(options.redis_urls)]
             found = [Server(client, {"redis": _name(client)}, **classes) for client in clients]
+            if not found:
+                raise ConfigError("RQ_REDIS_URLS has only commas: name a server, or remove it")
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
         Settings.from_env({"RQ_REDIS_URL": options.redis_url or ""})  # refuses what redis-py would later
+        if not options.redis_url:
+            _check_numbers(options)
         password = _password(options) if options.password_counts or not options.redis_url else None
         client = get_redis_connection(
             url=options.redis_url,
@@ -79,6 +83,32 @@ def servers(options: argparse.Namespace) -> list[Server]:
     if options.redis_url and options.password_counts:
         client.connection_pool.connection_kwargs["password"] = password
     return [Server(client, {}, **classes)]
+
+
+def _class(variable: str, path: str, *, base: type) -> type:
+    try:
+        found = import_attribute(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{variable} can't be imported: {error}") from None
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ConfigError(f"{variable} is {path!r}, which is not an RQ {base.__name__}: name a class that is")
+    return found
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    """Refuse what redis-py would take, and stumble over at each scrape."""
+    sentinels = (address.partition(":")[2] for address in (options.sentinel_host or "").split(","))
+    for variable, given, most in (
+        ("RQ_REDIS_PORT", options.redis_port, _MOST_PORT),
+        ("RQ_SENTINEL_PORT", options.sentinel_port, _MOST_PORT),
+        *(("RQ_SENTINEL_HOST", port, _MOST_PORT) for port in sentinels if port),
+        ("RQ_REDIS_DB", options.redis_db, None),
+    ):
+        text = str(given)
+        if not (text.isascii() and text.isdigit()) or (most and not 0 < int(text) <= most):
+            raise ConfigError(
+                f"{variable} has {text!r}: use a number{f' from 1 to {most}' if most else ', 0 or more'}"
+            )
 
 
 def _password(options: argparse.Namespace) -> str | None:

@@ -28,6 +28,11 @@ def wsgi_app(scrapes: Scrapes, own: CollectorRegistry, *, allowed_hosts: frozens
     """
 
     def app(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
+        body = get(environ, respond)
+        # What a connection that stays would take for the next answer.
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else body
+
+    def get(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
         if refusal := _refusal(environ, allowed_hosts):
             return text(respond, "403 Forbidden", refusal)
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

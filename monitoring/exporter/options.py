@@ -33,8 +33,38 @@ def of_command_line(before: Mapping[str, str]) -> argparse.Namespace:
     from rq_exporter.__main__ import parse_args
 
     found = _given()
-    variables = {name for name, value in before.items() if value}
     options: argparse.Namespace = parse_args()
+    _weigh(options, found, before)
+    return options
+
+
+def of_environment(before: Mapping[str, str]) -> argparse.Namespace:
+    """The same from the environment alone, for WSGI servers with a command line of their own."""
+    from rq_exporter import config  # reads the environment when it is imported, as above
+
+    options = argparse.Namespace(
+        redis_url=config.REDIS_URL,
+        redis_host=config.REDIS_HOST,
+        redis_port=config.REDIS_PORT,
+        redis_db=config.REDIS_DB,
+        redis_pass=config.REDIS_PASS,
+        redis_pass_file=config.REDIS_PASS_FILE,
+        sentinel_host=config.REDIS_SENTINEL_HOST,
+        sentinel_port=config.REDIS_SENTINEL_PORT,
+        sentinel_master=config.REDIS_SENTINEL_MASTER,
+        worker_class=config.RQ_WORKER_CLASS,
+        queue_class=config.RQ_QUEUE_CLASS,
+        log_level=config.LOG_LEVEL,
+        log_format=config.LOG_FORMAT,
+        log_datefmt=config.LOG_DATEFMT,
+    )
+    _weigh(options, set(), before)
+    return options
+
+
+def _weigh(options: argparse.Namespace, found: set[str], before: Mapping[str, str]) -> None:
+    """Take away what a stronger source outranks, `found` being on the command line."""
+    variables = {name for name, value in before.items() if value}
     options.redis_urls = os.environ.get("RQ_REDIS_URLS")
     stronger_url = "redis_url" in found or bool(variables & _URL_VARIABLES)
     if "redis_url" in found:
@@ -51,31 +81,6 @@ def of_command_line(before: Mapping[str, str]) -> argparse.Namespace:
         not found & {*_PASSWORD} and variables & _PASSWORD_VARIABLES == {"RQ_REDIS_PASS"}
     ):
         options.redis_pass_file = None
-    return options
-
-
-def of_environment() -> argparse.Namespace:
-    """The same from the environment alone, for WSGI servers with a command line of their own."""
-    from rq_exporter import config  # reads the environment when it is imported, as above
-
-    return argparse.Namespace(
-        redis_urls=os.environ.get("RQ_REDIS_URLS"),
-        redis_url=config.REDIS_URL,
-        redis_host=config.REDIS_HOST,
-        redis_port=config.REDIS_PORT,
-        redis_db=config.REDIS_DB,
-        redis_pass=config.REDIS_PASS,
-        redis_pass_file=config.REDIS_PASS_FILE,
-        password_counts=False,  # of one source the URL does
-        sentinel_host=config.REDIS_SENTINEL_HOST,
-        sentinel_port=config.REDIS_SENTINEL_PORT,
-        sentinel_master=config.REDIS_SENTINEL_MASTER,
-        worker_class=config.RQ_WORKER_CLASS,
-        queue_class=config.RQ_QUEUE_CLASS,
-        log_level=config.LOG_LEVEL,
-        log_format=config.LOG_FORMAT,
-        log_datefmt=config.LOG_DATEFMT,
-    )
 
 
 def _given() -> set[str]:
@@ -107,9 +112,11 @@ def configure_logging(options: argparse.Namespace) -> None:
         return
     handler = logging.StreamHandler()
     try:
-        handler.setFormatter(_Lines(*given))
-    except ValueError as error:
+        lines = _Lines(*given)
+        lines.format(logging.makeLogRecord({}))  # a field that there is not shows only then
+    except (ValueError, TypeError) as error:
         raise ConfigError(f"RQ_EXPORTER_LOG_FORMAT can't be: {error}") from None
+    handler.setFormatter(lines)
     logging.basicConfig(handlers=[handler], level=level, force=True)
 
 

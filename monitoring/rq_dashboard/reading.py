@@ -74,8 +74,8 @@ class Reader:
 
     def job_ids(
         self, queue_name: str, state: str, *, offset: int, count: int, newest_first: bool
-    ) -> tuple[int, list[str]]:
-        """How many jobs a list or registry has, and the ids of one page of them."""
+    ) -> tuple[int, list[str]] | None:
+        """How many jobs a list or registry has, and the ids of one page of them; None: it is no list."""
         last = offset + count - 1
         with self.redis.pipeline(transaction=False) as pipeline:
             if state == "queued":
@@ -87,6 +87,8 @@ class Reader:
                 pipeline.zcard(key)
                 pipeline.zrange(key, offset, last, desc=newest_first)
             total, entries = answers(pipeline)
+        if entries is None:
+            return None
         if state == "queued" and newest_first:
             entries.reverse()
         return total, [job_id(entry, state) for entry in entries]

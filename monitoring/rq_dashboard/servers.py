@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -88,9 +88,10 @@ def _master(
 
 def _address(url: str) -> str:
     parts = urlsplit(url)
+    database = parse_qs(parts.query).get("db", [""])[0]  # redis-py takes it before the path's
     if parts.scheme == "unix":
-        return parts.path
+        return f"{parts.path}/{database or 0}"
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == SENTINEL:
         return f"{parts.path.strip('/')} of Sentinel {host}"
-    return f"{host}{':6379' * (parts.port is None)}/{parts.path.strip('/') or 0}"
+    return f"{host}{':6379' * (parts.port is None)}/{database or parts.path.strip('/') or 0}"

@@ -137,9 +137,12 @@ def list_jobs(
     newest_first = _is_newest_first(order)
     count = _number(per_page, "per_page", most=_MAX_PER_PAGE)
     current = _number(page, "page", most=_MAX_PAGE)
-    total, ids = g.reader.job_ids(
+    found = g.reader.job_ids(
         queue_name, registry_name, offset=(current - 1) * count, count=count, newest_first=newest_first
     )
+    if found is None:
+        raise NotFound("What Redis holds at the key of this list is no list of jobs: it can't be shown.")
+    total, ids = found
     last = -(-total // count)
 
     def link(number: int) -> dict[str, Any]:

@@ -100,6 +100,14 @@ class PrometheusServer:
             self._process.wait(timeout=20)
             self._process = None
 
+    def suspend(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
     def query(self, expr: str) -> list[float]:
         url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': expr})}"
         with urllib.request.urlopen(url, timeout=5) as response:

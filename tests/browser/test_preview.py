@@ -358,6 +358,21 @@ def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: 
     expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
 
 
+def test_what_a_prometheus_that_hangs_said_is_soon_unknown(
+    page: Page, preview: str, prometheus: PrometheusServer
+) -> None:
+    open_dashboard(page, f"{preview}/d/every-panel")
+    prometheus.suspend()
+    try:
+        page.get_by_role("button", name="Refresh now").click()
+        # Its queries take 15 s each until they are given up, eight at a time.
+        expect(panel(page, "Exact").locator(".message")).to_have_text("Unknown", timeout=10_000)
+    finally:
+        prometheus.resume()
+    page.get_by_role("button", name="Refresh now").click()
+    expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125", timeout=10_000)
+
+
 def test_a_request_without_a_browser_asks_nothing_and_leaves_next_to_nothing(page: Page) -> None:
     with socket.socket() as prometheus:
         prometheus.bind(("127.0.0.1", 0))

@@ -16,15 +16,22 @@ def say(found, **_):
     found = [[str(k.get("port", 6379)), *filter(None, [k.get("password")])] for k in kwargs]
     raise SystemExit(" ".join("/".join(parts) for parts in found))
 exporter.Scrapes = say
-exporter.main()
 """
+ASK_PROGRAM = f"{ASK}exporter.main()"
+ASK_APP = f"{ASK}from monitoring.exporter import create_app; create_app()"
 
 
-def ports(folder, *arguments, env_file="RQ_REDIS_URL=redis://127.0.0.1:7001/0\n", **environment):
+def ports(
+    folder,
+    *arguments,
+    code=ASK_PROGRAM,
+    env_file="RQ_REDIS_URL=redis://127.0.0.1:7001/0\n",
+    **environment,
+):
     (folder / ".env").write_text(env_file)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("RQ_")}
     done = subprocess.run(
-        [sys.executable, "-c", ASK, *arguments],
+        [sys.executable, "-c", code, *arguments],
         cwd=folder,
         env={**inherited, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", **environment},
         capture_output=True,
@@ -51,6 +58,8 @@ def ports(folder, *arguments, env_file="RQ_REDIS_URL=redis://127.0.0.1:7001/0\n"
 )
 def test_the_stronger_source_of_an_address_counts(tmp_path, arguments, environment, expected):
     assert ports(tmp_path, *arguments, **environment) == expected
+    if not arguments:  # which other WSGI servers have of their own
+        assert ports(tmp_path, code=ASK_APP, **environment) == expected
 
 
 def test_several_servers_in_the_env_file_are_outranked_too(tmp_path):
@@ -95,6 +104,8 @@ OWN = "RQ_REDIS_URL=redis://:url@127.0.0.1:7001/0\n"
 def test_a_password_counts_beside_the_url_of_a_weaker_source(tmp_path, arguments, environment, expected):
     (tmp_path / "secret").write_text("of-file\n")
     assert ports(tmp_path, *arguments, env_file=OWN, **environment) == expected
+    if not arguments:
+        assert ports(tmp_path, code=ASK_APP, env_file=OWN, **environment) == expected
 
 
 def test_a_password_outranks_the_env_files_password_file(tmp_path):

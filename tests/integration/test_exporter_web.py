@@ -34,6 +34,13 @@ def test_a_name_of_ours_is_accepted(host, port):
     assert hosts.is_accepted(host + port, hosts.given_names(" rq.example.org , other.example"))
 
 
+@pytest.mark.parametrize(
+    "given", ["RQ.example.org.", "rq.example.org:9726", "https://rq.example.org:8443/metrics"]
+)
+def test_a_name_can_be_given_as_an_address(given):
+    assert hosts.given_names(given) == {"rq.example.org"}
+
+
 @pytest.mark.parametrize("port", ["", ":9726", ":x"])
 @pytest.mark.parametrize("host", THEIRS)
 def test_a_name_that_anybody_can_have_is_not(host, port):
@@ -91,6 +98,18 @@ def run(*arguments, **variables):
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 
+def test_head_has_no_body(everything):
+    with exporter(everything) as process:
+        host, port = process.url.removeprefix("http://").split(":")
+        for path in ("/healthz", "/metrics"):
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(
+                    f"HEAD {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+                )
+                head, end, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+            assert (head.split()[1], end, body) == (b"200", b"\r\n\r\n", b"")
+
+
 def test_its_version_is_said_beside_that_of_rq_exporter():
     said = run("--version")
     assert said.returncode == 0
@@ -132,6 +151,8 @@ def test_a_format_a_date_and_a_level_are_kept():
     [
         (("--log-level", "loud"), "RQ_EXPORTER_LOG_LEVEL is 'LOUD'"),
         (("--log-format", "%(x"), "RQ_EXPORTER_LOG_FORMAT"),
+        (("--log-format", "%(no_such)s"), "RQ_EXPORTER_LOG_FORMAT"),
+        (("--log-format", "%(message)d"), "RQ_EXPORTER_LOG_FORMAT"),
     ],
 )
 def test_a_log_that_can_not_be_is_one_line_and_exit_code_2(arguments, message):

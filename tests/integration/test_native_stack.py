@@ -71,6 +71,24 @@ def test_status_is_healthy_with_a_process_for_each(stack):
     assert all(psutil.pid_exists(pid) for pid in pids)
 
 
+def test_status_needs_no_record_but_the_ports(stack):
+    record = stack.state_dir / "run.json"
+    kept = record.read_text()
+    record.write_text("")  # the disk was full
+    try:
+        assert stack.rqmon("status").returncode == 0
+    finally:
+        record.write_text(kept)
+    kept = stack.env_file.read_text()
+    stack.env_file.write_text(kept.replace("PROMETHEUS_PORT", "ANOTHER"))
+    try:
+        done = stack.rqmon("status")
+    finally:
+        stack.env_file.write_text(kept)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "has no PROMETHEUS_PORT: give it a value" in done.stderr
+
+
 def test_everything_listens_on_loopback_only(stack):
     addresses = {
         connection.laddr.ip

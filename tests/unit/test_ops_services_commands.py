@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from ops import packages, runs, services
+from ops import packages, runs, services, supervisor
 from ops.environment import ROOT, StackConfig, complete_env_file
 from ops.ports import free_ports
 from ops.stack import CRON, ServiceError, ServiceState, StackError, check_ports_are_free
+from ops.supervisor import Supervisor
 
 PORTS = (
     *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
@@ -132,6 +133,24 @@ def test_a_run_is_remembered_until_the_stack_is_stopped(config):
 def test_a_broken_record_counts_as_none(config):
     (config.state_dir / "run.json").write_text(json.dumps({"other": 1}))
     assert runs.recall(config) is None
+
+
+@pytest.mark.parametrize("junk", ["", "[]", '{"redis": "x"}', '{"redis": [null]}', '{"redis": 1}'])
+def test_restarts_that_cant_be_read_count_as_none(config, junk):
+    (config.state_dir / "restarts.json").write_text(junk)
+    assert Supervisor(config).ended_unasked() == {}
+
+
+def test_a_supervisord_that_hangs_is_not_waited_for_without_end(config, monkeypatch):
+    monkeypatch.setattr(supervisor, "_ANSWER_SECONDS", 0.1)
+    with socket.socket(socket.AF_UNIX) as hangs:
+        hangs.bind(str(config.state_dir / "supervisor.sock"))
+        hangs.listen()
+        found = Supervisor(config)
+        assert not found.is_running()
+        assert found.programs() == {}
+        found.start("redis")
+        found.stop("redis")
 
 
 def test_two_starts_at_once_do_not_mix(config):

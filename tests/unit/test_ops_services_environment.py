@@ -1,4 +1,5 @@
 import re
+import resource
 
 import pytest
 from dotenv import dotenv_values
@@ -50,6 +51,19 @@ def test_the_redis_url_follows_the_password_and_port(tmp_path):
     assert config_of(path).variables["RQ_REDIS_URL"] == "redis://:mine@127.0.0.1:7001/0"
 
 
+def test_a_full_disk_costs_nothing_that_is_there(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("REDIS_PASSWORD=mine\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
+    try:
+        with pytest.raises(ConfigError, match="can't be written"):
+            complete_env_file(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "REDIS_PASSWORD=mine\n"
+
+
 @pytest.mark.parametrize("end", ["\n", ""])
 def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
     path = tmp_path / ".env"
@@ -73,6 +87,11 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
     ("line", "message"),
     [
         ("REDIS_PASSWORD=", "REDIS_PASSWORD .* is empty"),
+        (f"REDIS_PORT={'9' * 5000}", "REDIS_PORT .* give it a number from 1 to 65535"),
+        ("RQ_DASHBOARD_USERNAME=a:b", "no colon"),
+        ("RQ_DASHBOARD_URL_PREFIX=rq/", "use a path such as /rq"),
+        ("RQ_DASHBOARD_BIND=0.0.0.0", "set one of them"),
+        ("RQ_DASHBOARD_REDIS_HOST=elsewhere", "is not supported: write it into RQ_DASHBOARD_REDIS_URL"),
         ("REDIS_PASSWORD=p@ss/word", "REDIS_PASSWORD .* has a character that a URL can't have"),
         ("REDIS_PASSWORD=p@ss${b}word", r"REDIS_PASSWORD .* has \$\{, which stands for another variable's"),
         ("RQ_DASHBOARD_PASSWORD='p@ss${b}'", r"RQ_DASHBOARD_PASSWORD .* has \$\{"),

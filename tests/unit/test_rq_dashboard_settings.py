@@ -7,6 +7,7 @@ import rq_dashboard
 from rq_dashboard import cli
 
 from monitoring.rq_dashboard import options
+from monitoring.rq_dashboard.servers import connect
 from monitoring.rq_dashboard.settings import DashboardSettings
 from scheduler import ConfigError
 
@@ -99,3 +100,19 @@ def is_refused(name):
 
 def test_what_is_empty_or_off_asks_for_nothing():
     options.check({"RQ_DASHBOARD_REDIS_HOST": "", "RQ_DASHBOARD_DEBUG": "false", "RQ_DASHBOARD_VERBOSE": "0"})
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:secret@h", "h:6379/0"),
+        ("redis://h:1/2", "h:1/2"),
+        ("redis://h:1/2?db=3", "h:1/3"),
+        ("unix:///run/redis.sock?password=secret", "/run/redis.sock/0"),
+        ("unix:///run/redis.sock?db=3", "/run/redis.sock/3"),
+    ],
+)
+def test_a_server_is_named_by_its_place_and_database(url, shown):
+    environ = {"RQ_DASHBOARD_PASSWORD": "x", "RQ_DASHBOARD_REDIS_URL": url}
+    [server] = connect(DashboardSettings.from_env(environ))
+    assert server.address == shown

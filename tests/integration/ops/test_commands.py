@@ -120,6 +120,15 @@ def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection
     redis_connection.hset(key, "hostname", "another container")
     assert manage("rq_health_check", "--queue", "mine", "--this-host").returncode == 1
     assert manage("rq_health_check", "--queue", "mine").returncode == 0
+    redis_connection.sadd("rq:workers:mine", "rq:worker:odd", b"\xff")
+    redis_connection.hset("rq:worker:odd", mapping={"last_heartbeat": "x", "hostname": b"\xff"})
+    assert manage("rq_health_check", "--queue", "mine").stdout == "1 live worker listens to mine.\n"
+
+
+def test_purging_knows_queues_whose_names_are_odd(queue, redis_connection):
+    redis_connection.sadd("rq:queues", "odd", b"rq:queue:\xff")
+    done = manage("purge_queue", "no-such")
+    assert (done.returncode, "No job was ever in 'no-such'" in done.stderr) == (0, True)
 
 
 @pytest.mark.parametrize(

