@@ -52,7 +52,7 @@ def test_a_url_that_redis_py_refuses_is_refused_with_its_reason_each_time(url, r
 
 @pytest.mark.parametrize("value", ["true", "false"])  # redis-py takes either for yes
 def test_a_url_whose_answers_are_no_bytes_is_refused(value):
-    with pytest.raises(ConfigError, match="RQ_REDIS_URL has decode_responses"):
+    with pytest.raises(ConfigError, match="decode_responses can't be given in a URL"):
         Settings.from_env({"RQ_REDIS_URL": f"redis://h/0?decode_responses={value}"})
 
 
