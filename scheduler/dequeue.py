@@ -1,10 +1,11 @@
-"""Takes a job from several queues so that it is always in some list: RQ does so only for one queue.
+"""Takes a job so that it is always in some list, and comes out of it again.
 
-RQ takes it with BLPOP, and a worker that is killed at that moment takes the job with it. Here each job goes
-from its queue to that queue's intermediate list, where RQ's maintenance finds what is left.
+RQ takes it from several queues with BLPOP, and a worker that is killed at that moment takes the job with it.
+Here each job goes from its queue to that queue's intermediate list. What is left there RQ's maintenance finds
+and, without retries, fails, though it never ran. So a signal to stop waits until no job is held, and a job
+that can't be read, as Redis drops or refuses it, goes back to its queue.
 """
 
-import functools
 import threading
 from collections.abc import Sequence
 from queue import SimpleQueue
@@ -13,8 +14,10 @@ from typing import Any, cast
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
-from rq.exceptions import DequeueTimeout
+from rq.exceptions import DequeueTimeout, StopRequested
 from rq.intermediate_queue import IntermediateQueue
+
+from scheduler.persistence import START_PATIENCE_SECONDS, insist
 
 # Waiting costs a connection for each queue, so of very many only these are waited for; the others are looked
 # at in turn.
@@ -30,10 +33,47 @@ if redis.call('LREM', KEYS[2], 1, ARGV[1]) == 1 then redis.call('LPUSH', KEYS[1]
 """
 
 
+class Taking:
+    """Whether a worker may hold a job that it has not begun, and how it is told to stop then."""
+
+    def __init__(self) -> None:
+        self._holds = self._told_to_stop = False
+        self._answers: SimpleQueue[_Wait | None] = SimpleQueue()
+
+    def stop(self) -> bool:
+        """Have it stop once no job is held; False: none is, and it may stop at once."""
+        self._told_to_stop = self._holds
+        self._answers.put(None)
+        return self._holds
+
+    def begin(self) -> None:
+        """A job may be held from now on."""
+        self._holds = True
+
+    def end(self) -> None:
+        """No job is held."""
+        self._holds = False
+
+    def is_told_to_stop(self) -> bool:
+        """Whether it was told so while a job was held."""
+        return self._told_to_stop
+
+    def answers(self) -> "SimpleQueue[_Wait | None]":
+        """Where the waits for a job answer from now on; None is that it is told to stop."""
+        self._answers = SimpleQueue()
+        self.check()
+        return self._answers
+
+    def check(self) -> None:
+        """Raise StopRequested when it was told to stop, as no job is held yet."""
+        if self._told_to_stop:
+            raise StopRequested
+
+
 class _Wait:
     """One queue that is waited for, by a thread on a connection of its own."""
 
-    def __init__(self, connection: Redis, queue_key: str, answers: "SimpleQueue[_Wait]") -> None:
+    def __init__(self, connection: Redis, queue_key: str, answers: "SimpleQueue[_Wait | None]") -> None:
         self.queue_key = queue_key
         self.job_id: bytes | None = None
         self.error: BaseException | None = None
@@ -80,6 +120,9 @@ def _intermediate(queue_key: str) -> str:
 def _take(connection: Redis, queue_keys: Sequence[str]) -> tuple[bytes, bytes] | None:
     """The first job of the first queue that has one."""
     client: Any = connection
+    if len(queue_keys) == 1:
+        job_id = client.lmove(queue_keys[0], _intermediate(queue_keys[0]))
+        return (queue_keys[0].encode(), job_id) if job_id else None
     while True:
         with client.pipeline(transaction=False) as pipe:
             for key in queue_keys:
@@ -92,9 +135,11 @@ def _take(connection: Redis, queue_keys: Sequence[str]) -> tuple[bytes, bytes] |
             return queue_key.encode(), job_id
 
 
-def _await(connection: Redis, queue_keys: Sequence[str], timeout: int) -> tuple[bytes, bytes] | None:
+def _await(
+    connection: Redis, queue_keys: Sequence[str], *, timeout: int, taking: Taking
+) -> tuple[bytes, bytes] | None:
     """Wait for a job in any of the queues, and take it; None when none came in time."""
-    answers: SimpleQueue[_Wait] = SimpleQueue()
+    answers = taking.answers()
     waits: list[_Wait] = []
     chosen: _Wait | None = None
     try:
@@ -104,6 +149,8 @@ def _await(connection: Redis, queue_keys: Sequence[str], timeout: int) -> tuple[
             wait.start(timeout)
         for _ in waits:
             answer = answers.get()
+            if answer is None:
+                raise StopRequested
             if answer.error is not None:
                 raise answer.error
             if answer.job_id is not None:
@@ -124,11 +171,37 @@ def _await(connection: Redis, queue_keys: Sequence[str], timeout: int) -> tuple[
 class _Keeping(Queue):
     """A queue whose jobs are always in a list while a worker takes them, also from several queues."""
 
+    taking: Taking
+
+    @classmethod
+    def dequeue_any(
+        cls, queues: Any, timeout: int | None, connection: Redis, *args: Any, **kwargs: Any
+    ) -> Any:
+        """The first job of these queues, and its queue; one that Redis did not let it read goes back."""
+        try:
+            return super().dequeue_any(queues, timeout, connection, *args, **kwargs)
+        except RedisError as error:
+            if job_id := getattr(error, "job_id", None):  # RQ tells so which it has taken
+                queue = cast(Any, error).queue
+                keys = [queue.key, queue.intermediate_queue_key]
+                insist(
+                    connection,
+                    lambda _again: cast(Any, connection).eval(_GIVE_BACK, 2, *keys, job_id),
+                    patience=START_PATIENCE_SECONDS,
+                    stopping=cls.taking.is_told_to_stop,
+                )
+            raise
+
+    @classmethod
+    def lmove(cls, connection: Redis, queue_key: str, timeout: int | None) -> tuple[bytes, bytes] | None:
+        """The first job of one queue; otherwise as `lpop`."""
+        return cls.lpop([queue_key], timeout, connection)
+
     @classmethod
     def lpop(
         cls, queue_keys: Sequence[str], timeout: int | None, connection: Redis | None = None
     ) -> tuple[bytes, bytes] | None:
-        """The first job of these queues, moved to its queue's intermediate list.
+        """The first job of these queues, moved to its queue's intermediate list; it is held until it begins.
 
         Args:
             queue_keys: The first one's jobs go first.
@@ -137,21 +210,30 @@ class _Keeping(Queue):
 
         Raises:
             DequeueTimeout: None came in time.
+            StopRequested: The worker was told to stop meanwhile; no job is held.
         """
         if connection is None:
             raise ValueError("RQ gives a connection")
-        taken = _take(connection, queue_keys)
-        if taken is None and timeout is not None:
-            few = queue_keys[:_WAITED_FOR]
-            if len(few) < len(queue_keys):
-                timeout = min(timeout, _TURN_SECONDS)
-            taken = _await(connection, few, timeout)
+        cls.taking.begin()
+        taken = None
+        try:
+            cls.taking.check()
+            taken = _take(connection, queue_keys)
+            if taken is None and timeout is not None:
+                few = queue_keys[:_WAITED_FOR]
+                if len(few) < len(queue_keys):
+                    timeout = min(timeout, _TURN_SECONDS)
+                taken = _await(connection, few, timeout=timeout, taking=cls.taking)
+        finally:
             if taken is None:
+                cls.taking.end()
+        if taken is None:
+            cls.taking.check()
+            if timeout is not None:
                 raise DequeueTimeout(timeout, queue_keys)
         return taken
 
 
-@functools.cache
-def keeping(queue_class: type[Queue]) -> type[Queue]:
-    """A class of queues that loses no job to a worker that is killed as it takes one from several."""
-    return type(queue_class.__name__, (_Keeping, queue_class), {})
+def keeping(queue_class: type[Queue], taking: Taking) -> type[Queue]:
+    """A class of queues that loses no job to a worker that is killed, or told to stop, as it takes one."""
+    return type(queue_class.__name__, (_Keeping, queue_class), {"taking": taking})

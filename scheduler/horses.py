@@ -44,7 +44,7 @@ class Watching(Enduring, Worker):
         """Wait until the horse ends; how it left its job is asked until Redis answers."""
         ask = job.get_status
         patient: Any = job
-        patient.get_status = lambda: self._patiently(ask, also_away=True)
+        patient.get_status = lambda refresh=True: self._patiently(lambda: ask(refresh), also_away=True)
         super().monitor_work_horse(job, *args)
 
     def maintain_heartbeats(self, job: Job, *execution: Any) -> None:  # rq 3 also gives the execution

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from redis import exceptions
 from redis.client import Pipeline
@@ -16,7 +16,7 @@ from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 
 from scheduler.connections import drop_idle
-from scheduler.dequeue import keeping
+from scheduler.dequeue import Taking, keeping
 from scheduler.persistence import GivenUpError
 from scheduler.refusals import describe, refusal
 from scheduler.stored_jobs import bounded
@@ -38,12 +38,16 @@ class Enduring(BaseWorker):
     """
 
     _error: BaseException | None = None
+    _taking: Taking | None = None
 
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         """Begin to work."""
         super().bootstrap(*args, **kwargs)
+        if self._taking is not None:  # it has worked before
+            return
+        self._taking = Taking()
         # Not before: who only looks at a worker sees the classes it was given.
-        self.queue_class = keeping(self.queue_class)
+        self.queue_class = keeping(self.queue_class, self._taking)
         self.job_class = bounded(self.job_class)
         for queue in self.queues:
             queue.job_class = self.job_class  # its registries' and its intermediate list's
@@ -74,12 +78,19 @@ class Enduring(BaseWorker):
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
         """Wait for a job."""
+        taking = cast(Taking, self._taking)  # `bootstrap` has made it
+
+        def ask() -> tuple[Job, Queue] | None:
+            try:
+                return super(Enduring, self).dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            except RedisError:
+                taking.end()
+                taking.check()
+                raise
+
         with self._noting():
             try:
-                return self._patiently(
-                    lambda: super(Enduring, self).dequeue_job_and_maintain_ttl(timeout, max_idle_time),
-                    also_away=True,
-                )
+                return self._patiently(ask, also_away=True)
             except StopRequested:
                 # The wait that it cut short may have left its answer to come, on a connection of Sentinel's.
                 drop_idle(self.connection)
@@ -88,7 +99,10 @@ class Enduring(BaseWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job."""
         with self._noting():
-            super().execute_job(job, queue)
+            try:
+                super().execute_job(job, queue)
+            finally:
+                cast(Taking, self._taking).end()
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
         """Get the job ready in the process that runs it, out of the list that `keeping` moved it to."""
@@ -119,12 +133,14 @@ class Enduring(BaseWorker):
             self.log.warning("Worker %s: it stops after its job. %s", self.name, describe(error))
 
     def _shutdown(self) -> None:
-        """Stop after its job; without one at once, by an error that RQ raises wherever Python is.
+        """Stop after its job, also one that it is about to begin; without one at once.
 
-        Python drops an error in a `__del__`, and a log handler does too. So it is raised again each second
-        until this worker leaves.
+        RQ does that by an error that it raises wherever Python is. Python drops an error in a `__del__`, and
+        a log handler does too. So it is raised again each second until this worker leaves.
         """
         self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY and self._taking is not None and self._taking.stop():
+            return
         try:
             super()._shutdown()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except StopRequested:

@@ -19,6 +19,7 @@ from rq.exceptions import StopRequested
 from rq.job import Dependency
 
 from scheduler import SHORT_RUNNING_QUEUE, RecordingWorker, TooManyRequests, job_scheduler
+from scheduler.workers import InProcessWorker
 
 
 class Recorder:
@@ -103,6 +104,18 @@ class DiesAsItTakes(RecordingWorker):
 
     def reorder_queues(self, **_queue):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class StopsAsItTakes(RecordingWorker):
+    """Told to stop between its queue's list and its own note of the job."""
+
+    def reorder_queues(self, **_queue):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class StopsAsItTakesInProcess(InProcessWorker):
+    def reorder_queues(self, **_queue):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class BreaksBesideItsHorse(RecordingWorker):

@@ -8,11 +8,15 @@ import threading
 import time
 
 import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry as RedisRetry
 from rq import Queue, Retry, defaults
-from rq.exceptions import DequeueTimeout
+from rq.exceptions import DequeueTimeout, StopRequested
 
-from scheduler.dequeue import keeping
+from scheduler.dequeue import Taking, keeping
 from scheduler.workers import InProcessWorker, RecordingWorker
+from tests.cutting_proxy import BEFORE, CuttingProxy
 from tests.jobs import pid, push, run_until
 from tests.servers import kill_with_children, wait_for
 
@@ -64,6 +68,71 @@ def test_a_worker_killed_as_it_takes_a_job_loses_none(redis_connection, queues, 
     redis_connection.set(first.intermediate_queue.get_first_seen_key(taken.id), time.time() - 61)
     worker.clean_registries()
     assert (first.job_ids, first.intermediate_queue.get_job_ids()) == ([taken.id], [])
+
+
+@pytest.mark.parametrize("worker_class", ["StopsAsItTakes", "StopsAsItTakesInProcess"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_told_to_stop_as_it_takes_a_job_a_worker_runs_it_and_ends(queues, start, number, worker_class):
+    taken, *left = [queue.enqueue(pid) for queue in queues[:number]]
+    worker = start(NAMES[:number], f"tests.jobs.{worker_class}")
+    assert worker.wait(20) == 0
+    assert taken.get_status(refresh=True) == "finished"
+    assert [queue.job_ids for queue in queues[1:number]] == [[job.id] for job in left]
+    assert not any(queue.intermediate_queue.get_job_ids() for queue in queues)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_told_to_stop_while_a_job_comes_it_gives_it_back(redis_connection, queues, number):
+    taking, keys = Taking(), [queue.key for queue in queues[:number]]
+    stopped = []
+
+    def wait_for_a_job():
+        try:
+            keeping(Queue, taking).lpop(keys, 10, connection=redis_connection)
+        except StopRequested:
+            stopped.append(True)
+
+    thread = threading.Thread(target=wait_for_a_job)
+    thread.start()
+    wait_for(lambda: waiting(redis_connection, number))
+    assert taking.stop()
+    redis_connection.rpush(keys[0], "a1")
+    thread.join(10)
+    assert stopped
+    assert redis_connection.lrange(keys[0], 0, -1) == [b"a1"]
+    assert not any(queue.intermediate_queue.get_job_ids() for queue in queues)
+    assert waiting(redis_connection, 0)
+    assert not taking.stop()
+
+
+@pytest.mark.parametrize("action", [BEFORE, "LOADING Redis is loading the dataset in memory"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_job_that_redis_did_not_let_it_read_goes_back(redis_connection, queues, number, action):
+    jobs = [queue.enqueue(push, "order", queue.name) for queue in queues[:number]]
+    hits = []
+
+    def rule(commands):
+        if hits or commands[0] != [b"HGETALL", jobs[0].key.encode()]:
+            return None
+        hits.append(commands)
+        return action
+
+    proxy = CuttingProxy(redis_connection.connection_pool.connection_kwargs["port"], rule)
+    connection = Redis(port=proxy.port, retry=RedisRetry(NoBackoff(), 0))
+    assert InProcessWorker(NAMES[:number], connection=connection).work(burst=True)
+    proxy.close()
+    assert hits
+    assert [value.decode() for value in redis_connection.lrange("order", 0, -1)] == list(NAMES[:number])
+    assert not any(queue.intermediate_queue.get_job_ids() for queue in queues)
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_worker_works_more_than_once(redis_connection, queues, worker_class):
+    worker = worker_class(queues, connection=redis_connection)
+    for _ in range(2):
+        job = queues[0].enqueue(pid)
+        assert worker.work(burst=True)
+        assert job.get_status(refresh=True) == "finished"
 
 
 @pytest.mark.parametrize("strategy", ["waits", "burst"])
@@ -118,7 +187,7 @@ def test_of_two_jobs_at_once_the_first_queue_s_is_taken_and_the_other_stays_in_f
     redis_connection, queues
 ):
     taken = []
-    taking = keeping(Queue)
+    taking = keeping(Queue, Taking())
     keys = [queue.key for queue in queues]
     thread = threading.Thread(target=lambda: taken.append(taking.lpop(keys, 10, connection=redis_connection)))
     thread.start()
@@ -135,7 +204,7 @@ def test_of_two_jobs_at_once_the_first_queue_s_is_taken_and_the_other_stays_in_f
 
 def test_the_wait_ends_in_time_and_leaves_no_connection_waiting(redis_connection, queues):
     with pytest.raises(DequeueTimeout):
-        keeping(Queue).lpop([queue.key for queue in queues], 1, connection=redis_connection)
+        keeping(Queue, Taking()).lpop([queue.key for queue in queues], 1, connection=redis_connection)
     assert waiting(redis_connection, 0)
 
 
@@ -168,10 +237,11 @@ def test_told_to_stop_while_it_waits_a_worker_ends_with_no_job(
 def test_rq_s_key_prefix_is_asked_for(redis_connection, rq_redis_url):
     prefix = "mine" if hasattr(defaults, "RQ_KEY_PREFIX") else "rq"  # rq 2 has none
     code = (
-        "import sys; from redis import Redis; from rq import Queue; from scheduler.dequeue import keeping\n"
+        "import sys; from redis import Redis; from rq import Queue\n"
+        "from scheduler.dequeue import Taking, keeping\n"
         "queues = [Queue(name, connection=Redis.from_url(sys.argv[1])) for name in ('a', 'b')]\n"
         "queues[1].enqueue('tests.jobs.pid', job_id='it')\n"
-        "keeping(Queue).lpop([queue.key for queue in queues], 5, connection=queues[0].connection)"
+        "keeping(Queue, Taking()).lpop([queue.key for queue in queues], 5, connection=queues[0].connection)"
     )
     subprocess.run(
         [sys.executable, "-c", code, rq_redis_url], env={**os.environ, "RQ_KEY_PREFIX": "mine"}, check=True

@@ -57,8 +57,7 @@ def start(server, tmp_path):
         module, name = worker_class.rsplit(".", 1)
         code = (
             f"from redis import Redis\nfrom {module} import {name}\n"
-            "from scheduler import horses, resilience\n"
-            "from ops.entry_point import logged_process\n"
+            "from scheduler import horses, resilience\nfrom ops.entry_point import logged_process\n"
             f"{patch}\nwith logged_process('w'):\n"
             # It waits five seconds for a job, and asks again.
             f" {name}(['q'], connection=Redis.from_url({url!r}), worker_ttl=20, job_monitoring_interval=1)"
