@@ -181,9 +181,10 @@ class Scheduler:
         """
         path = import_path(function)
         check_retry(retry)
-        if getattr(function, "__self__", None) is not None:
+        is_object = not isinstance(function, str) and not hasattr(function, "__qualname__")
+        if is_object or getattr(function, "__self__", None) is not None:
             raise FunctionError(
-                f"{path} is bound to an object, which a cron entry can't keep: use a function"
+                f"{path} is bound to an object, or is one, which a cron entry can't keep: use a function"
             )
         options = translated(options)
         check_options(options)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from redis import Redis, WatchError
+from redis.exceptions import NoPermissionError
 from rq import Queue
 from rq.job import Job
 
@@ -172,14 +173,20 @@ class Claimer:
             for key in keys.values():
                 pipe.type(key)
             pipe.type(Queue.redis_queues_keys)
-            *types, of_all = pipe.execute()
+            *types, of_all = pipe.execute(raise_on_error=False)
+        if isinstance(of_all, Exception):
+            raise of_all
         if of_all not in (b"set", b"none"):
             return dict.fromkeys(names, f"The key {Queue.redis_queues_keys} holds no set: delete it")
-        return {
-            name: f"The key {key} holds no queue: delete it"
-            for (name, key), found in zip(keys.items(), types, strict=True)
-            if found not in (b"list", b"none")
-        }
+        wrong = {}
+        for (name, key), found in zip(keys.items(), types, strict=True):
+            if isinstance(found, NoPermissionError):  # to this key: to the command the user has it
+                wrong[name] = f"The user of RQ_REDIS_URL has no right to the key {key}: see docs/redis.md"
+            elif isinstance(found, Exception):
+                raise found
+            elif found not in (b"list", b"none"):
+                wrong[name] = f"The key {key} holds no queue: delete it"
+        return wrong
 
     def _decide(self, batch: _Batch, entry: CronEntry, score: float, *, now: datetime, busy: bool) -> None:
         """Add what becomes of an entry's slots to a batch."""

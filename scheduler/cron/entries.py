@@ -252,9 +252,16 @@ def arguments_digest(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """A fingerprint of arguments that is the same in every process, unlike their pickle.
 
     Raises:
-        CronError: An argument's repr differs from process to process.
+        CronError: An argument's repr differs from process to process, or there is none.
     """
-    text = json.dumps(_canonical([*args, dict(kwargs)]))
+    try:
+        text = json.dumps(_canonical([*args, dict(kwargs)]))
+    except CronError:
+        raise
+    except Exception as error:  # a repr can raise anything, and what holds itself has no end
+        raise CronError(
+            f"The arguments have no text to derive the id from ({type(error).__name__}): give cron_id"
+        ) from error
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

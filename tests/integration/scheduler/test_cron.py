@@ -1,3 +1,4 @@
+import functools
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from scheduler import CronError, Scheduler, job_scheduler
 from scheduler.cron.claims import Claimer
 from scheduler.cron.constants import EVERY_HOUR, EVERY_MINUTE
 from scheduler.cron.registry import DATA, EPOCH, NEXT, SPECS, CronRegistry, declaring
+from scheduler.errors import FunctionError
 from scheduler.ledger import cron as ledger
 from tests.jobs import Recorder, fail, pid
 
@@ -208,9 +210,10 @@ def test_cancelling_leaves_nothing(queue, claimer, redis_connection):
     assert {key.decode() for key in redis_connection.keys("rqmon:*")} <= {EPOCH, ledger.LATENESS}
 
 
-def test_a_cron_of_a_bound_method_is_refused(queue):
-    with pytest.raises(Exception, match="bound to an object"):
-        Scheduler().cron("q", EVERY_MINUTE, Recorder().method)
+@pytest.mark.parametrize("function", [Recorder().method, functools.partial(pid)])
+def test_a_cron_of_a_bound_method_or_a_partial_is_refused(queue, function):
+    with pytest.raises(FunctionError, match="bound to an object"):
+        Scheduler().cron("q", EVERY_MINUTE, function)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import zoneinfo
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis import Redis
 from rq import Queue
 
 from scheduler import CronError, SchedulerError, job_scheduler
@@ -245,6 +246,43 @@ def test_what_a_slot_would_refuse_is_refused_when_it_is_registered(queue, option
 
 
 @pytest.mark.usefixtures("either_serializer")
+class Mute:
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
+ENDLESS = [1]
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize("argument", [Mute(), ENDLESS, 10**5000], ids=["mute", "endless", "long"])
+def test_an_argument_without_a_text_needs_an_id(queue, claimer, argument):
+    with pytest.raises(CronError, match="give cron_id"):
+        job_scheduler(pid, (argument,), interval_seconds=60)
+    job_scheduler(pid, (argument,), interval_seconds=60, cron_id="x")
+    assert claimed(claimer)
+
+
+def test_an_entry_whose_queue_the_user_may_not_touch_costs_itself_alone(redis_connection, queue):
+    redis_connection.acl_setuser(
+        "of-one-queue",
+        enabled=True,
+        passwords="+pw",
+        commands=["+@all"],
+        keys=["rq:queues", "rq:queue:good", "rq:job:*", "rqmon:*"],
+    )
+    port = redis_connection.get_connection_kwargs()["port"]
+    try:
+        register("good")
+        register("bad")
+        claimer = Claimer(Redis(port=port, username="of-one-queue", password="pw"))
+        assert set(claimed(claimer)) == {"good"}
+        assert "no right to the key rq:queue:bad" in claimer.passed_over[b"bad"]
+    finally:
+        redis_connection.acl_deluser("of-one-queue")
+    assert "bad" in claimed(Claimer(redis_connection))
+
+
 def test_half_a_character_in_an_argument_reaches_the_job(queue, claimer):
     register("x", function_args=("\ud83d",))
     assert claimed(claimer) == ["x"]
