@@ -258,11 +258,10 @@ def arguments_digest(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         text = json.dumps(_canonical([*args, dict(kwargs)]))
     except CronError:
         raise
-    except Exception as error:  # noqa: BLE001  # a repr can raise anything; what holds itself has no end
+    except Exception as error:  # a repr can raise anything, and what holds itself has no end
         raise CronError(
-            f"The arguments have no text to derive the id from ({type(error).__name__}: {error}): "
-            "give cron_id"
-        ) from None
+            f"The arguments have no text to derive the id from ({type(error).__name__}): give cron_id"
+        ) from error
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
