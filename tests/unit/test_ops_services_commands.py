@@ -3,14 +3,17 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
 
 from ops import packages, runs, services
 from ops.environment import ROOT, StackConfig, complete_env_file
+from ops.native import NativeStack
 from ops.ports import free_ports
 from ops.stack import ServiceError, StackError, check_ports_are_free
+from ops.supervisor import Program, Supervisor
 
 PORTS = (
     *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
@@ -203,3 +206,25 @@ def test_following_no_logs_is_one_line(config):
     done = rqmon(config, "logs", "--follow")
     assert done.returncode == 2
     assert done.stderr.startswith("rqmon: There are no logs")
+
+
+@pytest.mark.parametrize(
+    ("ended_seconds_ago", "uptime_seconds", "is_healthy"),
+    [
+        ((20, 16, 12), 10, False),
+        ((500, 400, 300, 200, 100), 95, False),  # it takes more than a minute to end again
+        ((70, 69, 68), 66, True),
+        ((500, 450, 400), 390, True),
+        ((95, 5), 1, True),
+        ((5000, 4000, 5), 1, True),
+    ],
+)
+def test_what_ends_again_and_again_is_not_healthy(
+    config, monkeypatch, ended_seconds_ago, uptime_seconds, is_healthy
+):
+    runs = Program(state="RUNNING", pid=1, uptime_seconds=uptime_seconds, remark="")
+    ended = [time.time() - ago for ago in ended_seconds_ago]
+    monkeypatch.setattr(Supervisor, "programs", lambda _: {"doors": runs})
+    monkeypatch.setattr(Supervisor, "ended_unasked", lambda _: {"doors": ended})
+    [doors] = [state for state in NativeStack(config).states() if state.service.name == "doors"]
+    assert doors.is_healthy is is_healthy
