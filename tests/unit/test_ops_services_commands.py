@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -11,9 +12,10 @@ from click.testing import CliRunner
 
 from ops import packages, runs, services, supervisor
 from ops.environment import ROOT, StackConfig, complete_env_file
+from ops.native import NativeStack
 from ops.ports import free_ports
 from ops.stack import CRON, ServiceError, ServiceState, StackError, check_ports_are_free
-from ops.supervisor import Supervisor
+from ops.supervisor import Program, Supervisor
 
 PORTS = (
     *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
@@ -273,3 +275,25 @@ def test_words_are_english_and_alone_whatever_the_locale(config):
     done = rqmon(config, "cron", "explain", "30 8 * * MON-FRI", LC_ALL="C")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("At 08:30 AM, Monday through Friday (UTC)")
+
+
+@pytest.mark.parametrize(
+    ("ended_seconds_ago", "uptime_seconds", "is_healthy"),
+    [
+        ((20, 16, 12), 10, False),
+        ((500, 400, 300, 200, 100), 95, False),  # it takes more than a minute to end again
+        ((70, 69, 68), 66, True),
+        ((500, 450, 400), 390, True),
+        ((95, 5), 1, True),
+        ((5000, 4000, 5), 1, True),
+    ],
+)
+def test_what_ends_again_and_again_is_not_healthy(
+    config, monkeypatch, ended_seconds_ago, uptime_seconds, is_healthy
+):
+    runs = Program(state="RUNNING", pid=1, uptime_seconds=uptime_seconds, remark="")
+    ended = [time.time() - ago for ago in ended_seconds_ago]
+    monkeypatch.setattr(Supervisor, "programs", lambda _: {"doors": runs})
+    monkeypatch.setattr(Supervisor, "ended_unasked", lambda _: {"doors": ended})
+    [doors] = [state for state in NativeStack(config).states() if state.service.name == "doors"]
+    assert doors.is_healthy is is_healthy
