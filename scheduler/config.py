@@ -1,11 +1,13 @@
 """The settings of this package: frozen, read once from the environment."""
 
+import codecs
 import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from urllib.parse import urlsplit
+from threading import TIMEOUT_MAX
+from urllib.parse import parse_qs, urlsplit
 
 from redis import ConnectionPool
 from redis.exceptions import RedisError
@@ -21,6 +23,11 @@ DEFAULT_JOB_BUCKETS_SECONDS = (
     *(120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0),
 )
 _URL_FORMS = "use redis://[:password@]host[:port][/db], rediss://... (TLS) or unix://path"
+# Options of redis-py that are no text, as which it takes them from a URL, and stumbles over them later.
+_OBJECTS = frozenset(
+    {"retry", "socket_keepalive_options", "socket_type", "redis_connect_func", "credential_provider"}
+    | {"command_packer", "event_dispatcher", "cache", "cache_config"}
+)
 _SERIALIZERS = ("pickle", "json")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -93,11 +100,18 @@ def _check_url_options(redis_url: str) -> None:
         ConfigError: It names the option, and never what is before the question mark.
     """
     try:
+        if objects := _OBJECTS & set(parse_qs(urlsplit(redis_url).query, keep_blank_values=True)):
+            raise ValueError(f"{', '.join(sorted(objects))} can't be text")
         pool = ConnectionPool.from_url(redis_url)
         pool.make_connection()
-    except (TypeError, ValueError, RedisError) as error:
+        given = pool.connection_kwargs
+        codecs.lookup_error(given.get("encoding_errors", "strict"))
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            if not 0 < given.get(name, 1) < TIMEOUT_MAX:
+                raise ValueError(f"{name} is {given[name]}")
+    except (TypeError, ValueError, LookupError, RedisError) as error:
         # Of an option that it does not know: "... got an unexpected keyword argument 'foo'".
         reason = str(error).rpartition("got an ")[2]
         raise ConfigError(f"RQ_REDIS_URL is a URL that redis-py refuses ({reason}): {_URL_FORMS}") from None
-    if pool.connection_kwargs.get("decode_responses"):  # also of =false: redis-py takes it as text
+    if given.get("decode_responses"):  # also of =false: redis-py takes it as text
         raise ConfigError("RQ_REDIS_URL has decode_responses, with which RQ reads no jobs: leave it out")

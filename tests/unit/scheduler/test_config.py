@@ -28,6 +28,11 @@ def test_redis_urls_are_taken(url):
         ("redis://:secret@h/0?protocol=9", "protocol must be either 2 or 3"),
         ("rediss://:secret@h/0?ssl_cert_reqs=maybe", "Invalid SSL Certificate Requirements Flag: maybe"),
         ("REDIS://:secret@h/0", "Redis URL must specify one of the following schemes"),
+        ("redis://:secret@h/0?retry=3", "retry can't be text"),
+        ("redis://:secret@h/0?socket_keepalive_options=", "socket_keepalive_options can't be text"),
+        ("redis://:secret@h/0?socket_timeout=-1", "socket_timeout is -1.0"),
+        ("redis://:secret@h/0?socket_connect_timeout=nan", "socket_connect_timeout is nan"),
+        ("redis://:secret@h/0?encoding_errors=nope", "unknown error handler name"),
     ],
 )
 def test_a_url_that_redis_py_refuses_is_refused_with_its_reason_each_time(url, reason):
