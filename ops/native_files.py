@@ -1,6 +1,7 @@
 """What the native stack's programs read, written below the state directory from the variables in `.env`."""
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
         "RQMON_PYTHON": shlex.quote(sys.executable),
         "RQMON_DOORS": " ".join(f"{port}=http://127.0.0.1:{other}" for port, other in doors.items()),
         "RQMON_DOORS_HEADER_FILE": str(state / "secrets/door_header"),
-        "RQMON_REDIS": shlex.join([str(get_binary_path()), str(state / "redis.conf")]),
+        "RQMON_REDIS": shlex.join([str(get_binary_path()), _for_redis(state / "redis.conf")]),
         "RQMON_PROMETHEUS": shlex.join(_prometheus_command(state, port=behind[0])),
         "RQMON_ALERTMANAGER": shlex.join(
             [
@@ -101,7 +102,7 @@ def _grafana_command() -> list[str]:
 
 def _write_redis_conf(config: StackConfig) -> None:
     settings = {
-        "include": ROOT / "monitoring/redis/redis.conf",
+        "include": _for_redis(ROOT / "monitoring/redis/redis.conf"),
         "dir": config.state_dir / "redis",
         "bind": "127.0.0.1",
         "port": config.variables["REDIS_PORT"],
@@ -114,3 +115,9 @@ def _write_redis_conf(config: StackConfig) -> None:
     # JSON's quotes are Redis's too, but for letters beyond ASCII, which stay as they are.
     lines = (f"{name} {json.dumps(str(value), ensure_ascii=False)}\n" for name, value in settings.items())
     path.write_text("".join(lines))
+
+
+def _for_redis(path: Path) -> str:
+    """A file's path as Redis takes it: as a pattern, and where none matches it starts without password."""
+    text = str(path)
+    return re.sub(r"[*?\[\\]", r"\\\g<0>", text) if _PATTERN & set(text) - {"\\"} else text

@@ -2,11 +2,11 @@
 
 import codecs
 import functools
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from threading import TIMEOUT_MAX
 from urllib.parse import parse_qs, urlsplit
 
 from redis import ConnectionPool
@@ -27,7 +27,7 @@ _URL_FORMS = "use redis://[:password@]host[:port][/db], rediss://... (TLS) or un
 _NOT_IN_A_URL = {
     *("retry", "retry_on_error", "parser_class", "command_packer", "event_dispatcher", "ssl_ocsp_context"),
     *("credential_provider", "redis_connect_func", "socket_type", "socket_keepalive_options"),
-    "decode_responses",
+    *("cache", "cache_config", "decode_responses"),
 }
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 _SERIALIZERS = ("pickle", "json")
@@ -100,7 +100,7 @@ def _check_url_options(redis_url: str) -> None:
         ConfigError: It names the option, and never what is before the question mark.
     """
     try:
-        query = parse_qs(urlsplit(redis_url).query)
+        query = parse_qs(urlsplit(redis_url).query, keep_blank_values=True)
         if unusable := _NOT_IN_A_URL & query.keys():
             raise ValueError(f"{min(unusable)} can't be given in a URL")
         if query.get("protocol", ["3"])[0] not in ("2", "3"):
@@ -109,8 +109,8 @@ def _check_url_options(redis_url: str) -> None:
         pool.make_connection()
         options = pool.connection_kwargs
         for name in _TIMEOUTS:
-            if not 0 < (options.get(name) or 1) < math.inf:
-                raise ValueError(f"{name} is no number of seconds above 0")
+            if not 0 < (1 if options.get(name) is None else options[name]) < TIMEOUT_MAX:
+                raise ValueError(f"{name} is {options[name]}, not some seconds")
         codecs.lookup(options.get("encoding", "utf-8"))
         codecs.lookup_error(options.get("encoding_errors", "strict"))
         options.get("host", "").encode("idna")  # as it is looked up

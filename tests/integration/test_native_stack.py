@@ -37,8 +37,8 @@ def connections(process: psutil.Process) -> list:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    # Letters that configuration files have a meaning for, and another database than the first.
-    stack = Stack.new("native", tmp_path_factory.mktemp('a%b"c\\d e'))
+    # Letters that configuration files and patterns have a meaning for, and another database than the first.
+    stack = Stack.new("native", tmp_path_factory.mktemp('a%b"c\\d e[f]*'))
     with stack.env_file.open("a") as file:
         file.write("""RQ_DASHBOARD_PASSWORD='a$b #"%(ENV_HOME)s@/é'\n""")
         file.write(
