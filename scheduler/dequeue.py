@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any, cast
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from rq import Queue
 from rq.exceptions import DequeueTimeout, StopRequested
 from rq.intermediate_queue import IntermediateQueue
@@ -23,6 +23,8 @@ from scheduler.persistence import START_PATIENCE_SECONDS, insist
 # at in turn.
 _WAITED_FOR = 32
 _TURN_SECONDS = 1
+
+_UNBLOCK_SECONDS = 2
 
 # Only for a job that another worker was faster to take.
 _TAKEN_SECONDS = 0.01
@@ -90,16 +92,14 @@ class _Wait:
         self._timeout = timeout
         self._thread.start()
 
-    def stop(self, connection: Redis) -> None:
-        """End the waiting; a job that came meanwhile is known afterwards."""
-        unblocks: Any = connection
+    def stop(self, asking: Any) -> None:
+        """End the waiting, over another connection; a job that came meanwhile is known afterwards."""
         while self._thread.is_alive():
-            try:
-                unblocks.client_unblock(self._id)
-            except RedisError:
+            if not _unblock(asking, self._id):
                 # Redis is away, or the user has no right to this. Then a job that came at this very moment
                 # stays in the intermediate list for RQ's maintenance.
                 self._socket.disconnect()
+                self._thread.join()
             self._thread.join(timeout=0.05)  # longer where the command was not yet on its way
         self._client.close()
 
@@ -111,6 +111,23 @@ class _Wait:
         except BaseException as error:  # noqa: BLE001  # it is raised where the answer is awaited
             self.error = error
         self._answers.put(self)
+
+
+def _unblock(asking: Any, client_id: int) -> bool:
+    """End a client's wait; False: Redis did not take it. Who is told to stop may be killed soon."""
+    if asking._sock is None:  # it did not answer before; to connect may take half a minute
+        return False
+    try:
+        asking.send_command("CLIENT", "UNBLOCK", client_id)
+        if asking.can_read(timeout=_UNBLOCK_SECONDS):
+            asking.read_response()
+            return True
+    except ResponseError:
+        return False
+    except RedisError:
+        pass
+    asking.disconnect()
+    return False
 
 
 def _intermediate(queue_key: str) -> str:
@@ -142,6 +159,7 @@ def _await(
     answers = taking.answers()
     waits: list[_Wait] = []
     chosen: _Wait | None = None
+    asking = connection.connection_pool.get_connection()  # while Redis answers
     try:
         for queue_key in queue_keys:
             waits.append(_Wait(connection, queue_key, answers))
@@ -156,15 +174,16 @@ def _await(
             if answer.job_id is not None:
                 break
         for wait in waits:
-            wait.stop(connection)
+            wait.stop(asking)
         chosen = next((wait for wait in waits if wait.job_id is not None), None)
     finally:
         for wait in waits:
-            wait.stop(connection)
+            wait.stop(asking)
             # Two came at once, or this worker is told to stop.
             if wait is not chosen and wait.job_id is not None:
                 client: Any = connection
                 client.eval(_GIVE_BACK, 2, wait.queue_key, _intermediate(wait.queue_key), wait.job_id)
+        connection.connection_pool.release(asking)
     return (chosen.queue_key.encode(), chosen.job_id) if chosen and chosen.job_id else None
 
 

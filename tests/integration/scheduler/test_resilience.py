@@ -1,5 +1,6 @@
 """What a worker does while Redis is away or refuses, with its horse, and how it ends."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -259,6 +260,29 @@ def test_a_worker_that_is_told_to_stop_ends_without_an_error(server, start):
     wait_for(lambda: "could not connect" in worker.said())
     worker.terminate()
     assert worker.wait(30) == 0
+
+
+@pytest.mark.parametrize("queues", ["'q'", "'q', 'r'"])
+def test_told_to_stop_twice_while_redis_hangs_a_worker_ends(server, queues):
+    code = f"from scheduler import Scheduler; Scheduler().work({queues})"
+    worker = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "RQ_REDIS_URL": server.url})
+    try:
+        # It waits in each queue over a connection of its own.
+        waiting = queues.count(",") + 1
+        wait_for(lambda: server.connection.info("clients")["blocked_clients"] == waiting)
+        server.valkey._process.send_signal(signal.SIGSTOP)
+
+        def told_to_stop():
+            worker.terminate()
+            return worker.poll() is not None
+
+        wait_for(told_to_stop)
+        assert worker.returncode == 0
+    finally:
+        server.valkey._process.send_signal(signal.SIGCONT)
+        if worker.poll() is None:
+            kill_with_children(worker.pid)
+        worker.wait()
 
 
 @pytest.mark.parametrize(
