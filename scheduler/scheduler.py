@@ -272,7 +272,12 @@ class Scheduler:
 
         Returns:
             Whether any job was run; a pool can't tell and says so.
+
+        Raises:
+            SchedulerError: No queue is named.
         """
+        if not queue_names:
+            raise SchedulerError("work() has no queue: name those whose jobs are to run")
         return self._strategy(queue_names, connection=self._connection, with_scheduler=with_scheduler)
 
     def job(self, job_id: str) -> Job:

@@ -235,6 +235,15 @@ def allowing_failure(job):
     return Dependency(jobs=[job], allow_failure=True)
 
 
+def sleep_in_callback(*_args):
+    time.sleep(30)
+
+
+def lose_keys(*keys):
+    """What a Redis that evicts does meanwhile."""
+    get_current_job().connection.delete(*keys)
+
+
 def lose_redis(key):
     push(key, "x")
     raise RedisConnectionError("it does not answer me")
