@@ -83,7 +83,7 @@ class _Bounded(Job):
         It runs in the worker itself, which no callback may end: its job would run again.
         """
         try:
-            callback = super().stopped_callback
+            callback: Any = super().stopped_callback
         except Exception:  # its module may raise anything
             self.log.exception("Job %s: its on_stopped can't be loaded", self.id)
             return None

@@ -58,6 +58,10 @@ def echo(*args, **kwargs):
     return [args, kwargs]
 
 
+def random_bytes(number):
+    return os.urandom(number)
+
+
 def a_datetime():
     return datetime.now(UTC)
 
