@@ -86,7 +86,7 @@ def _give_up(worker: BaseWorker, queue: Queue, token: str) -> None:
         pipe.watch(execution.key, Job.key_for(execution.job_id))  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         if (_score(registry, token) or math.inf) > current_timestamp():
             return  # somebody else did it, or its worker lives after all
-        noted = ledger.is_running(connection, token)
+        noted = ledger.is_noted(connection, token)
         with _alone(f"reading job {execution.job_id}"), suppress(NoSuchJobError):
             job = queue.job_class.fetch(execution.job_id, connection=connection, serializer=queue.serializer)
         if job and not _is_lost(job, registry, noted=noted):

@@ -29,9 +29,12 @@ _UNBLOCK_SECONDS = 2
 # Only for a job that another worker was faster to take.
 _TAKEN_SECONDS = 0.01
 
-# To its front: nobody overtakes it.
+# To its front: nobody overtakes it. It is on its way no more, where RQ's maintenance may have seen it.
 _GIVE_BACK = """
-if redis.call('LREM', KEYS[2], 1, ARGV[1]) == 1 then redis.call('LPUSH', KEYS[1], ARGV[1]) end
+if redis.call('LREM', KEYS[2], 1, ARGV[1]) == 1 then
+  redis.call('LPUSH', KEYS[1], ARGV[1])
+  redis.call('DEL', KEYS[3])
+end
 """
 
 
@@ -134,6 +137,12 @@ def _intermediate(queue_key: str) -> str:
     return IntermediateQueue.get_intermediate_queue_key(queue_key)
 
 
+def _give_back(connection: Redis, queue_key: str, job_id: str) -> None:
+    intermediate = IntermediateQueue(queue_key, connection)
+    client: Any = connection
+    client.eval(_GIVE_BACK, 3, queue_key, intermediate.key, intermediate.get_first_seen_key(job_id), job_id)
+
+
 def _take(connection: Redis, queue_keys: Sequence[str]) -> tuple[bytes, bytes] | None:
     """The first job of the first queue that has one."""
     client: Any = connection
@@ -181,8 +190,7 @@ def _await(
             wait.stop(asking)
             # Two came at once, or this worker is told to stop.
             if wait is not chosen and wait.job_id is not None:
-                client: Any = connection
-                client.eval(_GIVE_BACK, 2, wait.queue_key, _intermediate(wait.queue_key), wait.job_id)
+                _give_back(connection, wait.queue_key, wait.job_id.decode())
         connection.connection_pool.release(asking)
     return (chosen.queue_key.encode(), chosen.job_id) if chosen and chosen.job_id else None
 
@@ -202,10 +210,9 @@ class _Keeping(Queue):
         except RedisError as error:
             if job_id := getattr(error, "job_id", None):  # RQ tells so which it has taken
                 queue = cast(Any, error).queue
-                keys = [queue.key, queue.intermediate_queue_key]
                 insist(
                     connection,
-                    lambda _again: cast(Any, connection).eval(_GIVE_BACK, 2, *keys, job_id),
+                    lambda _again: _give_back(connection, queue.key, job_id),
                     patience=START_PATIENCE_SECONDS,
                     stopping=cls.taking.is_told_to_stop,
                 )

@@ -15,6 +15,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.utils import utcformat
 
+from scheduler.errors import SchedulerError
 from scheduler.refusals import describe, refusal
 
 # Longer than a restart or a failover takes: what would be lost is how a job ended, and its result.
@@ -26,6 +27,8 @@ _STOPPING_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
 # For errors that no waiting mends.
 _TRIES = 3
+# Redis cuts who sends more in one value (its `proto-max-bulk-len`), each time.
+_MOST_BYTES = 512 * 2**20
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -118,6 +121,13 @@ def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:
 
     def once(raise_on_error: bool = True) -> list[Any]:  # noqa: ARG001  # redis-py's signature
         del pipeline.execute  # what RQ sends on it next is none of this
+        for command, _ in pipeline.command_stack:
+            size = max(len(part) for part in command if isinstance(part, str | bytes))
+            if size > _MOST_BYTES:
+                raise SchedulerError(
+                    f"The job's result has {size} bytes, and Redis takes {_MOST_BYTES}: "
+                    "keep it elsewhere and return where"
+                )
         pipeline.watching = True  # else redis-py sends it again
         try:
             answers = execute(raise_on_error=False)

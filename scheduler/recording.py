@@ -36,9 +36,8 @@ _HORSE_KILLED = "WorkHorseKilled"
 
 def class_name(type_: type[BaseException]) -> str:
     """An exception's class as people write it: with its module, unless it is built in."""
-    return (
-        type_.__qualname__ if type_.__module__ == "builtins" else f"{type_.__module__}.{type_.__qualname__}"
-    )
+    name = type_.__qualname__
+    return name if type_.__module__ == "builtins" else f"{type_.__module__}.{name}"
 
 
 class Recording(BaseWorker):
@@ -57,8 +56,7 @@ class Recording(BaseWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Refused here, before a job is taken.
-        self._bounds = Settings.from_env().job_buckets_seconds
+        self._bounds = Settings.from_env().job_buckets_seconds  # refused before a job is taken
 
     def serialize(self) -> dict[str, Any]:
         """What stands in Redis of this worker; RQ leaves out what else it is when it registers it again."""
@@ -82,7 +80,7 @@ class Recording(BaseWorker):
         Raises:
             GivenUpError: It was; it may be queued, or run, elsewhere.
         """
-        # What a job is made of is loaded only in the process that runs it: it may do anything to that.
+        # What a job is made of may do anything to the process that loads it: only to the one that runs it.
         details = {} if self._forks else self._details(job)
         earlier: list[Any] = []  # of tries that Redis may have taken, whatever became of the answer
 
@@ -103,9 +101,8 @@ class Recording(BaseWorker):
             self.execution, self._addition = None, note
             return prepare(job)
 
-        return insist(
-            self.connection, step, patience=START_PATIENCE_SECONDS, stopping=lambda: self._stop_requested
-        )
+        patience, stopping = START_PATIENCE_SECONDS, lambda: self._stop_requested
+        return insist(self.connection, step, patience=patience, stopping=stopping)
 
     def perform_job(self, job: Job, *args: Any) -> bool:
         """Run a job; what fails once its end is written, as a log line about its result, fails nothing."""
@@ -122,15 +119,20 @@ class Recording(BaseWorker):
         """Get the job ready in the process that runs it."""
         self._exception = None
         begun = self._execution(job)
-        execution = begun if self._forks else None
-        details = self._details(job) if execution else {}
+        details = self._details(job) if begun and self._forks else None
         prepare = functools.partial(super().prepare_job_execution, job, *args, **kwargs)
+        on_its_way = Queue(job.origin, connection=self.connection).intermediate_queue
+
+        def begin(pipe: Pipeline) -> None:
+            # Else RQ, which keeps it for a day, gives the job up at once when it sees it on its way again.
+            pipe.delete(on_its_way.get_first_seen_key(job.id))
+            if details:
+                ledger.note_details(pipe, begun.composite_key, details)
 
         def step(again: bool) -> None:
-            if again and begun and not ledger.is_running(self.connection, begun.composite_key):
+            if again and begun and not ledger.is_running(begun, queue=job.origin):
                 raise GivenUpError
-            if execution:
-                self._addition = lambda pipe: ledger.note_details(pipe, execution.composite_key, details)
+            self._addition = begin
             prepare()
 
         insist(self.connection, step)
@@ -237,7 +239,7 @@ class Recording(BaseWorker):
             def step(_again: bool) -> None:
                 # Also at first: a horse may have written it and died before it could end well, and who finds
                 # that a worker died gives up a job that its horse still runs.
-                if not ledger.is_running(self.connection, execution.composite_key):
+                if not ledger.is_running(execution, queue=job.origin):
                     self.log.warning("Worker %s: job %s ended or was given up before", self.name, job.id)
                     return
                 self._written = False
@@ -253,9 +255,8 @@ class Recording(BaseWorker):
             insist(self.connection, step, stopping=lambda: in_horse_s_stead and self._stop_requested)
 
     def _details(self, job: Job) -> dict[str, str]:
-        return ledger.details(
-            function=function_name(job), wait_seconds=_wait_seconds(job), bounds=self._bounds
-        )
+        wait = _wait_seconds(job)
+        return ledger.details(function=function_name(job), wait_seconds=wait, bounds=self._bounds)
 
     def _run_seconds(self, job: Job, execution: Any) -> float | None:
         if self._forks and not self.is_horse:
@@ -272,7 +273,7 @@ class Recording(BaseWorker):
 
     def _execution(self, job: Job, execution: Any = None) -> Any:
         """The job's execution in this worker; None where it never started."""
-        # rq 3 keeps a dictionary of executions and hands over the one that ends; rq 2 keeps the last one.
+        # rq 3 keeps several and hands over the one that ends; rq 2 keeps the last one.
         known = getattr(self, "executions", None)
         candidates = [execution] if execution else [self.execution] if known is None else list(known.values())
         return next((e for e in candidates if e is not None and e.job_id == job.id), None)
@@ -287,8 +288,7 @@ class Recording(BaseWorker):
 def _wait_seconds(job: Job) -> float:
     """How long a job waited since it was queued, or since it was due when it was scheduled.
 
-    A due time from before the job last ran is an old one, and one to come is not what it waited for: the job
-    was queued again since.
+    A due time from before it last ran is an old one, and of one to come it was queued again since.
     """
     now = datetime.now(UTC).timestamp()
     since = job.enqueued_at.timestamp() if job.enqueued_at else now

@@ -280,7 +280,12 @@ class Scheduler:
 
         Returns:
             Whether any job was run; a pool can't tell and says so.
+
+        Raises:
+            SchedulerError: No queue is named.
         """
+        if not queue_names:
+            raise SchedulerError("work() has no queue: name those whose jobs are to run")
         names = tuple(self.get_queue(name).name for name in queue_names)
         return self._strategy(names, connection=self._connection, with_scheduler=with_scheduler)
 

@@ -78,6 +78,26 @@ class _Bounded(Job):
         except ValueError:
             return self._status
 
+    @property
+    def stopped_callback(self) -> Any:
+        """What runs when the job was stopped, if it can be loaded.
+
+        It runs in the worker itself, which no callback may end: its job would run again.
+        """
+        try:
+            callback: Any = super().stopped_callback
+        except Exception:  # its module may raise anything
+            self.log.exception("Job %s: its on_stopped can't be loaded", self.id)
+            return None
+
+        def contained(*args: Any) -> None:
+            try:
+                callback(*args)
+            except (Exception, SystemExit):
+                self.log.exception("Job %s: its on_stopped failed", self.id)
+
+        return callback and contained
+
     def perform(self) -> Any:
         """Run the function; that Redis fails rq 2 just before, at its PERSIST, fails no job."""
         self._began = False

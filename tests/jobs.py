@@ -60,6 +60,10 @@ def echo(*args, **kwargs):
     return [args, kwargs]
 
 
+def random_bytes(number):
+    return os.urandom(number)
+
+
 def a_datetime():
     return datetime.now(UTC)
 
@@ -252,6 +256,15 @@ def heartbeat_in_callback(job, connection, *_args):
 
 def allowing_failure(job):
     return Dependency(jobs=[job], allow_failure=True)
+
+
+def sleep_in_callback(*_args):
+    time.sleep(30)
+
+
+def lose_keys(*keys):
+    """What a Redis that evicts does meanwhile."""
+    get_current_job().connection.delete(*keys)
 
 
 def lose_redis(key):

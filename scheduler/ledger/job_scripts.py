@@ -49,8 +49,8 @@ _FINISH = (
     _TOLD_APART
     + """
 local function finish(token, note, outcome, run, run_le, exception, again)
-  local execution = cjson.decode(note)
   redis.call('HDEL', KEYS[1], token)
+  local execution = cjson.decode(note)
   local queue = told_apart(KEYS[5], execution.queue)
   local name = told_apart_in(KEYS[6], KEYS[3], execution['function'] or 'UNKNOWN', queue)
   local where = '|' .. name .. '|' .. queue
@@ -80,21 +80,28 @@ if note then finish(ARGV[1], note, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] =
 )
 # RQ takes an execution out of its queue's registry when it gives it up; also when its job is canceled, but
 # then its worker still says that it lives. A job that was left in the intermediate queue, too, as its worker
-# died at once, would be found there and counted again.
+# died at once, would be found there and counted again. What is no note is taken away, and costs no other.
 REAP = (
     _FINISH
     + """
 local reaped = 0
+local function queue_of(note)
+  local readable, execution = pcall(cjson.decode, note)
+  local queue = readable and type(execution) == 'table' and execution.queue
+  return type(queue) == 'string' and queue
+end
 for i = 7, #ARGV do
   local note = redis.call('HGET', KEYS[1], ARGV[i])
-  local queue = note and cjson.decode(note).queue
-  if note and not redis.call('ZSCORE', ARGV[3] .. queue, ARGV[i])
+  local queue = note and queue_of(note)
+  if note and not (queue and string.match(ARGV[i], '(.*):')) then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  elseif note and not redis.call('ZSCORE', ARGV[3] .. queue, ARGV[i])
       and redis.call('EXISTS', ARGV[4] .. ARGV[i]) == 0 then
     local job = string.match(ARGV[i], '(.*):')
     local status = redis.call('HGET', ARGV[5] .. job, 'status')
     redis.call('LREM', ARGV[6] .. queue .. ':intermediate', 1, job)
-    finish(ARGV[i], note, ARGV[1], '', '', ARGV[2], status == 'queued' or status == 'scheduled')
-    reaped = reaped + 1
+    local again = status == 'queued' or status == 'scheduled'
+    if pcall(finish, ARGV[i], note, ARGV[1], '', '', ARGV[2], again) then reaped = reaped + 1 end
   end
 end
 return reaped

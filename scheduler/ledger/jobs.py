@@ -130,10 +130,25 @@ def count_end(
     _run(pipe, scripts.END, token, outcome, *run, _name(exception or ""), int(runs_again))
 
 
-def is_running(connection: Redis, token: str) -> bool:
-    """Whether an execution was noted and not counted: neither it nor anybody else has ended it."""
+def is_noted(connection: Redis, token: str) -> bool:
+    """Whether an execution was noted and not counted."""
     client: Any = connection
     return bool(client.hexists(RUNNING, token))
+
+
+def is_running(execution: Execution, *, queue: str) -> bool:
+    """Whether nobody has ended an execution: it is noted, or at least still in RQ's registry.
+
+    A Redis that is full may evict the notes of all that run; then it is noted anew, without its details.
+    """
+    client: Any = execution.connection
+    token = execution.composite_key
+    if is_noted(client, token):
+        return True
+    if client.zscore(_RQ_PREFIXES[0] + queue, token) is None:
+        return False
+    note_start(client, token, queue=queue, details={})
+    return True
 
 
 def forget(pipe: Any, token: str) -> None:

@@ -11,10 +11,19 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry as RedisRetry
 from rq import VERSION, Queue, Repeat, Retry
 
+from scheduler import persistence
 from scheduler.ledger import jobs as ledger
 from scheduler.workers import InProcessWorker, RecordingWorker
 from tests.cutting_proxy import AFTER, BEFORE, CuttingProxy
-from tests.jobs import allowing_failure, lose_redis, push, push_and_fail, retry_itself, succeed_at_last
+from tests.jobs import (
+    allowing_failure,
+    lose_redis,
+    push,
+    push_and_fail,
+    random_bytes,
+    retry_itself,
+    succeed_at_last,
+)
 from tests.servers import wait_for
 
 ERRORS = {
@@ -153,6 +162,18 @@ def test_a_transaction_may_be_lost_several_times(redis_connection, through, work
     worker_class([Queue("q", connection=connection)], connection=connection).work(burst=True)
     assert len(hits) == 4
     assert_ended_once(redis_connection, queue, job, ["succeeded"])
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_result_larger_than_redis_takes_fails_its_job_at_once(redis_connection, monkeypatch, worker_class):
+    monkeypatch.setattr(persistence, "_MOST_BYTES", 10_000)
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(random_bytes, 20_000)
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    assert job.get_status(refresh=True) == "failed"
+    assert "keep it elsewhere" in job.latest_result().exc_string
+    assert outcomes(redis_connection) == Counter({"failed": 1})
+    assert queue.started_job_registry.get_job_ids(cleanup=False) == []
 
 
 @pytest.mark.parametrize("repeat", [None, Repeat(times=2)], ids=["once", "repeated"])

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from rq import Queue, Retry, SimpleWorker
+from rq import Callback, Queue, Retry, SimpleWorker
 from rq.command import send_stop_job_command
 
 from scheduler import ConfigError, job_scheduler
@@ -16,7 +16,7 @@ from scheduler.recording import DUE_AT
 from scheduler.serializers import configured
 from scheduler.workers import InProcessWorker, RecordingWorker
 from tests import odd_texts
-from tests.jobs import again, fail, kill_horse, kill_worker, pid, refuse, sleep
+from tests.jobs import again, fail, kill_horse, kill_worker, lose_keys, pid, refuse, sleep
 from tests.servers import wait_for
 
 
@@ -282,6 +282,7 @@ def test_recording_costs_one_round_trip(redis_connection):
             "scard",
             "sadd",
             "hkeys",
+            "del",  # with the start, that the job was seen on its way
             "hello",  # a new connection's, as the next
             "client|setinfo",
             "zmscore",  # whether Redis is too old, once at the start
@@ -321,3 +322,61 @@ def test_a_job_with_a_text_that_cant_be_stored_ends_as_any_other(redis_connectio
     if not succeeds:
         assert "Traceback" in job.latest_result().exc_string
         assert len(job.latest_result().exc_string) < 110_000
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_job_whose_note_a_full_redis_evicted_ends_as_what_it_was(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(lose_keys, ledger.RUNNING, retry=Retry(max=1))
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    assert job.get_status(refresh=True) == "finished"
+    assert outcomes(redis_connection) == {("unknown", "succeeded"): 1}
+    assert queue.started_job_registry.get_job_ids(cleanup=False) == []
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+def test_a_note_that_cant_be_read_keeps_no_other_from_being_counted(redis_connection):
+    notes = [
+        "not json",
+        "[]",
+        "5",
+        "null",
+        "{}",
+        '{"queue": 5}',
+        '{"queue": "q", "wait": "x", "wait_le": "1"}',
+    ]
+    redis_connection.hset(ledger.RUNNING, mapping={f"job:{n}": note for n, note in enumerate(notes)})
+    redis_connection.hset(ledger.RUNNING, mapping={"no token": '{"queue": "q"}', "job:it": '{"queue": "q"}'})
+    assert ledger.reap(redis_connection) == 1
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_job_seen_on_its_way_is_not_given_up_on_its_next_way(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    job, on_its_way = queue.enqueue(pid), queue.intermediate_queue
+    worker = worker_class([queue], connection=redis_connection)
+    redis_connection.lmove(queue.key, on_its_way.key)
+    worker.clean_registries()
+    assert on_its_way.get_first_seen(job.id)
+    redis_connection.lmove(on_its_way.key, queue.key)
+    worker.work(burst=True)
+    assert on_its_way.get_first_seen(job.id) is None
+
+
+@pytest.mark.parametrize(
+    "callback", ["raise_in_callback", "exit_in_callback", "sleep_in_callback", "missing"]
+)
+def test_on_stopped_ends_no_worker_and_the_stopped_job_stays_stopped(
+    rq_redis_url, redis_connection, callback
+):
+    queue = Queue("q", connection=redis_connection)
+    on_stopped = Callback(f"tests.jobs.{callback}", timeout=1)
+    job, after = queue.enqueue(sleep, 30, on_stopped=on_stopped, retry=Retry(max=1)), queue.enqueue(pid)
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", rq_redis_url]
+    worker = subprocess.Popen([*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"])
+    wait_for(lambda: b"function" in (redis_connection.hvals(ledger.RUNNING) or [b""])[0])
+    send_stop_job_command(redis_connection, job.id)
+    assert worker.wait(30) == 0
+    assert outcomes(redis_connection) == {("sleep", "stopped"): 1, ("pid", "succeeded"): 1}
+    assert (job.get_status(refresh=True), after.get_status(refresh=True)) == ("stopped", "finished")

@@ -34,6 +34,11 @@ def test_queues_are_worked_in_the_order_given(queue):
     assert Recorder.calls == [((2,), {"key": 2}), ((3,), {"key": 3}), ((1,), {"key": 1})]
 
 
+def test_work_without_a_queue_is_refused(queue):
+    with pytest.raises(SchedulerError, match="name those"):
+        queue.work()
+
+
 def test_another_queues_jobs_are_left_alone(queue):
     queue.enqueue("dead-letter", Recorder.record)
     assert not queue.work("not-dead-letter")
