@@ -24,6 +24,7 @@ class Health:
         unreadable_processes: The names beside them whose heartbeats can't be read.
         cant_run: Why entries can't be queued, by id: nobody can read them, or a process says that it can't.
         overdue: How many entries should have been queued and were not.
+        is_well: Whether a process gets its work done, and can queue one of the entries that can be read.
     """
 
     processes: Mapping[str, Heartbeat]
@@ -31,6 +32,7 @@ class Health:
     unreadable_processes: tuple[str, ...]
     cant_run: Mapping[str, str]
     overdue: int
+    is_well: bool
 
     @classmethod
     def of(cls, connection: Redis, listing: Listing) -> "Health":
@@ -41,21 +43,18 @@ class Health:
             for process in found.live.values()
             for id_, reason in process.passed_over.items()
         }
+        working = {name: it for name, it in found.live.items() if it.is_working(now)}
         return cls(
             processes=found.live,
-            working=frozenset(name for name, it in found.live.items() if it.is_working(now)),
+            working=frozenset(working),
             unreadable_processes=found.unreadable,
             cant_run={**reported, **listing.unreadable},
             overdue=sum(
                 state.next_slot is not None and (listing.now - state.next_slot).total_seconds() > LIVE_SECONDS
                 for state in listing.states
             ),
+            is_well=any(_can_queue(it, listing) for it in working.values()),
         )
-
-    @property
-    def is_well(self) -> bool:
-        """Whether what is due is queued."""
-        return bool(self.working)
 
     def summary(self) -> str:
         """Which processes are live, in one line."""
@@ -102,6 +101,12 @@ class Health:
             "unreadable_processes": list(self.unreadable_processes),
             "cant_run": dict(self.cant_run),
         }
+
+
+def _can_queue(process: Heartbeat, listing: Listing) -> bool:
+    if process.passed_over_count > len(process.passed_over):  # it does not name them all
+        return process.passed_over_count < len(listing.states) + len(listing.unreadable)
+    return not listing.states or any(state.entry.id not in process.passed_over for state in listing.states)
 
 
 def _name(process: Heartbeat) -> str:

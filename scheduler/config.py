@@ -82,7 +82,8 @@ class Settings:
             buckets = tuple(float(part) for part in text.split(",")) if text else DEFAULT_JOB_BUCKETS_SECONDS
         except ValueError:
             buckets = ()
-        if not buckets or buckets[0] <= 0 or any(low >= high for low, high in pairwise(buckets)):
+        # What is no number is not below another.
+        if not all(low < high for low, high in pairwise((0.0, *buckets, math.inf))) or not buckets:
             raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
         serializer = (environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower()
         if serializer not in _SERIALIZERS:

@@ -365,6 +365,23 @@ def test_health_is_1_while_a_process_gets_nothing_done_and_says_why(queue, redis
     assert (process["working"], process["trouble"]) == (False, "Redis refuses (NOPERM)")
 
 
+def test_health_is_1_while_no_process_can_queue_any_entry(entry, redis_connection):
+    unable, able = (Heart(redis_connection, version="1") for _ in range(2))
+    unable.worked()
+    unable.beat({entry.id: "The key rq:queues holds no set"})
+    assert f"{entry.id}: The key rq:queues holds no set" in rqmon_cron("health", code=1)
+    able.worked()
+    able.beat({})
+    rqmon_cron("health")
+    able.stop()
+    job_scheduler(pid, cron="* * * * *", cron_id="another")
+    rqmon_cron("health")
+    unable.hurry()
+    unable.worked()
+    unable.beat(dict.fromkeys((entry.id, "another", *map(str, range(30))), "The key rq:queues holds no set"))
+    rqmon_cron("health", code=1)
+
+
 HOSTILE = "\x1b]0;PWNED\x07\x1b[2J\u202e[bold red]x[/nosuch]\nLive cron processes: all well"
 
 
