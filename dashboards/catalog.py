@@ -159,7 +159,7 @@ RQ_LEFT_OUT = Metric(
     labels=("what",),
     help=(
         "What is too much for a page and not on it; the largest are: pairs of queue and function (pairs), of "
-        "queue and exception (failures), resources of rate limits, and queues."
+        "queue and exception (failures), resources of rate limits, cron entries, and queues."
     ),
     source="exporter",
 )

@@ -1,6 +1,7 @@
 """`python -m dashboards.preview`: serves the dashboards' preview, or says in one line why it can't."""
 
 import argparse
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -35,14 +36,17 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
+def _why_not(host: str, port: int) -> str:
+    """Why it can't listen there; empty when it can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"port {port} is taken; stop what listens there, or set --port or GRAFANA_PORT"
+            return f"can't listen on {host}, port {port} ({error.strerror}); set --host or --port"
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         dashboards = load_dashboards(options.dashboards, constants)
     except ValueError as error:
         parser.error(str(error))
-    if not _is_free(options.host, options.port):
-        parser.error(f"port {options.port} is taken; stop what listens there, or set --port or GRAFANA_PORT")
+    if why_not := _why_not(options.host, options.port):
+        parser.error(why_not)
     serve(
         dashboards,
         prometheus_url=options.prometheus_url,

@@ -40,6 +40,8 @@ def main() -> None:
     configure()
     with one_line_errors("doors"):
         doors = dict(_door(text) for text in options.doors)
+        if len(doors) < max(1, len(options.doors)):
+            raise ConfigError("Give at least one door such as 9090=http://127.0.0.1:19090, and no port twice")
         header = _header(Path(options.header_file))
         names = given_names(os.environ.get("RQMON_ALLOWED_HOSTS", ""))
         asyncio.run(_serve(doors, host=options.host, authorization=header, names=names))
@@ -47,7 +49,8 @@ def main() -> None:
 
 def _door(text: str) -> tuple[int, str]:
     port, _, behind = text.partition("=")
-    if not (port.isascii() and port.isdigit() and behind.startswith("http://")):
+    is_port = port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65_536
+    if not (is_port and behind.startswith("http://")):
         raise ConfigError(f"{text!r} is no door: give one such as 9090=http://127.0.0.1:19090")
     return int(port), behind
 

@@ -182,7 +182,7 @@ class Families:
 
     def _cron(self, before: str, text: str, snapshot: Snapshot) -> None:
         cron = snapshot.cron
-        self._add(catalog.RQ_CRON_ENTRIES, text, len(cron.entries))
+        self._add(catalog.RQ_CRON_ENTRIES, text, cron.registered)
         self._add(catalog.RQ_CRON_PROCESSES, text, cron.processes)
         self._add(catalog.RQ_CRON_ENTRIES_PASSED_OVER, text, cron.passed_over)
         for id_, about in cron.entries.items():

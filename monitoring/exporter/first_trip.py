@@ -152,6 +152,8 @@ class FirstTrip:
         cron.next = _by_name(self._numbers("cron next"))
         cron.last = _by_name(self._numbers("cron last"))
         cron.outcomes = cron_ledger.parse_outcomes(self._numbers("cron outcomes", bars=1))
+        cron.registered = len(cron.entries)
+        self.snapshot.left_out["entries"] = largest.of_cron(cron)
         for le, value in _by_name(self._numbers("cron lateness")).items():
             try:
                 if le == "sum":

@@ -11,11 +11,14 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import TypeVar
 
+from monitoring.exporter.state import CronState
+from scheduler.cron.entries import Outcome
 from scheduler.ledger.jobs import MAX_NAMES, MAX_PAIRS
 
 # Of RQ's queues a scrape asks so many, and shows so many.
 MAX_QUEUES_ASKED = 20_000
 MAX_QUEUES = 5_000
+MAX_ENTRIES = 10_000
 # What its writer bounds is never cut here: beside the pairs, each queue has one of `other`.
 _SHOWN_PAIRS = MAX_PAIRS + MAX_NAMES + 1
 _OF_PAIRS = frozenset({b"outcome", b"wait", b"wait_sum", b"run", b"run_sum"})
@@ -64,3 +67,25 @@ def of_resources(counts: Mapping[tuple[str, str], int]) -> tuple[dict[tuple[str,
         sizes[resource] = sizes.get(resource, 0.0) + requests
     kept = largest(sizes, MAX_NAMES + 1)
     return {key: requests for key, requests in counts.items() if key[0] in kept}, len(sizes) - len(kept)
+
+
+def of_cron(cron: CronState) -> int:
+    """Leave in it the entries that are shown, and tell how many are not.
+
+    Those are shown that had the most slots which did not run in time, and of the others those with the most.
+    """
+    names = {*cron.entries, *cron.outcomes, *cron.next, *cron.last}
+    if len(names) <= MAX_ENTRIES:
+        return 0
+
+    def size(name: str) -> tuple[int, int, str]:
+        slots = cron.outcomes.get(name, {})
+        total = sum(slots.values())
+        return total - slots.get(Outcome.RAN, 0), total, name
+
+    kept = set(heapq.nlargest(MAX_ENTRIES, names, key=size))
+    cron.entries = {name: about for name, about in cron.entries.items() if name in kept}
+    cron.outcomes = {name: slots for name, slots in cron.outcomes.items() if name in kept}
+    cron.next = {name: at for name, at in cron.next.items() if name in kept}
+    cron.last = {name: at for name, at in cron.last.items() if name in kept}
+    return len(names) - len(kept)

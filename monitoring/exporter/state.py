@@ -44,8 +44,12 @@ class WorkerState:
 
 @dataclass(slots=True)
 class CronState:
-    """What is known of cron: the entries' labels by id, slots in Unix seconds, and counts."""
+    """What is known of cron: the entries' labels by id, slots in Unix seconds, and counts.
 
+    `registered` are all entries, those included that are too many to be shown.
+    """
+
+    registered: int = 0
     entries: dict[str, dict[str, str]] = field(default_factory=dict)
     next: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)

@@ -1,5 +1,7 @@
 """The exporter where there is far too much: a bounded page, the largest on it, the rest counted."""
 
+import json
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rq import Queue
@@ -50,7 +52,7 @@ def test_the_largest_failures_and_resources_are_shown(redis_connection):
     redis_connection.hset("rqmon:ledger:jobs:counts", mapping={**failures, "retry|||q": 3})
     redis_connection.hset("rqmon:ledger:rate-limits", mapping=resources)
     taken = snapshot.take(redis_connection)
-    assert taken.left_out == {"pairs": 0, "failures": 7, "resources": 7, "queues": 0}
+    assert taken.left_out == {"pairs": 0, "failures": 7, "resources": 7, "entries": 0, "queues": 0}
     assert min(taken.jobs.failures.values()) == 7
     assert min(taken.rate_limits.values()) == 7
     assert taken.jobs.retries == {"q": 3}
@@ -61,6 +63,26 @@ def test_what_the_ledger_has_bounded_is_never_cut(redis_connection):
     others = {f"outcome|failed|other|q{number}": 1 for number in range(MAX_NAMES + 1)}
     redis_connection.hset("rqmon:ledger:jobs:counts", mapping={**pairs, **others})
     assert snapshot.take(redis_connection).left_out["pairs"] == 0
+
+
+def test_the_cron_entries_with_the_most_trouble_are_shown(redis_connection, monkeypatch):
+    monkeypatch.setattr(largest, "MAX_ENTRIES", 10)
+    spec = json.dumps(
+        {"function": "f", "queue_name": "q", "schedule": {"cron": "* * * * *", "timezone": "UTC"}}
+    )
+    names = [f"e{number:02}" for number in range(20)]
+    redis_connection.hset("rqmon:cron:specs", mapping=dict.fromkeys(names, spec))
+    redis_connection.zadd("rqmon:cron:next", dict.fromkeys(names, 1000000000.0))
+    redis_connection.hset("rqmon:ledger:cron:last", mapping=dict.fromkeys(names, 1e9))
+    ran = {f"{name}|ran": number for number, name in enumerate(names)}
+    redis_connection.hset("rqmon:ledger:cron:outcomes", mapping={**ran, "e00|missed": 1, "gone|late": 2})
+    taken = snapshot.take(redis_connection)
+    assert taken.left_out["entries"] == 11
+    text = page(taken)
+    assert value(text, "rq_cron_entries") == 20
+    for name in ("rq_cron_entry_info", "rq_cron_next_run_timestamp_seconds", "rq_cron_slots_total"):
+        shown = {dict(labels)["entry"] for sample, labels in samples(text) if sample == name}
+        assert shown - {"gone"} == {"e00", *names[12:]}
 
 
 def test_the_queues_that_hold_the_most_are_shown(redis_connection, monkeypatch):

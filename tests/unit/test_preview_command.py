@@ -65,6 +65,12 @@ def test_a_taken_port(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"port {port} is taken" in refused(["--port", port, "--dashboards", str(DATA)], capsys)
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "2001:db8::1"])
+def test_a_host_that_is_not_this_machine(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["--host", host, "--port", "4001", "--dashboards", str(DATA)], capsys)
+    assert f"can't listen on {host}, port 4001" in said
+
+
 def test_the_environment_sets_defaults(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
