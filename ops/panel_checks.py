@@ -28,6 +28,7 @@ EXPECTED_EMPTY = {
     "rq_redis_memory_max_bytes": "Redis has no limit of its own here",
     "rq_exporter_build_info offset": "nothing is deployed while it runs",
     "delta(rq_cron_processes": "no cron process ends",
+    "topk(1, max by (queue) (max by (queue) (rq_queue_scheduled_delay_seconds": "no scheduled job is overdue",
     'state="idle"': "the demo may keep every worker busy",
     'state="started"': "no worker starts at the moment of a scrape",
     'state="suspended"': "nobody suspends the workers",

@@ -2,6 +2,7 @@
 
 import codecs
 import functools
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -140,7 +140,7 @@ def test_a_stat_equals_what_prometheus_says(uid: str, page: Page, stack: Stack) 
     for title, expr in STATS[uid].items():
         [answer] = stack.query(expr)
         # A graph's newest point may be from before a stack's first scrape.
-        expect(panel(page, title).locator(".tile-value")).to_have_text(answer["value"][1], timeout=30_000)
+        expect(panel(page, title).locator(".tile-value")).to_have_text(answer["value"][1])
 
 
 def test_the_variable_queue_filters_rows_and_series(page: Page, stack: Stack) -> None:

@@ -52,7 +52,7 @@ def query_of(page: Page) -> dict[str, list[str]]:
 def test_every_panel_type_draws_its_data(page: Page, preview: str) -> None:
     open_dashboard(page, f"{preview}/d/every-panel")
     # The heatmap ends at a round time up to 5 seconds ago: a young Prometheus may have no rates there yet.
-    expect(page.locator(".message:visible")).to_have_count(0, timeout=15_000)
+    expect(page.locator(".message:visible")).to_have_count(0)
     for title, series in {"Lines of": 3, "Stacked rate": 3, "States": 1, "Run time": 1}.items():
         expect(panel(page, title).locator("canvas")).to_be_visible()
         counts = panel(page, title).evaluate(CHART_DATA)
@@ -331,7 +331,7 @@ def test_annotations_are_lines_with_names(page: Page, preview: str, prometheus: 
 @pytest.mark.parametrize("path", ["/d/no-such", "/d/..%2F..%2Fpyproject", "/assets/..%2Fserver.py"])
 def test_only_known_dashboards_and_assets_are_served(preview: str, path: str) -> None:
     with pytest.raises(HTTPError) as caught:
-        urllib.request.urlopen(preview + path, timeout=5)
+        urllib.request.urlopen(preview + path, timeout=20)
     assert caught.value.code == 404
     caught.value.close()
 
@@ -347,14 +347,14 @@ def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: 
         expect(panel(page, "Exact").locator(".tile-value")).to_be_hidden()
         expect(panel(page, "Queues").locator(".message")).to_have_text("Unknown")
         expect(panel(page, "Lines of").locator("canvas")).to_be_visible()
-        with urllib.request.urlopen(f"{preview}/healthz", timeout=5) as response:
+        with urllib.request.urlopen(f"{preview}/healthz", timeout=20) as response:
             assert response.read() == b'{"status":"ok","prometheus":"down"}'
         page.reload()
         expect(page.get_by_role("alert")).to_contain_text("does not answer. The preview tries again")
         expect(panel(page, "Exact").locator(".message")).to_have_text("Waiting for Prometheus")
     finally:
         prometheus.start()
-    expect(page.get_by_role("alert")).to_be_hidden(timeout=10_000)
+    expect(page.get_by_role("alert")).to_be_hidden()
     expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
 
 
@@ -366,11 +366,11 @@ def test_what_a_prometheus_that_hangs_said_is_soon_unknown(
     try:
         page.get_by_role("button", name="Refresh now").click()
         # Its queries take 15 s each until they are given up, eight at a time.
-        expect(panel(page, "Exact").locator(".message")).to_have_text("Unknown", timeout=10_000)
+        expect(panel(page, "Exact").locator(".message")).to_have_text("Unknown", timeout=30_000)
     finally:
         prometheus.resume()
     page.get_by_role("button", name="Refresh now").click()
-    expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125", timeout=10_000)
+    expect(panel(page, "Exact").locator(".tile-value")).to_have_text("41.125")
 
 
 def test_a_request_without_a_browser_asks_nothing_and_leaves_next_to_nothing(page: Page) -> None:
@@ -396,7 +396,7 @@ def test_a_request_without_a_browser_asks_nothing_and_leaves_next_to_nothing(pag
 
 
 def urlopen(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as response:
+    with urllib.request.urlopen(url, timeout=20) as response:
         return bytes(response.read())
 
 
@@ -465,6 +465,6 @@ def test_a_prometheus_that_never_answers_keeps_no_page_waiting(page: Page) -> No
             assert response.status == 200
             expect(page.get_by_role("heading", level=1)).to_have_text("Every panel")
             expect(page.get_by_role("alert")).to_contain_text(
-                f"Prometheus at {prometheus_url} does not answer. The preview tries again", timeout=15_000
+                f"Prometheus at {prometheus_url} does not answer. The preview tries again"
             )
             expect(panel(page, "Exact").locator(".message")).to_have_text("Waiting for Prometheus")

@@ -273,9 +273,10 @@ def test_told_to_stop_twice_while_redis_hangs_a_worker_ends(server, queues):
         server.valkey._process.send_signal(signal.SIGSTOP)
         worker.terminate()
         began = time.monotonic()
-        wait_for(lambda: time.monotonic() - began > 1.1)  # RQ takes what comes sooner for the same signal
+        # For two seconds it asks to end its waits, and then to sign off, for half a minute.
+        wait_for(lambda: time.monotonic() - began > 3)
         worker.terminate()
-        assert worker.wait(20) == 0
+        assert worker.wait(10) == 0
     finally:
         server.valkey._process.send_signal(signal.SIGCONT)
         if worker.poll() is None:
