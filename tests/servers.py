@@ -36,7 +36,7 @@ def command_lines(processes: Iterable[psutil.Process]) -> list[str]:
     return lines
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20, what: str = "the condition") -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = 60, what: str = "the condition") -> None:
     """Poll until the condition holds; an OSError, or a process that has ended, while it is asked is a no."""
     deadline = time.monotonic() + seconds
     while True:
