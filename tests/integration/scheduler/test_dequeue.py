@@ -117,8 +117,10 @@ def test_a_job_that_redis_did_not_let_it_read_goes_back(redis_connection, queues
         hits.append(commands)
         return action
 
-    proxy = CuttingProxy(redis_connection.connection_pool.connection_kwargs["port"], rule)
-    connection = Redis(port=proxy.port, retry=RedisRetry(NoBackoff(), 0))
+    server = redis_connection.connection_pool.connection_kwargs
+    proxy = CuttingProxy(server["port"], rule)
+    retry = RedisRetry(NoBackoff(), 0)
+    connection = Redis(port=proxy.port, db=server["db"], password=server.get("password"), retry=retry)
     assert InProcessWorker(NAMES[:number], connection=connection).work(burst=True)
     proxy.close()
     assert hits

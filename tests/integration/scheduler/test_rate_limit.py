@@ -229,8 +229,8 @@ class TestAsPythonRedisRateLimitHasIt:
 
 
 def test_one_that_is_made_while_modules_are_imported_goes_where_it_is_used(redis_connection, monkeypatch):
-    monkeypatch.setenv("RQ_REDIS_URL", "no url yet")
-    limited = RateLimit("api", "me", max_requests=2)(lambda: "called")
-    monkeypatch.undo()
+    with monkeypatch.context() as before:
+        before.setenv("RQ_REDIS_URL", "no url yet")
+        limited = RateLimit("api", "me", max_requests=2)(lambda: "called")
     assert limited() == "called"
     assert redis_connection.keys("rqmon:rate-limit:*")
