@@ -59,42 +59,54 @@ class Settings:
         Raises:
             ConfigError: A variable holds something it can't; the message never shows a password.
         """
-        redis_url = environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL
-        try:
-            parts = urlsplit(redis_url)
-            database = parts.path.strip("/")
-            valid = parts.scheme == "unix" and bool(parts.path)
-            valid |= (
-                parts.scheme in ("redis", "rediss")
-                and bool(parts.netloc)
-                and (not database or database.isdecimal())
-            )
-            _ = parts.port  # raises ValueError when it is no number
-        except ValueError:
-            valid = False
-        if not valid:
-            raise ConfigError(f"RQ_REDIS_URL is not a Redis URL: {_URL_FORMS}")
-        _check_url_options(redis_url)
-        log_level = (environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper()
-        if log_level not in _LOG_LEVELS:
-            raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
-        try:
-            text = environ.get("RQ_JOB_BUCKETS")
-            buckets = tuple(float(part) for part in text.split(",")) if text else DEFAULT_JOB_BUCKETS_SECONDS
-        except ValueError:
-            buckets = ()
-        # What is no number is not below another.
-        if not all(low < high for low, high in pairwise((0.0, *buckets, math.inf))) or not buckets:
-            raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
-        serializer = (environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower()
-        if serializer not in _SERIALIZERS:
-            raise ConfigError(f"RQ_SERIALIZER is {serializer!r}: use {' or '.join(_SERIALIZERS)}")
-        return cls(
-            redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets, serializer=serializer
+        return _checked(
+            redis_url=environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL,
+            log_level=(environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper(),
+            job_buckets=environ.get("RQ_JOB_BUCKETS") or "",
+            serializer=(environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower(),
         )
 
 
-@functools.lru_cache(maxsize=16)  # redis-py 8 takes 1.5 ms, as long as queueing a job
+# Each job that is queued asks; to check a URL anew takes as long as queueing itself with redis-py 8.
+@functools.lru_cache(maxsize=16)
+def _checked(*, redis_url: str, log_level: str, job_buckets: str, serializer: str) -> Settings:
+    _check_url(redis_url)
+    if log_level not in _LOG_LEVELS:
+        raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
+    buckets: tuple[float, ...] = DEFAULT_JOB_BUCKETS_SECONDS
+    if job_buckets:
+        try:
+            buckets = tuple(float(part) for part in job_buckets.split(","))
+        except ValueError:
+            buckets = ()
+    # What is no number is not below another.
+    if not all(low < high for low, high in pairwise((0.0, *buckets, math.inf))) or not buckets:
+        raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
+    if serializer not in _SERIALIZERS:
+        raise ConfigError(f"RQ_SERIALIZER is {serializer!r}: use {' or '.join(_SERIALIZERS)}")
+    return Settings(
+        redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets, serializer=serializer
+    )
+
+
+def _check_url(redis_url: str) -> None:
+    try:
+        parts = urlsplit(redis_url)
+        database = parts.path.strip("/")
+        valid = parts.scheme == "unix" and bool(parts.path)
+        valid |= (
+            parts.scheme in ("redis", "rediss")
+            and bool(parts.netloc)
+            and (not database or database.isdecimal())
+        )
+        _ = parts.port  # raises ValueError when it is no number
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigError(f"RQ_REDIS_URL is not a Redis URL: {_URL_FORMS}")
+    _check_url_options(redis_url)
+
+
 def _check_url_options(redis_url: str) -> None:
     """Refuse what redis-py refuses when it first connects: a connection is made, and not used.
 
