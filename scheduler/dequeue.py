@@ -147,7 +147,7 @@ def _take(connection: Redis, queue_keys: Sequence[str]) -> tuple[bytes, bytes] |
     """The first job of the first queue that has one."""
     client: Any = connection
     if len(queue_keys) == 1:
-        job_id = client.lmove(queue_keys[0], _intermediate(queue_keys[0]))
+        job_id = client.blmove(queue_keys[0], _intermediate(queue_keys[0]), _TAKEN_SECONDS)
         return (queue_keys[0].encode(), job_id) if job_id else None
     while True:
         with client.pipeline(transaction=False) as pipe:

@@ -92,9 +92,11 @@ def test_told_to_stop_while_a_job_comes_it_gives_it_back(redis_connection, queue
         except StopRequested:
             stopped.append(True)
 
+    before = threading.active_count()
     thread = threading.Thread(target=wait_for_a_job)
     thread.start()
-    wait_for(lambda: waiting(redis_connection, number))
+    # Until a thread of its own waits for each queue: what a look at a single one took is run first.
+    wait_for(lambda: threading.active_count() == before + 1 + number and waiting(redis_connection, number))
     assert taking.stop()
     redis_connection.rpush(keys[0], "a1")
     thread.join(10)
