@@ -100,7 +100,7 @@ class Watching(Enduring, Worker):
 
     def _await_writes(self) -> None:
         # RQ says once what became of a job, and that is not to be refused.
-        self._patiently(lambda: self.set_state(self.get_state()), also_away=True)
+        self.set_state(self.get_state())
 
     def _end_if_given_up(self, job: Job) -> None:
         client: Any = self.connection

@@ -1,6 +1,7 @@
 """A worker that outlives failures of Redis, ends when it is told to, and says why it ended."""
 
 import contextlib
+import functools
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ class Enduring(BaseWorker):
 
     _error: BaseException | None = None
     _taking: Taking | None = None
+    _executes = False
 
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         """Begin to work."""
@@ -99,10 +101,20 @@ class Enduring(BaseWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job."""
         with self._noting():
+            self._executes = True
             try:
                 super().execute_job(job, queue)
             finally:
+                self._executes = False
                 cast(Taking, self._taking).end()
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Tell its state; around a job, which a failover just then must not cost its worker, patiently."""
+        tell = functools.partial(super().set_state, state, pipeline)
+        if self._executes and pipeline is None:
+            self._patiently(tell, also_away=True)
+        else:
+            tell()
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
         """Get the job ready in the process that runs it, out of the list that `keeping` moved it to."""

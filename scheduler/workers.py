@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from redis import Redis
 from redis.client import Pipeline
@@ -70,6 +70,13 @@ class Unsubscribing(BaseWorker):
         super().subscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         pubsub: Any = self.pubsub
         pubsub._lock = threading.RLock()
+
+    def unsubscribe(self) -> None:
+        """Listen to commands no more, whatever becomes of the connection."""
+        try:
+            super().unsubscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except RedisError:  # its thread would subscribe again
+            cast(Any, self.pubsub_thread).stop()
 
 
 class Registered(Scheduling):

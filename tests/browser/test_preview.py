@@ -432,8 +432,10 @@ def test_only_pages_of_its_own_are_answered(browser: Browser, preview: str) -> N
     page.close()
 
 
-@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
-def test_times_are_of_the_browsers_zone(zone: str, browser: Browser, preview: str) -> None:
+@pytest.mark.parametrize("zones", [("Asia/Tokyo", "Asia/Karachi"), ("America/New_York", "America/Anchorage")])
+def test_times_are_of_the_browsers_zone(zones: tuple[str, str], browser: Browser, preview: str) -> None:
+    # Around its midnight a zone's day holds no data yet.
+    zone = next(zone for zone in zones if 1 <= datetime.now(ZoneInfo(zone)).hour < 23)
     context = browser.new_context(timezone_id=zone)
     page = context.new_page()
     now = datetime.now(ZoneInfo(zone)).replace(microsecond=0)

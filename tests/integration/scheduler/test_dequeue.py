@@ -131,6 +131,32 @@ def test_a_job_that_redis_did_not_let_it_read_goes_back(redis_connection, queues
 
 
 @pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_failover_just_after_a_job_costs_no_worker(redis_connection, queues, worker_class):
+    jobs = [queues[0].enqueue(pid) for _ in range(2)]
+    hits = []
+
+    def rule(commands):
+        if (
+            hits
+            or commands[0][0] != b"HSET"
+            or commands[0][-1] != b"idle"
+            or jobs[0].get_status(refresh=True) != "finished"
+        ):
+            return None
+        hits.append(commands)
+        return "READONLY You can't write against a read only replica."
+
+    server = redis_connection.connection_pool.connection_kwargs
+    proxy = CuttingProxy(server["port"], rule)
+    connection = Redis(port=proxy.port, db=server["db"], password=server.get("password"))
+    worker = worker_class(NAMES[:1], connection=connection)
+    worker.work(burst=True)
+    proxy.close()
+    assert hits
+    assert all(job.get_status(refresh=True) == "finished" for job in jobs)
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
 def test_a_worker_works_more_than_once(redis_connection, queues, worker_class):
     worker = worker_class(queues, connection=redis_connection)
     for _ in range(2):

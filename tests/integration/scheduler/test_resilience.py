@@ -267,9 +267,11 @@ def test_told_to_stop_twice_while_redis_hangs_a_worker_ends(server, queues):
     code = f"from scheduler import Scheduler; Scheduler().work({queues})"
     worker = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "RQ_REDIS_URL": server.url})
     try:
-        # It waits in each queue over a connection of its own.
+        # It waits in each queue over a connection of its own; its first look in a single one is shorter.
         waiting = queues.count(",") + 1
-        wait_for(lambda: server.connection.info("clients")["blocked_clients"] == waiting)
+        for _ in range(2):
+            wait_for(lambda: server.connection.info("clients")["blocked_clients"] == waiting)
+            time.sleep(0.5)
         server.valkey._process.send_signal(signal.SIGSTOP)
         worker.terminate()
         began = time.monotonic()

@@ -112,6 +112,16 @@ def test_a_worker_that_lost_its_subscription_can_end(redis_connection, worker_cl
     assert not ending.is_alive()
 
 
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_worker_that_leaves_while_redis_is_away_listens_no_more(worker_class):
+    with ValkeyServer(port=free_port()) as server:
+        worker = worker_class(["q"], connection=Redis.from_url(server.connection_url))
+        worker.subscribe()
+        wait_for(worker.pubsub_thread.is_alive)
+    worker.unsubscribe()
+    wait_for(lambda: not worker.pubsub_thread.is_alive())
+
+
 def test_a_worker_registers_again_when_redis_lost_its_data(redis_connection):
     worker = RecordingWorker(["q"], connection=redis_connection)
     worker.register_birth()
