@@ -1,6 +1,7 @@
 """The recording worker's mixin: it counts each execution in the transaction in which RQ ends it."""
 
 import functools
+import mmap
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,7 @@ from scheduler.persistence import (
     send_once,
     statuses_in_transactions,
 )
-from scheduler.serializers import function_name, storable
+from scheduler.serializers import UNKNOWN, function_name, storable
 
 # In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
 DUE_AT = "rqmon:due_at"
@@ -57,6 +58,7 @@ class Recording(BaseWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._bounds = Settings.from_env().job_buckets_seconds  # refused before a job is taken
+        self._function_began = mmap.mmap(-1, 1)  # a flag, shared with the process that runs a job
 
     def serialize(self) -> dict[str, Any]:
         """What stands in Redis of this worker; RQ leaves out what else it is when it registers it again."""
@@ -67,6 +69,7 @@ class Recording(BaseWorker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job, and forget its execution, which RQ remembers in a worker that forks."""
+        self._function_began[0] = False
         try:
             super().execute_job(job, queue)
         except GivenUpError:  # who did so has counted it
@@ -107,6 +110,8 @@ class Recording(BaseWorker):
     def perform_job(self, job: Job, *args: Any) -> bool:
         """Run a job; what fails once its end is written, as a log line about its result, fails nothing."""
         self._written = False
+        noting: Any = job
+        noting.on_begin = functools.partial(self._function_began.__setitem__, 0, True)
         try:
             return super().perform_job(job, *args)
         except Exception:
@@ -202,11 +207,14 @@ class Recording(BaseWorker):
         if ended is None:
             ledger.count_unstarted(pipeline, job.id, queue=job.origin)
         else:
+            began = not self._in_horse_s_stead or self._function_began[0]
+            if not began:
+                ledger.note_details(pipeline, ended.composite_key, {"function": UNKNOWN})
             ledger.count_end(
                 pipeline,
                 ended.composite_key,
                 self._outcome,
-                run_seconds=self._run_seconds(job, ended),
+                run_seconds=self._run_seconds(job, ended) if began else None,
                 bounds=self._bounds,
                 exception=self._failure(),
                 runs_again=self._runs_again,
@@ -231,7 +239,6 @@ class Recording(BaseWorker):
         if execution is None:
             end(job, queue, *args, **kwargs)  # it never began
             return
-        in_horse_s_stead = self._forks and not self.is_horse
         stopped = self._stopped_job_id
         with statuses_in_transactions(job), dependents_enqueued(queue, self.connection):
             before = dict(vars(job))
@@ -252,14 +259,18 @@ class Recording(BaseWorker):
                         raise
                     self.log.exception("Worker %s: what follows the end of job %s failed", self.name, job.id)
 
-            insist(self.connection, step, stopping=lambda: in_horse_s_stead and self._stop_requested)
+            insist(self.connection, step, stopping=lambda: self._in_horse_s_stead and self._stop_requested)
 
     def _details(self, job: Job) -> dict[str, str]:
         wait = _wait_seconds(job)
         return ledger.details(function=function_name(job), wait_seconds=wait, bounds=self._bounds)
 
+    @property
+    def _in_horse_s_stead(self) -> bool:
+        return self._forks and not self.is_horse
+
     def _run_seconds(self, job: Job, execution: Any) -> float | None:
-        if self._forks and not self.is_horse:
+        if self._in_horse_s_stead:
             # It was stopped or killed in the work horse, which told this process nothing.
             return float((datetime.now(UTC) - execution.created_at).total_seconds())
         if job.started_at is None or job.ended_at is None:

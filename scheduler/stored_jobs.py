@@ -27,6 +27,8 @@ class _Bounded(Job):
     A field that RQ can't read would end each worker that takes the job, which would stay where it is.
     """
 
+    on_begin: Callable[[], None] | None = None  # called just before the function
+
     def restore(self, raw_data: Any) -> Any:
         """Read the job, without fields that can't be read.
 
@@ -118,6 +120,8 @@ class _Bounded(Job):
 
     def _execute(self) -> Any:
         self._began = True
+        if self.on_begin is not None:
+            self.on_begin()
         return super()._execute()
 
 

@@ -1,5 +1,6 @@
 import logging
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -113,6 +114,23 @@ def test_a_killed_horse_is_abandoned_and_told_from_a_failure(redis_connection):
     assert counts.horses_killed == {"q": 2}
     assert counts.retries == {"q": 1}
     assert counts.failures == {("q", "WorkHorseKilled"): 2}
+
+
+def test_a_horse_killed_before_its_function_is_counted_under_no_function(redis_connection):
+    class DiesBeforeTheFunction(RecordingWorker):
+        def prepare_job_execution(self, *args, **kwargs):
+            super().prepare_job_execution(*args, **kwargs)  # Redis knows the function now
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(pid, retry=Retry(max=1))
+    DiesBeforeTheFunction([queue], connection=redis_connection).work(burst=True)
+    counts = ledger.read(redis_connection)
+    assert counts.outcomes == {("q", "unknown", "abandoned"): 2}
+    assert (counts.horses_killed, counts.retries, counts.run) == ({"q": 2}, {"q": 1}, {})
+    queue.enqueue_job(job)
+    RecordingWorker([queue], connection=redis_connection).work(burst=True)
+    assert ledger.read(redis_connection).outcomes[("q", "tests.jobs.pid", "succeeded")] == 1
 
 
 def test_a_stopped_job_is_stopped(rq_redis_url, redis_connection):
