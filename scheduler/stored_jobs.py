@@ -120,6 +120,7 @@ class _Bounded(Job):
 
     def _execute(self) -> Any:
         self._began = True
+        _ = self.func, self.args  # what it takes to import and to read them is none of the function's
         if self.on_begin is not None:
             self.on_begin()
         return super()._execute()

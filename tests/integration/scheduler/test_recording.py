@@ -116,21 +116,32 @@ def test_a_killed_horse_is_abandoned_and_told_from_a_failure(redis_connection):
     assert counts.failures == {("q", "WorkHorseKilled"): 2}
 
 
-def test_a_horse_killed_before_its_function_is_counted_under_no_function(redis_connection):
-    class DiesBeforeTheFunction(RecordingWorker):
-        def prepare_job_execution(self, *args, **kwargs):
-            super().prepare_job_execution(*args, **kwargs)  # Redis knows the function now
-            os.kill(os.getpid(), signal.SIGKILL)
+class DiesBeforeTheFunction(RecordingWorker):
+    def prepare_job_execution(self, *args, **kwargs):
+        super().prepare_job_execution(*args, **kwargs)  # Redis knows the function now
+        os.kill(os.getpid(), signal.SIGKILL)
 
+
+@pytest.mark.parametrize(
+    ("worker_class", "function"),
+    [(DiesBeforeTheFunction, "tests.jobs.pid"), (RecordingWorker, "dies_as_it_is_imported.pid")],
+)
+def test_a_horse_killed_before_its_function_is_counted_under_no_function(
+    redis_connection, tmp_path, monkeypatch, worker_class, function
+):
+    module = tmp_path / "dies_as_it_is_imported.py"
+    module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.syspath_prepend(tmp_path)
     queue = Queue("q", connection=redis_connection)
-    job = queue.enqueue(pid, retry=Retry(max=1))
-    DiesBeforeTheFunction([queue], connection=redis_connection).work(burst=True)
+    job = queue.enqueue(function, retry=Retry(max=1))
+    worker_class([queue], connection=redis_connection).work(burst=True)
     counts = ledger.read(redis_connection)
     assert counts.outcomes == {("q", "unknown", "abandoned"): 2}
     assert (counts.horses_killed, counts.retries, counts.run) == ({"q": 2}, {"q": 1}, {})
+    module.write_text("from tests.jobs import pid\n")
     queue.enqueue_job(job)
     RecordingWorker([queue], connection=redis_connection).work(burst=True)
-    assert ledger.read(redis_connection).outcomes[("q", "tests.jobs.pid", "succeeded")] == 1
+    assert ledger.read(redis_connection).outcomes[("q", function, "succeeded")] == 1
 
 
 def test_a_stopped_job_is_stopped(rq_redis_url, redis_connection):
