@@ -349,36 +349,47 @@ def test_health_is_1_without_a_process(queue):
     assert "none" in rqmon_cron("health", code=1)
 
 
+def beat(heart, passed_over):
+    """Let a process be live now: its heartbeat counts for 15 s, and beside other work commands take long."""
+    heart.hurry()
+    heart.worked()
+    heart.beat(passed_over)
+
+
 def test_health_is_1_while_a_process_gets_nothing_done_and_says_why(queue, redis_connection):
     heart = Heart(redis_connection, version="1")
-    heart.worked()
-    heart.beat({"an-entry": "its zone is unknown"})
+    beat(heart, {"an-entry": "its zone is unknown"})
     shown = rqmon_cron("health")
     assert "1 entry can't be run:\n  an-entry: its zone is unknown (says" in shown
-    [(name, stored)] = redis_connection.hgetall(PROCESSES).items()
-    about = {**json.loads(stored), "trouble": "Redis refuses (NOPERM)"}
-    about["worked_at"] -= 60
-    redis_connection.hset(PROCESSES, name, json.dumps(about))
+
+    def in_trouble():
+        beat(heart, {})
+        [(name, stored)] = redis_connection.hgetall(PROCESSES).items()
+        about = {**json.loads(stored), "trouble": "Redis refuses (NOPERM)"}
+        about["worked_at"] -= 60
+        redis_connection.hset(PROCESSES, name, json.dumps(about))
+
+    in_trouble()
     assert "queues nothing since" in (shown := rqmon_cron("health", code=1))
     assert "Redis refuses (NOPERM)" in shown
+    in_trouble()
     [process] = json.loads(rqmon_cron("health", "--json", code=1))
     assert (process["working"], process["trouble"]) == (False, "Redis refuses (NOPERM)")
 
 
 def test_health_is_1_while_no_process_can_queue_any_entry(entry, redis_connection):
     unable, able = (Heart(redis_connection, version="1") for _ in range(2))
-    unable.worked()
-    unable.beat({entry.id: "The key rq:queues holds no set"})
-    assert f"{entry.id}: The key rq:queues holds no set" in rqmon_cron("health", code=1)
-    able.worked()
-    able.beat({})
+    no_set = "The key rq:queues holds no set"
+    beat(unable, {entry.id: no_set})
+    assert f"{entry.id}: {no_set}" in rqmon_cron("health", code=1)
+    beat(unable, {entry.id: no_set})
+    beat(able, {})
     rqmon_cron("health")
     able.stop()
     job_scheduler(pid, cron="* * * * *", cron_id="another")
+    beat(unable, {entry.id: no_set})
     rqmon_cron("health")
-    unable.hurry()
-    unable.worked()
-    unable.beat(dict.fromkeys((entry.id, "another", *map(str, range(30))), "The key rq:queues holds no set"))
+    beat(unable, dict.fromkeys((entry.id, "another", *map(str, range(30))), no_set))
     rqmon_cron("health", code=1)
 
 

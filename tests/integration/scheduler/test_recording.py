@@ -17,7 +17,7 @@ from scheduler.recording import DUE_AT
 from scheduler.serializers import configured
 from scheduler.workers import InProcessWorker, RecordingWorker
 from tests import odd_texts
-from tests.jobs import again, fail, kill_horse, kill_worker, lose_keys, pid, refuse, sleep
+from tests.jobs import again, fail, kill_horse, kill_worker, lose_keys, pid, refuse, sleep, succeed_when
 from tests.servers import wait_for
 
 
@@ -146,14 +146,13 @@ def test_a_horse_killed_before_its_function_is_counted_under_no_function(
 
 def test_a_stopped_job_is_stopped(rq_redis_url, redis_connection):
     queue = Queue("q", connection=redis_connection)
-    job = queue.enqueue(sleep, 30)
+    job = queue.enqueue(succeed_when, "began", "/no/such/file")
     rq = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", rq_redis_url]
     worker = subprocess.Popen([*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"])
-    # It listens to commands before it takes a job; its horse has begun when the job is named.
-    wait_for(lambda: b"function" in (redis_connection.hvals(ledger.RUNNING) or [b""])[0])
+    wait_for(lambda: redis_connection.exists("began"))  # it listens to commands before it takes a job
     send_stop_job_command(redis_connection, job.id)
     worker.wait(30)
-    assert outcomes(redis_connection) == {("sleep", "stopped"): 1}
+    assert outcomes(redis_connection) == {("succeed_when", "stopped"): 1}
     [run] = ledger.read(redis_connection).run.values()
     assert 0 < run.sum_seconds < 20
 
@@ -401,11 +400,13 @@ def test_on_stopped_ends_no_worker_and_the_stopped_job_stays_stopped(
 ):
     queue = Queue("q", connection=redis_connection)
     on_stopped = Callback(f"tests.jobs.{callback}", timeout=1)
-    job, after = queue.enqueue(sleep, 30, on_stopped=on_stopped, retry=Retry(max=1)), queue.enqueue(pid)
+    options = {"on_stopped": on_stopped, "retry": Retry(max=1)}
+    job = queue.enqueue(succeed_when, "began", "/no/such/file", **options)
+    after = queue.enqueue(pid)
     rq = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", rq_redis_url]
     worker = subprocess.Popen([*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"])
-    wait_for(lambda: b"function" in (redis_connection.hvals(ledger.RUNNING) or [b""])[0])
+    wait_for(lambda: redis_connection.exists("began"))
     send_stop_job_command(redis_connection, job.id)
     assert worker.wait(30) == 0
-    assert outcomes(redis_connection) == {("sleep", "stopped"): 1, ("pid", "succeeded"): 1}
+    assert outcomes(redis_connection) == {("succeed_when", "stopped"): 1, ("pid", "succeeded"): 1}
     assert (job.get_status(refresh=True), after.get_status(refresh=True)) == ("stopped", "finished")
