@@ -104,18 +104,18 @@ def demo(*, seconds: int, seed: int) -> None:
 def _crons() -> Iterator[None]:
     """Entries with slots within seconds, for as long as the block lasts, SIGTERM included."""
     before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    with Scheduler(connection=shared_connection()) as scheduler:
-        for cron_id, (queue, interval_seconds, run_seconds) in _DEMO_CRONS.items():
-            scheduler.cron(
-                queue,
-                None,
-                jobs.work_for,
-                (run_seconds,),
-                interval_seconds=interval_seconds,
-                cron_id=cron_id,
-                overlap="skip",
-            )
     try:
+        with Scheduler(connection=shared_connection()) as scheduler:
+            for cron_id, (queue, interval_seconds, run_seconds) in _DEMO_CRONS.items():
+                scheduler.cron(
+                    queue,
+                    None,
+                    jobs.work_for,
+                    (run_seconds,),
+                    interval_seconds=interval_seconds,
+                    cron_id=cron_id,
+                    overlap="skip",
+                )
         yield
     finally:
         registry = CronRegistry(shared_connection())
