@@ -26,7 +26,7 @@ _TURN_SECONDS = 1
 
 _UNBLOCK_SECONDS = 2
 
-# Only for a job that another worker was faster to take.
+# Only for a job that another worker was faster to take. Redis takes up to 0.1 s to end such a wait.
 _TAKEN_SECONDS = 0.01
 
 # To its front: nobody overtakes it. It is on its way no more, where RQ's maintenance may have seen it.

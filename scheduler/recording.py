@@ -52,6 +52,7 @@ class Recording(BaseWorker):
     _outcome = JobOutcome.ABANDONED
     _runs_again = False
     _exception: type[BaseException] | None = None
+    _horse_killed = False  # which is to be counted with the execution
     _written = False  # whether Redis has answered to the transaction that ends the execution
     _forks = True
 
@@ -75,7 +76,7 @@ class Recording(BaseWorker):
         except GivenUpError:  # who did so has counted it
             self.log.warning("Worker %s: job %s was given up before it began", self.name, job.id)
         finally:
-            self.execution = None
+            self.execution, self._horse_killed = None, False
 
     def prepare_execution(self, job: Job) -> Any:
         """Begin an execution, unless the job was given up while Redis could not be told.
@@ -111,7 +112,7 @@ class Recording(BaseWorker):
         """Run a job; what fails once its end is written, as a log line about its result, fails nothing."""
         self._written = False
         noting: Any = job
-        noting.on_begin = functools.partial(self._function_began.__setitem__, 0, True)
+        noting._on_begin = functools.partial(self._function_began.__setitem__, 0, True)
         try:
             return super().perform_job(job, *args)
         except Exception:
@@ -198,12 +199,14 @@ class Recording(BaseWorker):
 
     def handle_work_horse_killed(self, job: Job, *args: Any) -> None:
         """Deal with a work horse that died."""
-        ledger.count_horse_killed(self.connection, queue=job.origin)
+        self._horse_killed = True
         super().handle_work_horse_killed(job, *args)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
     def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Any = None) -> None:
         """Take an execution out of RQ's registries, and count it."""
         ended = self._execution(job, execution)
+        if self._horse_killed:
+            ledger.count_horse_killed(pipeline, queue=job.origin)
         if ended is None:
             ledger.count_unstarted(pipeline, job.id, queue=job.origin)
         else:

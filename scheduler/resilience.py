@@ -28,6 +28,8 @@ T = TypeVar("T")
 _REFUSED_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _STOP_AGAIN_SECONDS = 1.0
+# For one that is told to stop around a job: supervisors kill it after 30 s.
+_STOPPING_SECONDS = 5.0
 # RQ's scheduler looks whether it is told to stop once a second; one that waits for Redis, later.
 _SCHEDULER_STOP_SECONDS = 10.0
 
@@ -111,10 +113,15 @@ class Enduring(BaseWorker):
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
         """Tell its state; around a job, which a failover just then must not cost its worker, patiently."""
         tell = functools.partial(super().set_state, state, pipeline)
-        if self._executes and pipeline is None:
-            self._patiently(tell, also_away=True)
-        else:
+        if not self._executes or pipeline is not None:
             tell()
+            return
+        try:
+            self._patiently(tell, also_away=True)
+        except RedisError as error:
+            if not self._stop_requested:
+                raise
+            self.log.warning("Worker %s: it stops without telling its state. %s", self.name, describe(error))
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
         """Get the job ready in the process that runs it, out of the list that `keeping` moved it to."""
@@ -172,10 +179,15 @@ class Enduring(BaseWorker):
             super().teardown()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except RedisError as error:
             self.log.warning("Worker %s: can't sign off. %s", self.name, describe(error))
+            self.unsubscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
     def _patiently(self, ask: Callable[[], T], *, also_away: bool) -> T:
-        """Ask Redis again while it refuses, for half a minute, and for as long as it is away if wanted."""
+        """Ask Redis again while it refuses, for half a minute, and for as long as it is away if wanted.
+
+        Around a job, a worker that is told to stop asks for five seconds.
+        """
         refused_since: float | None = None
+        began = time.monotonic()
         while True:
             try:
                 return ask()
@@ -187,6 +199,9 @@ class Enduring(BaseWorker):
                 elif not also_away or not isinstance(
                     error, exceptions.ConnectionError | exceptions.TimeoutError
                 ):
+                    raise
+                stops = self._executes and self._stop_requested
+                if stops and time.monotonic() - began >= _STOPPING_SECONDS:
                     raise
                 self.log.warning("Worker %s: %s. It tries again", self.name, describe(error))
             time.sleep(_RETRY_SECONDS)

@@ -27,7 +27,7 @@ class _Bounded(Job):
     A field that RQ can't read would end each worker that takes the job, which would stay where it is.
     """
 
-    on_begin: Callable[[], None] | None = None  # called just before the function
+    _on_begin: Callable[[], None] | None = None  # called just before the function
 
     def restore(self, raw_data: Any) -> Any:
         """Read the job, without fields that can't be read.
@@ -121,8 +121,8 @@ class _Bounded(Job):
     def _execute(self) -> Any:
         self._began = True
         _ = self.func, self.args  # what it takes to import and to read them is none of the function's
-        if self.on_begin is not None:
-            self.on_begin()
+        if self._on_begin is not None:
+            self._on_begin()
         return super()._execute()
 
 

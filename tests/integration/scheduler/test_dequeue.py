@@ -16,7 +16,7 @@ from rq.exceptions import DequeueTimeout, StopRequested
 
 from scheduler.dequeue import Taking, keeping
 from scheduler.workers import InProcessWorker, RecordingWorker
-from tests.cutting_proxy import BEFORE, CuttingProxy
+from tests.cutting_proxy import AFTER, BEFORE, CuttingProxy
 from tests.jobs import pid, push, run_until
 from tests.servers import kill_with_children, wait_for
 
@@ -130,30 +130,56 @@ def test_a_job_that_redis_did_not_let_it_read_goes_back(redis_connection, queues
     assert not any(queue.intermediate_queue.get_job_ids() for queue in queues)
 
 
+def tells_that_it_is_idle(commands):
+    return commands[0][0] == b"HSET" and commands[0][-1] == b"idle"
+
+
+READONLY = "READONLY You can't write against a read only replica."
+
+
+@pytest.mark.parametrize("answer", [READONLY, BEFORE, AFTER])
 @pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
-def test_a_failover_just_after_a_job_costs_no_worker(redis_connection, queues, worker_class):
+def test_a_failover_just_after_a_job_costs_no_worker(redis_connection, queues, worker_class, answer):
     jobs = [queues[0].enqueue(pid) for _ in range(2)]
     hits = []
 
     def rule(commands):
-        if (
-            hits
-            or commands[0][0] != b"HSET"
-            or commands[0][-1] != b"idle"
-            or jobs[0].get_status(refresh=True) != "finished"
-        ):
+        if hits or not tells_that_it_is_idle(commands) or jobs[0].get_status(refresh=True) != "finished":
             return None
         hits.append(commands)
-        return "READONLY You can't write against a read only replica."
+        return answer
 
     server = redis_connection.connection_pool.connection_kwargs
     proxy = CuttingProxy(server["port"], rule)
-    connection = Redis(port=proxy.port, db=server["db"], password=server.get("password"))
+    retry = RedisRetry(NoBackoff(), 0)  # newer redis-py would try again by itself
+    connection = Redis(port=proxy.port, db=server["db"], password=server.get("password"), retry=retry)
     worker = worker_class(NAMES[:1], connection=connection)
     worker.work(burst=True)
     proxy.close()
     assert hits
     assert all(job.get_status(refresh=True) == "finished" for job in jobs)
+
+
+@pytest.mark.parametrize("worker_class", ["InProcessWorker", "RecordingWorker"])
+def test_told_to_stop_when_its_job_has_ended_and_redis_is_away_it_leaves(
+    redis_connection, queues, start, worker_class
+):
+    job, away = queues[0].enqueue(pid), threading.Event()
+
+    def rule(commands):
+        if tells_that_it_is_idle(commands) and job.get_status(refresh=True) == "finished":
+            away.set()
+        return BEFORE if away.is_set() else None
+
+    server = redis_connection.connection_pool.connection_kwargs
+    proxy = CuttingProxy(server["port"], rule)
+    worker = start(
+        NAMES[:1], f"scheduler.workers.{worker_class}", f"redis://127.0.0.1:{proxy.port}/{server['db']}"
+    )
+    assert away.wait(30)
+    worker.terminate()
+    assert worker.wait(30) == 0
+    proxy.close()
 
 
 @pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])

@@ -8,6 +8,9 @@ import time
 from datetime import timedelta
 
 import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry as RedisRetry
 from rq import Callback, Queue, Retry, SimpleWorker
 from rq.command import send_stop_job_command
 
@@ -17,6 +20,7 @@ from scheduler.recording import DUE_AT
 from scheduler.serializers import configured
 from scheduler.workers import InProcessWorker, RecordingWorker
 from tests import odd_texts
+from tests.cutting_proxy import AFTER, BEFORE, CuttingProxy
 from tests.jobs import again, fail, kill_horse, kill_worker, lose_keys, pid, refuse, sleep, succeed_when
 from tests.servers import wait_for
 
@@ -119,7 +123,8 @@ def test_a_killed_horse_is_abandoned_and_told_from_a_failure(redis_connection):
 class DiesBeforeTheFunction(RecordingWorker):
     def prepare_job_execution(self, *args, **kwargs):
         super().prepare_job_execution(*args, **kwargs)  # Redis knows the function now
-        os.kill(os.getpid(), signal.SIGKILL)
+        if self.execution.job_id == "dies" if self.execution else "dies" in self.executions:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -133,15 +138,41 @@ def test_a_horse_killed_before_its_function_is_counted_under_no_function(
     module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     monkeypatch.syspath_prepend(tmp_path)
     queue = Queue("q", connection=redis_connection)
-    job = queue.enqueue(function, retry=Retry(max=1))
+    queue.enqueue(fail)  # another function that the same worker has begun before
+    job = queue.enqueue(function, job_id="dies", retry=Retry(max=1))
     worker_class([queue], connection=redis_connection).work(burst=True)
     counts = ledger.read(redis_connection)
-    assert counts.outcomes == {("q", "unknown", "abandoned"): 2}
-    assert (counts.horses_killed, counts.retries, counts.run) == ({"q": 2}, {"q": 1}, {})
+    assert counts.outcomes == {("q", "tests.jobs.fail", "failed"): 1, ("q", "unknown", "abandoned"): 2}
+    assert (counts.horses_killed, counts.retries) == ({"q": 2}, {"q": 1})
+    assert list(counts.run) == [("q", "tests.jobs.fail")]
     module.write_text("from tests.jobs import pid\n")
     queue.enqueue_job(job)
     RecordingWorker([queue], connection=redis_connection).work(burst=True)
     assert ledger.read(redis_connection).outcomes[("q", function, "succeeded")] == 1
+
+
+@pytest.mark.parametrize("answer", ["READONLY You can't write against a read only replica.", BEFORE, AFTER])
+def test_a_horse_that_dies_as_redis_fails_over_is_counted_once(redis_connection, answer):
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(kill_horse)
+    queue.enqueue(pid)
+    hits = []
+
+    def rule(commands):
+        if hits or not any(b"horse_killed" in part for command in commands for part in command):
+            return None
+        hits.append(commands)
+        return answer
+
+    server = redis_connection.connection_pool.connection_kwargs
+    proxy = CuttingProxy(server["port"], rule)
+    retry = RedisRetry(NoBackoff(), 0)
+    connection = Redis(port=proxy.port, db=server["db"], password=server.get("password"), retry=retry)
+    RecordingWorker(["q"], connection=connection).work(burst=True)
+    proxy.close()
+    assert hits
+    assert outcomes(redis_connection) == {("kill_horse", "abandoned"): 1, ("pid", "succeeded"): 1}
+    assert ledger.read(redis_connection).horses_killed == {"q": 1}
 
 
 def test_a_stopped_job_is_stopped(rq_redis_url, redis_connection):

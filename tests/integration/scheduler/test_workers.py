@@ -118,7 +118,7 @@ def test_a_worker_that_leaves_while_redis_is_away_listens_no_more(worker_class):
         worker = worker_class(["q"], connection=Redis.from_url(server.connection_url))
         worker.subscribe()
         wait_for(worker.pubsub_thread.is_alive)
-    worker.unsubscribe()
+    worker.teardown()
     wait_for(lambda: not worker.pubsub_thread.is_alive())
 
 
