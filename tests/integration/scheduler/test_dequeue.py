@@ -173,9 +173,9 @@ def test_told_to_stop_when_its_job_has_ended_and_redis_is_away_it_leaves(
 
     server = redis_connection.connection_pool.connection_kwargs
     proxy = CuttingProxy(server["port"], rule)
-    worker = start(
-        NAMES[:1], f"scheduler.workers.{worker_class}", f"redis://127.0.0.1:{proxy.port}/{server['db']}"
-    )
+    login = f":{server['password']}@" if server.get("password") else ""
+    url = f"redis://{login}127.0.0.1:{proxy.port}/{server['db']}"
+    worker = start(NAMES[:1], f"scheduler.workers.{worker_class}", url)
     assert away.wait(30)
     worker.terminate()
     assert worker.wait(30) == 0
