@@ -111,7 +111,7 @@ class Enduring(BaseWorker):
                 cast(Taking, self._taking).end()
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
-        """Tell its state; around a job, which a failover just then must not cost its worker, patiently."""
+        """Tell its state; patiently around a job, where a failover would end the worker."""
         tell = functools.partial(super().set_state, state, pipeline)
         if not self._executes or pipeline is not None:
             tell()

@@ -120,7 +120,7 @@ class _Bounded(Job):
 
     def _execute(self) -> Any:
         self._began = True
-        _ = self.func, self.args  # what it takes to import and to read them is none of the function's
+        _ = self.func, self.args  # imported and loaded first: the function has not begun
         if self._on_begin is not None:
             self._on_begin()
         return super()._execute()

@@ -5,6 +5,11 @@ import socket
 import threading
 from collections.abc import Callable
 
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+READONLY = "READONLY You can't write against a read only replica."
 BEFORE, AFTER = "before", "after"  # cut before Redis is asked, or when it has answered
 Command = list[bytes]
 # What is done about a request, one command or a transaction: nothing, one of the above, or an error's text.
@@ -40,6 +45,12 @@ class CuttingProxy:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def client(self, direct: Redis) -> Redis:
+        """A client like this one, through the proxy; it does not retry, as newer redis-py does."""
+        server = direct.connection_pool.connection_kwargs
+        retry = Retry(NoBackoff(), 0)
+        return Redis(port=self.port, db=server["db"], password=server.get("password"), retry=retry)
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -111,7 +111,7 @@ def test_a_senseless_range_is_refused(page: Page, preview: str) -> None:
 
 
 def test_markup_in_labels_and_files_never_runs(page: Page, preview: str) -> None:
-    # Without refresh: one hides what the pointer shows until it moves again.
+    # A refresh hides what the pointer shows until it moves again.
     query = "var-queue=$__all&var-step=%3Cscript%3Ewindow.hacked=1%3C/script%3E&refresh="
     open_dashboard(page, f"{preview}/d/every-panel?{query}")
     expect(panel(page, "Queues").get_by_role("cell", name=HOSTILE_QUEUE)).to_be_visible()

@@ -8,15 +8,12 @@ import threading
 import time
 
 import pytest
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry as RedisRetry
 from rq import Queue, Retry, defaults
 from rq.exceptions import DequeueTimeout, StopRequested
 
 from scheduler.dequeue import Taking, keeping
 from scheduler.workers import InProcessWorker, RecordingWorker
-from tests.cutting_proxy import AFTER, BEFORE, CuttingProxy
+from tests.cutting_proxy import AFTER, BEFORE, READONLY, CuttingProxy
 from tests.jobs import pid, push, run_until
 from tests.servers import kill_with_children, wait_for
 
@@ -119,11 +116,9 @@ def test_a_job_that_redis_did_not_let_it_read_goes_back(redis_connection, queues
         hits.append(commands)
         return action
 
-    server = redis_connection.connection_pool.connection_kwargs
-    proxy = CuttingProxy(server["port"], rule)
-    retry = RedisRetry(NoBackoff(), 0)
-    connection = Redis(port=proxy.port, db=server["db"], password=server.get("password"), retry=retry)
-    assert InProcessWorker(NAMES[:number], connection=connection).work(burst=True)
+    proxy = CuttingProxy(redis_connection.connection_pool.connection_kwargs["port"], rule)
+    worker = InProcessWorker(NAMES[:number], connection=proxy.client(redis_connection))
+    assert worker.work(burst=True)
     proxy.close()
     assert hits
     assert [value.decode() for value in redis_connection.lrange("order", 0, -1)] == list(NAMES[:number])
@@ -132,9 +127,6 @@ def test_a_job_that_redis_did_not_let_it_read_goes_back(redis_connection, queues
 
 def tells_that_it_is_idle(commands):
     return commands[0][0] == b"HSET" and commands[0][-1] == b"idle"
-
-
-READONLY = "READONLY You can't write against a read only replica."
 
 
 @pytest.mark.parametrize("answer", [READONLY, BEFORE, AFTER])
@@ -149,11 +141,8 @@ def test_a_failover_just_after_a_job_costs_no_worker(redis_connection, queues, w
         hits.append(commands)
         return answer
 
-    server = redis_connection.connection_pool.connection_kwargs
-    proxy = CuttingProxy(server["port"], rule)
-    retry = RedisRetry(NoBackoff(), 0)  # newer redis-py would try again by itself
-    connection = Redis(port=proxy.port, db=server["db"], password=server.get("password"), retry=retry)
-    worker = worker_class(NAMES[:1], connection=connection)
+    proxy = CuttingProxy(redis_connection.connection_pool.connection_kwargs["port"], rule)
+    worker = worker_class(NAMES[:1], connection=proxy.client(redis_connection))
     worker.work(burst=True)
     proxy.close()
     assert hits

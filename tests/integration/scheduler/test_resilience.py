@@ -269,9 +269,12 @@ def test_told_to_stop_twice_while_redis_hangs_a_worker_ends(server, queues):
     try:
         # It waits in each queue over a connection of its own; its first look in a single one is shorter.
         waiting = queues.count(",") + 1
-        for _ in range(2):
-            wait_for(lambda: server.connection.info("clients")["blocked_clients"] == waiting)
-            time.sleep(0.5)
+
+        def blocked():
+            clients = server.connection.client_list()
+            return [client for client in clients if "b" in client["flags"] and int(client["idle"]) >= 1]
+
+        wait_for(lambda: len(blocked()) == waiting)
         server.valkey._process.send_signal(signal.SIGSTOP)
         worker.terminate()
         began = time.monotonic()
