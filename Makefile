@@ -84,7 +84,7 @@ test-rq3: .venv-rq3/.dev  ## Run the core's tests on rq 3 and the newest redis-p
 	@.venv-rq3/bin/python -m pytest $(PROCESSES) tests/unit/scheduler tests/integration/scheduler
 
 verify-dashboards: $(VENV)/.dev  ## Ask a real Prometheus every query of every dashboard, under load
-	@$(RUN)/python -m ops.verify_dashboards
+	@$(RUN)/python -m dashboards.verify
 
 chaos: $(VENV)/.dev  ## Break each container under load, and print what came of it
 	@$(RUN)/python -m pytest tests/containers/test_faults.py

@@ -1,7 +1,7 @@
 """Register this file's cron entries, then queue each one's job when its time comes, until told to stop."""
 
-from ops.entry_point import installed_version, logged_process
-from ops.jobs import queue_health_check
+from rqmon.demo.jobs import queue_health_check
+from rqmon.entry_point import installed_version, logged_process
 from scheduler import CronProcess, job_scheduler
 from scheduler.cron.constants import EVERY_TEN_MINUTES
 

@@ -1,6 +1,6 @@
 """Run the jobs of the long-running queue, each in a process of its own, until told to stop."""
 
-from ops.entry_point import logged_process
+from rqmon.entry_point import logged_process
 from scheduler import LONG_RUNNING_QUEUE, Scheduler
 
 if __name__ == "__main__":

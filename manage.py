@@ -2,7 +2,7 @@
 
 import sys
 
-from ops.cli import main
+from rqmon.cli.main import main
 
 COMMANDS = {"test_rq": "test-rq", "purge_queue": "purge-queue", "rq_health_check": "health-check"}
 

@@ -1,6 +1,6 @@
 """Run the jobs of the short-running queue, each in a process of its own, until told to stop."""
 
-from ops.entry_point import logged_process
+from rqmon.entry_point import logged_process
 from scheduler import SHORT_RUNNING_QUEUE, Scheduler
 
 if __name__ == "__main__":

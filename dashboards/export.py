@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.__main__ import DASHBOARDS, generate
-from dashboards.render import GRAFANA_VERSION
+from dashboards.kit.render import GRAFANA_VERSION
 
 Json = dict[str, Any]
 

@@ -1,11 +1,11 @@
 """docs/metrics.md: every metric of the catalog, for people."""
 
-from dashboards.catalog import JOB_OUTCOMES, JOB_STATUSES, METRICS
+from rqmon.metrics import JOB_OUTCOMES, JOB_STATUSES, METRICS
 
 _HEAD = """# Metrics
 
 What the exporter serves on :9726, and what Prometheus adds to it. This page is generated from
-`dashboards/catalog.py` by `make dashboards`.
+`rqmon/metrics.py` by `make dashboards`.
 
 With several servers (`RQ_REDIS_URLS`) each metric also has the label `redis`: host:port/database, or
 socket/database.

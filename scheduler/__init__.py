@@ -16,11 +16,11 @@ from scheduler.errors import (
     TooManyRequests,
 )
 from scheduler.job_scheduler import job_scheduler
+from scheduler.limits.rate_limit import RateLimit, RateLimiter
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
-from scheduler.rate_limit import RateLimit, RateLimiter
 from scheduler.retry import exponential_backoff_intervals, retry_backoff_intervals, retry_with_backoff
 from scheduler.scheduler import DataHubScheduler, Scheduler
-from scheduler.workers import RecordingWorker
+from scheduler.workers.strategies import RecordingWorker
 
 __all__ = [
     "LONG_RUNNING_QUEUE",

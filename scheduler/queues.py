@@ -13,7 +13,7 @@ from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, Sc
 from rq.results import Result
 
 from scheduler.config import Settings
-from scheduler.connections import on_primary, reconnecting
+from scheduler.connections.failover import on_primary, reconnecting
 from scheduler.errors import QueueStateError
 
 SHORT_RUNNING_QUEUE = "short-running"

@@ -15,7 +15,7 @@ from rq.serializers import Serializer
 
 from scheduler import queues
 from scheduler.config import Settings
-from scheduler.connections import on_primary
+from scheduler.connections.failover import on_primary
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
 from scheduler.cron.entries import (
     CronEntry,
@@ -24,18 +24,18 @@ from scheduler.cron.entries import (
     check_options,
     derive_id,
 )
-from scheduler.cron.registry import CronRegistry, is_declaring
 from scheduler.cron.rq_scheduler import translated
 from scheduler.cron.slots import Schedule
+from scheduler.cron.store.registry import CronRegistry, is_declaring
 from scheduler.durations import CENTURY_SECONDS, check_kept, check_timeout
 from scheduler.errors import ArgumentError, ConfigError, CronError, FunctionError, SchedulerError
 from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID, current_correlation_id
-from scheduler.recording import DUE_AT
 from scheduler.retry import check_repeat, check_retry
 from scheduler.serializers import call_arguments, check_text, configured, job_data
-from scheduler.workers import death_penalty
-from scheduler.workers import strategy as find_strategy
+from scheduler.workers.recording import DUE_AT
+from scheduler.workers.strategies import death_penalty
+from scheduler.workers.strategies import strategy as find_strategy
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from rq.job import Job
 from scheduler.queues import shared_connection
 from scheduler.scheduler import Scheduler
 from scheduler.serializers import function_name
-from scheduler.workers import InProcessWorker, burst_no_fork
+from scheduler.workers.strategies import InProcessWorker, burst_no_fork
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from ops.doors import write_login
-from ops.environment import ROOT, StackConfig
-from ops.ports import free_ports
+from rqmon.ports import free_ports
+from rqmon.resources import ROOT
+from rqmon.stack.door_login import write_login
+from rqmon.stack.environment import StackConfig
 from tests.servers import wait_for
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -50,7 +51,7 @@ def doors(folder: Path, **variables: str) -> Iterator[Doors]:
             "--cluster.listen-address=",
         ],
         [
-            *(sys.executable, "-m", "monitoring.doors", f"{port}={addresses.behind}"),
+            *(sys.executable, "-m", "rqmon.doors", f"{port}={addresses.behind}"),
             f"--header-file={secrets}/door_header",
         ],
     )

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitoring.exporter.scrapes import SHARED_SECONDS
+from rqmon.exporter.scrapes import SHARED_SECONDS
 from tests.servers import free_port, wait_for
 
 ANSWER_SECONDS = 2.0
 
 
 @contextmanager
-def exporter(url, *, module="monitoring.exporter", code="", arguments=(), **variables):
+def exporter(url, *, module="rqmon.exporter", code="", arguments=(), **variables):
     port = free_port()
     program = ["-c", code] if code else ["-m", module]
     command = [sys.executable, *program, "--host", "127.0.0.1", "--port", str(port), *arguments]

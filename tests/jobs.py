@@ -19,7 +19,7 @@ from rq.exceptions import StopRequested
 from rq.job import Dependency
 
 from scheduler import SHORT_RUNNING_QUEUE, RecordingWorker, TooManyRequests, job_scheduler
-from scheduler.workers import InProcessWorker
+from scheduler.workers.strategies import InProcessWorker
 
 
 class Recorder:

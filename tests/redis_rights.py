@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 ADMIN, END = "the-tests-own", "the-end-of-the-test"
 COMMAND = re.compile(rb'\[\d+ (\S+)\] "(\w+)"(?: "([\w-]*)")?')
 CRON_PROGRAM = """
-from ops.entry_point import logged_process
+from rqmon.entry_point import logged_process
 from scheduler import CronProcess, job_scheduler
 def schedule_jobs():
     job_scheduler("tests.jobs.pid", interval_seconds=1, cron_id="each-second", queue_name="crons")

@@ -49,7 +49,7 @@ class Dashboard:
         self.log_path = log_path
         with log_path.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "monitoring.rq_dashboard"],
+                [sys.executable, "-m", "rqmon.guarded_rq_dashboard"],
                 cwd=ROOT,
                 env={
                     **os.environ,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import psutil
 
-from ops.ports import free_ports
+from rqmon.ports import free_ports
 
 
 def free_port() -> int:

@@ -7,9 +7,9 @@ import httpx
 import psutil
 from redis import Redis
 
-from ops.environment import ROOT
-from ops.own_stack import COMMAND, OwnStack
-from ops.stack import WITH_GRAFANA
+from rqmon.resources import ROOT
+from rqmon.stack.own_stack import COMMAND, OwnStack
+from rqmon.stack.services import WITH_GRAFANA
 
 PORTS = {service.name: service.port_variable for service in WITH_GRAFANA if service.port_variable}
 

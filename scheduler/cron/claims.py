@@ -14,10 +14,10 @@ from scheduler.config import Settings
 from scheduler.cron.clock import ServerClock, from_answer, own_seconds
 from scheduler.cron.earlier_jobs import EarlierJobs
 from scheduler.cron.entries import CronEntry, Outcome
-from scheduler.cron.keys import DATA, EPOCH, LAST_JOB, NEXT, SPECS
 from scheduler.cron.slot_jobs import SlotJobs
 from scheduler.cron.slots import TEN_YEARS_IN_SECONDS, Due
-from scheduler.cron.stored import moment, raw, text
+from scheduler.cron.store.keys import DATA, EPOCH, LAST_JOB, NEXT, SPECS
+from scheduler.cron.store.stored import moment, raw, text
 from scheduler.errors import CronError
 from scheduler.ledger import cron as ledger
 

@@ -14,8 +14,8 @@ from rq.executions import ExecutionRegistry
 from rq.job import Job
 from rq.registry import DeferredJobRegistry, ScheduledJobRegistry, StartedJobRegistry
 
-from scheduler.cron.keys import LAST_JOB
-from scheduler.refusals import refusal
+from scheduler.connections.refusals import refusal
+from scheduler.cron.store.keys import LAST_JOB
 
 _NOT_DONE = (b"queued", b"scheduled", b"deferred", b"started")
 

@@ -14,8 +14,8 @@ from uuid import uuid4
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from scheduler.connections.refusals import refusal
 from scheduler.cron.clock import from_answer, server_time
-from scheduler.refusals import refusal
 
 PROCESSES = "rqmon:cron:processes"  # hash: name -> JSON, of processes that run and lately ran
 HEARTBEAT_SECONDS = 5.0

@@ -13,6 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from scheduler.connections.refusals import describe, refusal
+from scheduler.connections.server_version import require_supported
 from scheduler.cron.claims import Claimer, Look
 
 # These names, but for Heart, are part of this module's interface: programs import them from here.
@@ -20,13 +22,11 @@ from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS
 from scheduler.cron.heartbeats import PROCESSES as PROCESSES
 from scheduler.cron.heartbeats import Heart
 from scheduler.cron.heartbeats import live_processes as live_processes
-from scheduler.cron.keys import EMPTIED
-from scheduler.cron.registry import CronRegistry, declaring
-from scheduler.cron.stored import text
-from scheduler.cron.upkeep import Sizes, Upkeep
+from scheduler.cron.store.keys import EMPTIED
+from scheduler.cron.store.registry import CronRegistry, declaring
+from scheduler.cron.store.stored import text
+from scheduler.cron.store.upkeep import Sizes, Upkeep
 from scheduler.queues import shared_connection
-from scheduler.refusals import describe, refusal
-from scheduler.server_version import require_supported
 
 # How soon an entry that another process registered is seen, and how long a tick waits at most.
 _POLL_SECONDS = 1.0

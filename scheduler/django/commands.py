@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
+from scheduler.connections.refusals import describe
 from scheduler.errors import SchedulerError
-from scheduler.refusals import describe
 
 
 class RqCommand(BaseCommand):

@@ -148,7 +148,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusS
 def running_preview(prometheus_url: str) -> Iterator[str]:
     """The address of a preview of tests/browser/data, whether or not Prometheus answers."""
     port = free_port()
-    command = [sys.executable, "-m", "dashboards.preview", "--port", str(port)]
+    command = [sys.executable, "-m", "rqmon.preview", "--port", str(port)]
     command += ["--prometheus-url", prometheus_url, "--dashboards", str(DATA)]
     command += ["--rq-dashboard-url", RQ_DASHBOARD]
     # NiceGUI serves nothing when it sees pytest's own variable.

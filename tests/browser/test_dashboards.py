@@ -14,8 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 from redis import Redis
 from rq import Queue
 
-from ops.panel_checks import State, empty
-from ops.verify_dashboards import FOLDER, add_to_the_demo
+from dashboards.verify.__main__ import FOLDER, add_to_the_demo
+from dashboards.verify.panel_checks import State, empty
 from tests.browser.conftest import need
 from tests.browser.test_preview import CHART_DATA, open_dashboard, query_of
 from tests.integration.test_native_stack import MISSING
@@ -58,9 +58,9 @@ def stack() -> Iterator[Stack]:
             add_to_the_demo(redis)
             queue = Queue(STILL, connection=redis)
             for _ in range(WAITING):
-                queue.enqueue("ops.jobs.queue_health_check")
+                queue.enqueue("rqmon.demo.jobs.queue_health_check")
             for _ in range(SCHEDULED):
-                queue.enqueue_in(timedelta(hours=1), "ops.jobs.queue_health_check")
+                queue.enqueue_in(timedelta(hours=1), "rqmon.demo.jobs.queue_health_check")
         demo = stack.run("demo", "--seconds", "600")
         try:
             yield stack
@@ -166,9 +166,9 @@ def test_the_variable_queue_filters_rows_and_series(page: Page, stack: Stack) ->
 def test_the_variable_function_filters_rows(page: Page, stack: Stack) -> None:
     open_dashboard(page, f"{stack.url('grafana')}/d/rq-jobs?from=now-5m&to=now")
     rows = panel(page, "Slowest functions").locator("tbody tr")
-    expect(rows.filter(has_text="ops.jobs.work_for").first).to_be_visible()
+    expect(rows.filter(has_text="rqmon.demo.jobs.work_for").first).to_be_visible()
     page.get_by_role("combobox", name="Function").click()
-    page.get_by_role("option", name="ops.jobs.work_for").click()
+    page.get_by_role("option", name="rqmon.demo.jobs.work_for").click()
     page.keyboard.press("Escape")
-    expect(rows.filter(has_not_text="ops.jobs.work_for")).to_have_count(0)
+    expect(rows.filter(has_not_text="rqmon.demo.jobs.work_for")).to_have_count(0)
     expect(rows.first).to_be_visible()

@@ -12,7 +12,7 @@ from tests.browser.conftest import ROOT, need
 from tests.servers import free_port
 
 pytestmark = pytest.mark.browser
-RQMON = "from ops.cli import main; main(prog_name='rqmon')"
+RQMON = "from rqmon.cli.main import main; main(prog_name='rqmon')"
 
 
 def shot(*arguments: str, code: str = RQMON, path: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -20,7 +20,7 @@ def fleet(tmp_path):
 def test_a_job_that_returns_while_redis_is_away_succeeded(fleet, worker_class):
     queue, may_end = Queue("q", connection=fleet.redis), fleet.folder / "may end"
     job = queue.enqueue(succeed_when, "runs", str(may_end))
-    url = ("--url", fleet.url, "--worker-class", f"scheduler.workers.{worker_class}")
+    url = ("--url", fleet.url, "--worker-class", f"scheduler.workers.strategies.{worker_class}")
     worker = fleet.spawn("-m", "rq.cli", "worker", *url, "--burst", "q")
     wait_for(lambda: fleet.redis.llen("runs") == 1, what="the start")
     fleet.valkey.terminate()

@@ -12,7 +12,7 @@ import pytest
 from rq.job import Job
 
 from scheduler.cron.heartbeats import live_processes
-from scheduler.cron.registry import CronRegistry
+from scheduler.cron.store.registry import CronRegistry
 from scheduler.ledger import cron as ledger
 from tests.chaos.fleet import Fleet
 from tests.servers import wait_for

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler import job_scheduler
 from scheduler.cron.heartbeats import live_processes
-from scheduler.cron.registry import DATA, EPOCH, NEXT, SPECS, CronRegistry
+from scheduler.cron.store.registry import DATA, EPOCH, NEXT, SPECS, CronRegistry
 from scheduler.ledger import cron as ledger
 from tests.chaos.fleet import Fleet
 from tests.jobs import pid
@@ -129,7 +129,7 @@ def test_a_process_that_may_not_queue_says_so_and_is_not_working(fleet):
 APPLICATION = """
 from scheduler import job_scheduler
 from scheduler.cron.heartbeats import live_processes
-from scheduler.cron.registry import CronRegistry
+from scheduler.cron.store.registry import CronRegistry
 from scheduler.cron.slot_jobs import SlotJobs
 from scheduler.ledger import cron as ledger
 from scheduler.queues import shared_connection

@@ -45,7 +45,7 @@ class WorkerFleet(Fleet):
         alive = [worker for worker in self.workers if worker.poll() is None]
         self.workers = alive + [self.worker("--with-scheduler") for _ in range(WORKERS - len(alive))]
         if self.exporter is None or self.exporter.poll() is not None:
-            self.exporter = self.spawn("-m", "monitoring.exporter", "--port", str(free_port()))
+            self.exporter = self.spawn("-m", "rqmon.exporter", "--port", str(free_port()))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from testcontainers.compose import DockerCompose
 
-from ops.compose import engine_answers
-from ops.environment import ROOT, complete_env_file
+from rqmon.stack.compose import engine_answers
+from rqmon.stack.environment import ROOT, complete_env_file
 from tests.containers.containers import Containers, docker
 from tests.stack import Stack
 

@@ -18,7 +18,7 @@ from scheduler.ledger.cron import SlotRecord, cron_history, cron_outcomes
 from tests.servers import wait_for
 
 QUEUES = ("short-running", "long-running")
-CRON_ID, CRON_FUNCTION = "every-second", "ops.jobs.queue_health_check"
+CRON_ID, CRON_FUNCTION = "every-second", "rqmon.demo.jobs.queue_health_check"
 _INTERVAL_SECONDS = 0.2
 _KEPT_SECONDS = 3600
 
@@ -67,7 +67,7 @@ class Load:
     def runs_a_job(self, queue: str) -> bool:
         """Whether a job queued now ends within five seconds."""
         try:
-            job = Queue(queue, connection=self.redis).enqueue("ops.jobs.work_for", 0)
+            job = Queue(queue, connection=self.redis).enqueue("rqmon.demo.jobs.work_for", 0)
             wait_for(lambda: job.get_status(refresh=True) == "finished", seconds=5)
         except (RedisError, AssertionError):
             return False
@@ -104,7 +104,11 @@ class Load:
             id_ = uuid.uuid4().hex
             try:
                 queue.enqueue(
-                    "ops.jobs.work_for", 0.05, job_id=id_, result_ttl=_KEPT_SECONDS, failure_ttl=_KEPT_SECONDS
+                    "rqmon.demo.jobs.work_for",
+                    0.05,
+                    job_id=id_,
+                    result_ttl=_KEPT_SECONDS,
+                    failure_ttl=_KEPT_SECONDS,
                 )
             except RedisError:
                 continue

@@ -13,7 +13,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from ops.environment import ROOT
+from rqmon.resources import ROOT
 from scheduler.ledger import jobs as ledger
 from scheduler.serializers import SERIALIZERS
 from tests.containers.containers import docker
@@ -33,9 +33,9 @@ _OF_THEIR_OWN = (
 )
 CORE = (
     "tests/integration/scheduler",
-    "--ignore=tests/integration/scheduler/test_cron_simulation.py",
+    "--ignore=tests/integration/scheduler/cron/test_cron_simulation.py",
     *(f"--ignore=tests/integration/scheduler/test_{name}.py" for name in _OF_THEIR_OWN),
-    "--deselect=tests/integration/scheduler/test_workers.py::"
+    "--deselect=tests/integration/scheduler/workers/test_workers.py::"
     "test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler",
 )
 
@@ -77,7 +77,7 @@ def test_our_image_runs_jobs_from_it(server, network, containers, name):
     client = server.get_client()
     client.flushall()
     queue = Queue("short-running", connection=client, serializer=SERIALIZERS[name])
-    job = queue.enqueue("ops.jobs.work_for", 0)
+    job = queue.enqueue("rqmon.demo.jobs.work_for", 0)
     worker = (
         DockerContainer(image)
         .with_network(network)
@@ -88,7 +88,7 @@ def test_our_image_runs_jobs_from_it(server, network, containers, name):
     )
     with worker:
         assert job.get_status(refresh=True) == "finished"
-    assert ledger.read(client).outcomes == {("short-running", "ops.jobs.work_for", "succeeded"): 1}
+    assert ledger.read(client).outcomes == {("short-running", "rqmon.demo.jobs.work_for", "succeeded"): 1}
 
 
 def test_our_image_holds_no_hidden_file(containers):

@@ -33,7 +33,7 @@ def test_every_part_writes_runs_and_shows_jobs_as_json(json_containers, monkeypa
                 slot.job_id for slot in cron_history(connection, [CRON_ID], last=5)[CRON_ID] if slot.job_id
             ]
 
-        job = queues[0].enqueue("ops.jobs.queue_health_check")
+        job = queues[0].enqueue("rqmon.demo.jobs.queue_health_check")
         job_scheduler(CRON_FUNCTION, interval_seconds=1, cron_id=CRON_ID, max_retries=None)
         wait_for(lambda: finished(job.id), what="a job runs")
         wait_for(lambda: any(map(finished, jobs_of_slots())), what="a cron's job runs")
@@ -42,16 +42,16 @@ def test_every_part_writes_runs_and_shows_jobs_as_json(json_containers, monkeypa
         wait_for(lambda: not any(map(len, queues)), seconds=60, what="the demo's jobs were taken")
 
         ended = {(function, outcome) for _, function, outcome in ledger.read(connection).outcomes}
-        assert {("ops.jobs.work_for", "succeeded"), ("ops.jobs.fail", "failed")} <= ended
+        assert {("rqmon.demo.jobs.work_for", "succeeded"), ("rqmon.demo.jobs.fail", "failed")} <= ended
         assert "unknown" not in {function for function, _ in ended}
         data = [connection.hget(key, "data") for key in connection.scan_iter("rq:job:*")]
         functions = [json.loads(zlib.decompress(value))[0] for value in data if value]
         assert len(functions) > 10
-        assert all(function.startswith("ops.jobs.") for function in functions)
+        assert all(function.startswith("rqmon.demo.jobs.") for function in functions)
 
         login = (variables["RQ_DASHBOARD_USERNAME"], variables["RQ_DASHBOARD_PASSWORD"])
         page = httpx.get(f"{stack.url('rq_dashboard')}/0/data/job/{job.id}.json", auth=login).json()
         assert page["status"] == "finished"
         assert job.return_value() in page["result"]
         metrics = httpx.get(f"{stack.url('rq_exporter')}/metrics").text
-        assert 'function="ops.jobs.work_for",outcome="succeeded"' in metrics
+        assert 'function="rqmon.demo.jobs.work_for",outcome="succeeded"' in metrics

@@ -11,7 +11,7 @@ import redis
 from rq import Queue
 from rq.job import Job
 
-from ops.stack import WITH_GRAFANA, WITH_PREVIEW
+from rqmon.stack.services import WITH_GRAFANA, WITH_PREVIEW
 from scheduler.scheduler import Scheduler
 from tests.containers.containers import docker
 from tests.servers import wait_for
@@ -55,7 +55,7 @@ def test_status_lists_them(containers):
 
 @pytest.mark.parametrize("queue", ["short-running", "long-running"])
 def test_a_job_of_each_queue_runs(connection, queue):
-    job = Queue(queue, connection=connection).enqueue("ops.jobs.queue_health_check")
+    job = Queue(queue, connection=connection).enqueue("rqmon.demo.jobs.queue_health_check")
     wait_for(lambda: finished(job))
 
 
@@ -135,8 +135,8 @@ def test_no_secret_is_shown(containers):
 def test_a_jobs_arguments_are_shown_nowhere(containers, connection):
     canary = f"canary-{uuid.uuid4().hex}"
     with Scheduler(connection=connection) as scheduler:
-        good = scheduler.enqueue("short-running", "ops.jobs.rate_limited", canary)
-        bad = scheduler.enqueue("short-running", "ops.jobs.work_for", 1, canary)
+        good = scheduler.enqueue("short-running", "rqmon.demo.jobs.rate_limited", canary)
+        bad = scheduler.enqueue("short-running", "rqmon.demo.jobs.work_for", 1, canary)
     wait_for(lambda: finished(good) and bad.get_status(refresh=True) == "failed")
     variables = containers.stack.config.variables
     login = (variables["RQ_DASHBOARD_USERNAME"], variables["RQ_DASHBOARD_PASSWORD"])
@@ -183,7 +183,7 @@ def test_workers_are_scaled(containers, connection):
 
 
 def test_a_stopped_worker_finishes_its_job_first(containers, connection):
-    job = Queue("short-running", connection=connection).enqueue("ops.jobs.work_for", 6)
+    job = Queue("short-running", connection=connection).enqueue("rqmon.demo.jobs.work_for", 6)
     wait_for(lambda: job.get_status(refresh=True) == "started")
     docker("stop", "--time", "30", containers.id("rq_short"))
     try:
@@ -211,5 +211,5 @@ def test_a_start_over_a_running_stack_keeps_the_data(containers, connection):
     containers.stack.env_file.write_text("".join(x for x in lines if not x.startswith("RQ_DASHBOARD_USER")))
     assert "Wrote RQ_DASHBOARD_USERNAME" in containers.stack.start()
     assert connection.get("kept") == b"over an upgrade"
-    job = Queue("short-running", connection=connection).enqueue("ops.jobs.queue_health_check")
+    job = Queue("short-running", connection=connection).enqueue("rqmon.demo.jobs.queue_health_check")
     wait_for(lambda: finished(job))

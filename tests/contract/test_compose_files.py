@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops.environment import complete_env_file
-from ops.stack import WITH_GRAFANA, WITH_PREVIEW
+from rqmon.stack.environment import complete_env_file
+from rqmon.stack.services import WITH_GRAFANA, WITH_PREVIEW
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from dashboards.__main__ import DASHBOARDS, ROOT
-from dashboards.catalog import METRICS, Metric
+from rqmon.metrics import METRICS, Metric
 
 PROMETHEUS = ROOT / "monitoring/prometheus"
 ON_PANELS = [

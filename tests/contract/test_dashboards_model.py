@@ -21,8 +21,8 @@ from rq_dashboard.web import blueprint
 from rq_exporter.collector import RQCollector
 
 from dashboards.__main__ import DASHBOARDS, ROOT
-from dashboards.catalog import METRICS
-from dashboards.theme import OUTCOME_COLORS
+from dashboards.kit.theme import OUTCOME_COLORS
+from rqmon.metrics import METRICS
 from scheduler.ledger.jobs import JobOutcome
 
 GRAFANA = (ROOT / DASHBOARDS).parent

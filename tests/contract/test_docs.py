@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.catalog import METRICS
+from rqmon.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 NAMES = {metric.name for metric in METRICS}
@@ -43,10 +43,14 @@ def test_the_new_panel_of_the_guide_is_generated_and_passes_the_lint(tmp_path):
     shutil.copytree(
         ROOT / "dashboards", tmp_path / "dashboards", ignore=shutil.ignore_patterns("__pycache__")
     )
-    source = tmp_path / "dashboards/queue_panels.py"
+    source = tmp_path / "dashboards/rows/queue_panels.py"
     assert source.read_text().count(before) == 1
     source.write_text(source.read_text().replace(before, after))
-    for module, arguments in {"ruff": ("format", "--check"), "dashboards": (), "dashboards.lint": ()}.items():
+    for module, arguments in {
+        "ruff": ("format", "--check"),
+        "dashboards": (),
+        "dashboards.lint": (),
+    }.items():
         subprocess.run([sys.executable, "-m", module, *arguments], cwd=tmp_path, check=True)
     generated = json.loads((tmp_path / "monitoring/grafana/dashboards/rq-queues.json").read_text())
     assert "Deferred jobs by queue" in {panel["title"] for panel in generated["panels"]}

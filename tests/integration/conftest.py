@@ -6,7 +6,7 @@ import pytest
 from rq import Queue, SimpleWorker, Worker
 
 from scheduler import job_scheduler
-from scheduler.workers import InProcessWorker
+from scheduler.workers.strategies import InProcessWorker
 from tests.jobs import fail, pid
 
 

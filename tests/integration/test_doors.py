@@ -73,7 +73,7 @@ def door_to(behind, folder, *, log=os.devnull):
     with Path(log).open("w") as said:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "monitoring.doors"),
+                *(sys.executable, "-m", "rqmon.doors"),
                 *(f"{port}={behind}", f"--header-file={folder}/header"),
             ],
             stderr=said,
@@ -219,7 +219,7 @@ def test_a_compressed_body_is_passed_on_as_it_came(behind, tmp_path):
     ],
 )
 def test_bad_options_are_one_line(arguments, said):
-    command = [sys.executable, "-m", "monitoring.doors", *arguments]
+    command = [sys.executable, "-m", "rqmon.doors", *arguments]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RQ")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 2

@@ -7,8 +7,8 @@ import httpx
 import psutil
 import pytest
 
-from ops.stack import WITH_GRAFANA
-from ops.supervisor import Supervisor
+from rqmon.stack.native.supervisor import Supervisor
+from rqmon.stack.services import WITH_GRAFANA
 from tests.servers import command_lines, wait_for
 from tests.stack import PORTS, Stack
 

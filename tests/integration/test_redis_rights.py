@@ -10,8 +10,8 @@ from rq.job import Job
 
 from scheduler import Scheduler
 from scheduler.cron.heartbeats import live_processes
-from scheduler.cron.registry import NEXT
-from scheduler.workers import RecordingWorker
+from scheduler.cron.store.registry import NEXT
+from scheduler.workers.strategies import RecordingWorker
 from tests import jobs
 from tests.exporter_process import exporter, value
 from tests.redis_rights import ADMIN, CRON_PROGRAM, ROOT, part_with_its_rights, queue_all_kinds

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dashboards.preview.frames import Answer
-from dashboards.preview.model import parse_dashboard
-from dashboards.preview.prometheus import Series
-from ops.environment import ROOT
-from ops.native_files import MARKER
-from ops.panel_checks import empty, judge
+from dashboards.verify.panel_checks import empty, judge
+from rqmon.preview.draw.frames import Answer
+from rqmon.preview.grafana.model import parse_dashboard
+from rqmon.preview.prometheus import Series
+from rqmon.resources import ROOT
+from rqmon.stack.native.files import MARKER
 from tests.integration.test_native_stack import MISSING
 from tests.servers import command_lines, wait_for
 
@@ -27,7 +27,7 @@ needs_stack = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.jo
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "ops.verify_dashboards", *arguments]
+    return [sys.executable, "-m", "dashboards.verify.__main__", *arguments]
 
 
 def verify(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

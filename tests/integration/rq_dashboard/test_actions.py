@@ -8,7 +8,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.registry import FinishedJobRegistry
 
-from monitoring.rq_dashboard import views
+from rqmon.guarded_rq_dashboard import views
 from tests.jobs import pid
 from tests.rq_dashboard_process import LOGIN, failed_ids, queued_ids
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from rq import Queue
 
-from dashboards import links
-from monitoring.rq_dashboard.app import create_app
-from monitoring.rq_dashboard.settings import DashboardSettings
+from dashboards.kit import links
+from rqmon.guarded_rq_dashboard.app import create_app
+from rqmon.guarded_rq_dashboard.settings import DashboardSettings
 from tests.jobs import pid
 from tests.rq_dashboard_process import HOSTILE, failed_ids, queued_ids
 

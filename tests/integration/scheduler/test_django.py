@@ -167,8 +167,8 @@ except SystemExit as error:
 WORK = """
 from django.db import connection
 from scheduler import RecordingWorker
-from scheduler.workers import InProcessWorker
-from scheduler.connections import worker_connection
+from scheduler.workers.strategies import InProcessWorker
+from scheduler.connections.failover import worker_connection
 from scheduler.queues import shared_connection
 
 connection.ensure_connection()  # as a callback of a job that was abandoned leaves it

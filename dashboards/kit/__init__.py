@@ -1,0 +1,1 @@
+"""What dashboards are built from: queries, panels, variables and looks."""

@@ -1,0 +1,245 @@
+"""Panel constructors: grafanalib's classes with this project's look and no choice left open.
+
+Each takes a title, what the panel means and what to do when it looks wrong, and its queries as
+{legend: PromQL}. Panels say only how large they are; `render` places them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from grafanalib import core
+
+from dashboards.kit import theme
+from dashboards.kit.links import Link
+from dashboards.kit.variables import DATASOURCE
+
+REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+Queries = Mapping[str, str]
+
+
+def _frame(
+    title: str, description: str, queries: Queries, *, width: int, height: int, instant: bool = False
+) -> dict[str, Any]:
+    """What every panel has; instant queries ask only for the latest value."""
+    return {
+        "title": title,
+        "description": description,
+        "dataSource": DATASOURCE,
+        "gridPos": core.GridPos(h=height, w=width, x=0, y=0),
+        "targets": [
+            core.Target(expr=expr, legendFormat=legend, refId=ref_id, instant=instant, datasource=DATASOURCE)
+            for ref_id, (legend, expr) in zip(REF_IDS, queries.items(), strict=False)
+        ],
+    }
+
+
+def row(title: str) -> core.RowPanel:
+    """A heading over the panels that follow."""
+    return core.RowPanel(title=title)
+
+
+def stat(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str,
+    thresholds: list[dict[str, Any]],
+    mappings: list[dict[str, Any]] | None = None,
+    decimals: int | None = None,
+    named: bool = False,
+    width: int = 4,
+) -> core.Stat:
+    """A number in large as it is at the end of the time range, coloured by its thresholds.
+
+    Asked for that moment alone: a graph's last point is up to a step old. `named` writes the legend too.
+    """
+    return core.Stat(
+        **_frame(title, description, queries, width=width, height=4, instant=True),
+        format=unit,
+        thresholds=thresholds,
+        mappings=[*(mappings or []), theme.UNKNOWN],
+        decimals=decimals,
+        reduceCalc="last",
+        graphMode="none",
+        textMode="value_and_name" if named else "auto",
+        noValue=theme.UNKNOWN_TEXT,
+        color={"mode": "thresholds"},
+    )
+
+
+def gauge(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    thresholds: list[dict[str, Any]],
+    mappings: list[dict[str, Any]] | None = None,
+) -> core.GaugePanel:
+    """A share of a whole, from 0 to 100%, and its legend."""
+    return core.GaugePanel(
+        **_frame(title, description, queries, width=4, height=4, instant=True),
+        format="percentunit",
+        thresholds=thresholds,
+        calc="last",
+        min=0,
+        max=1,
+        decimals=0,
+        extraJson={
+            "fieldConfig": {"defaults": _unknown(mappings or [])},
+            "options": {"textMode": "value_and_name"},
+        },
+    )
+
+
+def _unknown(mappings: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"noValue": theme.UNKNOWN_TEXT, "mappings": [*mappings, theme.UNKNOWN]}
+
+
+def shares(
+    title: str, description: str, queries: Queries, *, colors: dict[str, str] | None = None
+) -> core.BarGauge:
+    """A bar for each part of a whole, from 0 to 100%."""
+    return core.BarGauge(
+        **_frame(title, description, queries, width=8, height=8, instant=True),
+        format="percentunit",
+        thresholds=theme.steps(theme.INFO),
+        calc="last",
+        min=0,
+        max=1,
+        decimals=1,
+        displayMode="gradient",
+        extraJson={
+            "fieldConfig": {
+                "defaults": _unknown([]),
+                "overrides": theme.color_overrides(colors or {}),
+            }
+        },
+    )
+
+
+def timeseries(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str,
+    width: int,
+    stacked: bool = False,
+    maximum: int | None = None,
+    colors: dict[str, str] | None = None,
+    link: Link | None = None,
+) -> core.TimeSeries:
+    """History: lines from zero, or areas on top of each other when the parts make a whole."""
+    return core.TimeSeries(
+        **_frame(title, description, queries, width=width, height=8),
+        unit=unit,
+        valueMin=0,
+        valueMax=maximum,
+        lineWidth=0 if stacked else 2,  # a line would draw parts that are 0 on top of the others
+        fillOpacity=70 if stacked else 8,
+        stacking={"group": "A", "mode": "normal" if stacked else "none"},
+        showPoints="never",
+        legendDisplayMode="list" if stacked else "table",
+        legendCalcs=[] if stacked else ["last", "max"],
+        tooltipMode="multi",
+        tooltipSort="desc",
+        overrides=theme.color_overrides(colors or {}),
+        extraJson={"fieldConfig": {"defaults": {"links": [link.of_series()]}}} if link else None,
+    )
+
+
+def bars(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    unit: str,
+    width: int,
+    colors: dict[str, str] | None = None,
+    link: Link | None = None,
+) -> core.TimeSeries:
+    """How many there were in each step of the graph, on top of each other, and in the legend in all."""
+    panel = timeseries(
+        title, description, queries, unit=unit, width=width, stacked=True, colors=colors, link=link
+    )
+    panel.drawStyle = "bars"
+    panel.legendCalcs = ["sum"]
+    panel.legendDisplayMode = "table"
+    return panel
+
+
+def heatmap(title: str, description: str, buckets: str, *, unit: str) -> core.Heatmap:
+    """How a histogram's observations spread over its buckets; `buckets` keeps `le` apart."""
+    frame = _frame(title, description, {"{{le}}": buckets}, width=24, height=11)
+    frame["targets"][0].format = "heatmap"
+    frame["targets"][0].interval = "1m"  # at the least: several scrapes
+    return core.Heatmap(**frame, extraJson={"fieldConfig": {"defaults": {"unit": unit}}})
+
+
+def state_timeline(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    mappings: list[dict[str, Any]],
+    height: int,
+) -> core.StateTimeline:
+    """A band for each series, whose colour and text say what state a number stands for."""
+    return core.StateTimeline(
+        **_frame(title, description, queries, width=24, height=height),
+        mappings=mappings,
+        fillOpacity=80,
+        showValue="never",
+        extraJson={"fieldConfig": {"defaults": {"unit": "short"}}},
+    )
+
+
+def table(
+    title: str,
+    description: str,
+    queries: Queries,
+    *,
+    labels: dict[str, str],
+    width: int,
+    overrides: list[dict[str, Any]],
+    link: Link | None = None,
+    sort: str | None = None,
+) -> core.Table:
+    """A row for each combination of labels, a column for each query (named by its legend).
+
+    Args:
+        title: Above the table.
+        description: What it means and what to do.
+        queries: {column: PromQL}; all of them keep the same labels.
+        labels: {label: column title} in the order to show them.
+        width: Of 24 columns.
+        overrides: Units and colours of single columns, by their titles.
+        link: Where the first column leads; a row has the label `queue`.
+        sort: The column with the largest values first.
+    """
+    frame = _frame(title, description, queries, width=width, height=8, instant=True)
+    for target in frame["targets"]:
+        target.format = "table"
+    # What Grafana calls the values: a query's own letter only tells it from others.
+    names = [f"Value #{target.refId}" for target in frame["targets"]] if len(queries) > 1 else ["Value"]
+    columns = labels | dict(zip(names, queries, strict=True))
+    return core.Table(
+        **frame,
+        unit=theme.COUNT,
+        thresholds=theme.steps(theme.NEUTRAL),
+        overrides=[*overrides, *([link.of_column(next(iter(labels.values())))] if link else [])],
+        sortBy=[core.TableSortByField(displayName=sort, desc=True)] if sort else [],
+        transformations=[
+            {"id": "merge", "options": {}},
+            {
+                "id": "organize",
+                "options": {
+                    "excludeByName": {"Time": True},
+                    "includeByName": {},
+                    "indexByName": {column: index for index, column in enumerate(columns)},
+                    "renameByName": columns,
+                },
+            },
+        ],
+    )

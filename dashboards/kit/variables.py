@@ -1,0 +1,49 @@
+"""The dashboards' template variables, and the data source that every panel asks."""
+
+from grafanalib.core import HIDE_VARIABLE, REFRESH_ON_TIME_RANGE_CHANGE, Template
+
+from rqmon.metrics import RQ_JOBS, RQ_JOBS_PROCESSED_TOTAL, RQ_REDIS_UP, Metric
+
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+
+def datasource() -> Template:
+    """Which Prometheus to ask."""
+    return Template(name="datasource", label="Data source", query="prometheus", type="datasource")
+
+
+def every() -> list[Template]:
+    """The same on every dashboard, so that what is chosen stays chosen on the way from one to the next."""
+    return [
+        datasource(),
+        _labels("redis", "Redis", RQ_REDIS_UP),
+        _labels("queue", "Queue", RQ_JOBS),
+        _labels("function", "Function", RQ_JOBS_PROCESSED_TOTAL),
+        rq_dashboard(),
+    ]
+
+
+def rq_dashboard() -> Template:
+    """Where rq-dashboard is, for the links to jobs; an import asks for it."""
+    return Template(
+        name="rq_dashboard",
+        label="Address of rq-dashboard",
+        query="http://127.0.0.1:9181",
+        type="constant",
+        hide=HIDE_VARIABLE,
+    )
+
+
+def _labels(name: str, label: str, metric: Metric) -> Template:
+    """All values of the label of that name, whenever they were seen, or any choice of them."""
+    return Template(
+        name=name,
+        label=label,
+        query=f"label_values({metric.name}, {name})",
+        dataSource=DATASOURCE,
+        default="$__all",
+        includeAll=True,
+        allValue=".*",
+        multi=True,
+        refresh=REFRESH_ON_TIME_RANGE_CHANGE,
+    )

@@ -1,0 +1,20 @@
+"""How often jobs failed for good: by an exception, by a rate limit, or because their process died."""
+
+from dashboards.kit.queries import events
+from rqmon.metrics import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL
+
+
+def failed_for_good(*, by: str, window: str) -> str:
+    """Executions in the window that left their job failed, by `redis`, `queue` and maybe `function`.
+
+    Which of the rate-limited and abandoned ones ran again is known only by queue: as many as its retries
+    can account for are left out. For all functions of a queue together this is exact.
+    """
+    failed = events(RQ_JOBS_PROCESSED_TOTAL, by=by, window=window, outcome="failed")
+    unclear = events(RQ_JOBS_PROCESSED_TOTAL, by=by, window=window, outcome="rate_limited|abandoned")
+    again = events(RQ_JOB_RETRIES_TOTAL, by="redis, queue", window=window)
+    retried = events(
+        RQ_JOBS_PROCESSED_TOTAL, by="redis, queue", window=window, any_function=True, outcome="retried"
+    )
+    of_them = f"clamp_min({again} - {retried}, 0)"
+    return f"({failed} + clamp_min({unclear} - on (redis, queue) group_left () {of_them}, 0) or {failed})"

@@ -1,0 +1,1 @@
+"""Asks a real Prometheus every query of every dashboard."""

@@ -1,1 +1,0 @@
-"""What a person does to a running system, as commands."""

@@ -1,0 +1,53 @@
+"""The `rqmon` command: finds each command where it lives."""
+
+import importlib
+import io
+import os
+import sys
+from typing import Any
+
+import click
+
+from rqmon.entry_point import one_line_errors
+
+# name -> "module:attribute"; a module is imported only when its command is asked for.
+COMMANDS = {
+    "cron": "rqmon.cli.cron:cron",
+    "dashboards": "rqmon.cli.dashboards:dashboards",
+    "demo": "rqmon.cli.load_test:demo",
+    "health-check": "rqmon.cli.queues:health_check",
+    "logs": "rqmon.cli.services:logs",
+    "purge-queue": "rqmon.cli.queues:purge_queue",
+    "start": "rqmon.cli.services:start",
+    "status": "rqmon.cli.services:status",
+    "stop": "rqmon.cli.services:stop",
+    "test-rq": "rqmon.cli.load_test:test_rq",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on first use, so that a health check starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, D102 (click's signature)
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, D102
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def rqmon() -> None:
+    """Schedule RQ jobs, and see what happens to every one of them."""
+
+
+def main(args: list[str] | None = None, **extra: Any) -> None:
+    """Run the command line; bad input or an unreachable Redis is one line and exit code 2."""
+    environ = dict(os.environ)  # as it was given, before `.env` is added to it
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
+    with one_line_errors(extra.get("prog_name", "rqmon")):
+        rqmon(args=args, obj=environ, **extra)

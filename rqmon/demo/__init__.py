@@ -1,0 +1,1 @@
+"""Jobs that fill the dashboards and prove that the queues work."""

@@ -1,0 +1,54 @@
+"""What every program of the bundle does around its work: read `.env`, and say what is wrong in one line."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from dotenv import load_dotenv
+from redis.exceptions import RedisError
+
+from rqmon.env_file import read_env_file
+from rqmon.terminal import say
+from scheduler import SchedulerError, Settings
+from scheduler.connections.refusals import describe
+from scheduler.logs import configure
+
+
+@contextlib.contextmanager
+def one_line_errors(program: str) -> Iterator[None]:
+    """Turn bad input and a missing Redis into one line and exit code 2.
+
+    The current folder's `.env`, or the file `RQMON_ENV_FILE` names, is read first.
+    A variable that is set already wins over the file's.
+    """
+    try:
+        text = read_env_file(Path(os.environ.get("RQMON_ENV_FILE") or ".env"))
+        load_dotenv(stream=io.StringIO(text))
+        yield
+    except (SchedulerError, RedisError) as error:
+        say(f"{program}: {_message(error)}", err=True)
+        sys.exit(2)
+
+
+@contextlib.contextmanager
+def logged_process(program: str) -> Iterator[None]:
+    """As `one_line_errors`, with everything the process logs written as JSON lines."""
+    with one_line_errors(program):
+        configure(Settings.from_env().log_level)
+        yield
+
+
+def installed_version() -> str:
+    """This package's version; empty where its files are only copied, as in the image."""
+    try:
+        return version("rqmon")
+    except PackageNotFoundError:
+        return ""
+
+
+def _message(error: Exception) -> str:
+    return str(error) if isinstance(error, SchedulerError) else describe(error)

@@ -1,0 +1,1 @@
+"""From one Redis server to a snapshot, in three round trips."""

@@ -1,0 +1,1 @@
+"""How panels look: options for the charts, and HTML for the rest."""

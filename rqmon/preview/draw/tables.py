@@ -1,0 +1,179 @@
+"""HTML of the table panel and of charts' legends."""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from rqmon.preview.draw.colors import with_alpha
+from rqmon.preview.draw.fields import Field, field_for
+from rqmon.preview.draw.frames import Answer, Frame, calc_name, reduce
+from rqmon.preview.grafana.links import link_html
+from rqmon.preview.grafana.model import Panel
+from rqmon.preview.grafana.variables import Value
+
+Row = dict[str, str | float | None]
+
+_OUTWARD = (
+    '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">'
+    '<path d="M10 5H5v14h14v-5M14 4h6v6M20 4l-9 9"></path></svg>'
+)
+
+
+def table_html(
+    panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: int
+) -> tuple[str, int]:
+    """Labels and values of instant queries, and how many rows there are.
+
+    Several queries are joined on the labels they share. Of more than `most` rows those are shown that come
+    first as sorted; in a table that is not, those with the largest values in its first column of values.
+
+    The transformation `organize` hides, orders and renames columns; `options.sortBy` sorts.
+    """
+    rows, columns = _joined(answers)
+    names, order = _organize(panel, columns)
+    columns = [column for column in order if column in columns]
+    fields = {
+        column: field_for(names[column], ref_id="", defaults=panel.defaults, overrides=panel.overrides)
+        for column in columns
+    }
+    for sort in reversed(panel.options.get("sortBy") or ()):
+        column = next((c for c in columns if sort.get("displayName") in (names[c], c)), None)
+        if column:
+            rows.sort(key=lambda row, c=column: _sort_key(row.get(c)), reverse=bool(sort.get("desc")))  # type: ignore[misc]  # mypy: lambda defaults
+    numeric = {c for c in columns if any(isinstance(row.get(c), float) for row in rows)}
+    shown = rows[:most]
+    if len(rows) > most and not panel.options.get("sortBy"):
+        first = next((c for c in columns if c.startswith("Value")), "")
+        largest = heapq.nlargest(most, range(len(rows)), key=lambda place: _sort_key(rows[place].get(first)))
+        shown = [rows[place] for place in sorted(largest)]
+    head = "".join(
+        f'<th scope="col" class="{"num" if c in numeric else ""}">'
+        f"{escape(fields[c].display_name or names[c])}</th>"
+        for c in columns
+    )
+    body = "".join(
+        "<tr>" + "".join(_cell(c, row, fields[c], values, numeric=c in numeric) for c in columns) + "</tr>"
+        for row in shown
+    )
+    html = (
+        f'<div class="table-scroll"><table class="grid-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+    return html, len(rows)
+
+
+def _joined(answers: Sequence[Answer]) -> tuple[list[Row], list[str]]:
+    """Rows keyed by labels, and every column: Time, the labels, then `Value` or `Value #A`, `Value #B`."""
+    rows: dict[tuple[tuple[str, str], ...], Row] = {}
+    labels: dict[str, None] = {}
+    values: dict[str, None] = {}
+    for answer in answers:
+        value = "Value" if len(answers) == 1 else f"Value #{answer.target.ref_id}"
+        values[value] = None
+        for series in answer.series:
+            labels |= dict.fromkeys(series.labels)
+            row = rows.setdefault(tuple(sorted(series.labels.items())), {**series.labels})
+            moment, row[value] = series.points[-1]
+            row["Time"] = moment * 1000
+    return list(rows.values()), ["Time", *labels, *values]
+
+
+def _organize(panel: Panel, columns: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    names, order = {column: column for column in columns}, list(columns)
+    hidden: set[str] = set()
+    for transformation in panel.transformations:
+        options: Mapping[str, Any] = transformation.get("options") or {}
+        if transformation.get("id") == "organize":
+            hidden |= {c for c, excluded in (options.get("excludeByName") or {}).items() if excluded}
+            names |= {c: n for c, n in (options.get("renameByName") or {}).items() if n and c in names}
+            places = options.get("indexByName") or {}
+            order.sort(key=lambda c: places.get(c, len(order)))
+        elif transformation.get("id") == "filterFieldsByName":
+            wanted = (options.get("include") or {}).get("names") or columns
+            hidden |= set(columns) - set(wanted)
+    return names, [column for column in order if column not in hidden]
+
+
+def _sort_key(value: str | float | None) -> tuple[int, float, str]:
+    if isinstance(value, float):
+        return 1, value, ""
+    return (0, 0.0, value) if value is not None else (-1, 0.0, "")
+
+
+def _cell(column: str, row: Row, field: Field, values: Mapping[str, Value], *, numeric: bool) -> str:
+    value = row.get(column)
+    kind = str((field.custom.get("cellOptions") or {}).get("type") or "auto")
+    if not isinstance(value, float):
+        text = escape(value or "")
+        content = (link_html(field.links, row, values, html=text) if text else "") or text
+        return f'<td class="{"num" if numeric else ""}" title="{text}">{content}</td>'
+    color = field.color(value)
+    style = f"color: {color}" if kind == "color-text" else ""
+    if kind == "color-background":
+        style = f"background: {with_alpha(color, 0.6)}"
+    bar = ""
+    if kind == "gauge":
+        share = field.share(value) * 100
+        bar = f'<span class="cell-bar"><span style="width: {share:.1f}%; background: {color}"></span></span>'
+    text = escape(field.text(value))
+    content = link_html(field.links, row, values, html=text) or text
+    return f'<td class="num" style="{style}">{bar}{content}</td>'
+
+
+def legend_html(panel: Panel, frames: Sequence[Frame], values: Mapping[str, Value]) -> str:
+    """A list or a table of the series with the calculations asked for; empty when the panel hides it."""
+    legend = panel.options.get("legend") or {}
+    if not legend.get("showLegend", True) or legend.get("displayMode") == "hidden" or not frames:
+        return ""
+    calcs = [str(calc) for calc in legend.get("calcs") or ()]
+    shown = [f for f in frames if not (f.field.custom.get("hideFrom") or {}).get("legend")]
+    if legend.get("displayMode") != "table":
+        items = "".join(
+            f"<li>{_key(frame, values)}{''.join(_calc_text(frame, calc) for calc in calcs)}</li>"
+            for frame in shown
+        )
+        return f'<ul class="legend-list">{items}</ul>'
+    head = "".join(f'<th scope="col" class="num">{escape(calc_name(calc))}</th>' for calc in calcs)
+    rows = "".join(
+        f"<tr><td>{_key(frame, values)}</td>"
+        + "".join(f'<td class="num">{escape(_calc(frame, calc))}</td>' for calc in calcs)
+        + "</tr>"
+        for frame in shown
+    )
+    return (
+        f'<table class="legend-table"><thead><tr><th scope="col">Name</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def state_legend_html(frames: Sequence[Frame]) -> str:
+    """The states that a state timeline shows, each with its colour."""
+    states = {
+        frame.field.text(value): frame.field.color(value, index=frame.index)
+        for frame in frames
+        for value in sorted({v for v in frame.values if v is not None})
+    }
+    items = "".join(
+        f'<li><span class="key" style="background: {color}"></span>{escape(text)}</li>'
+        for text, color in list(states.items())[:20]
+    )
+    return f'<ul class="legend-list">{items}</ul>'
+
+
+def _key(frame: Frame, values: Mapping[str, Value]) -> str:
+    """The series' colour and name, as a button that shows it alone (by preview.js), and its data link."""
+    name = escape(frame.name)
+    return (
+        f'<button type="button" class="legend-key" data-series="{frame.index}" aria-label="Show only {name}">'
+        f'<span class="key" style="background: {frame.color}"></span>{name}</button>'
+        + link_html(frame.field.links, frame.labels, values, html=_OUTWARD, name=frame.name)
+    )
+
+
+def _calc(frame: Frame, calc: str) -> str:
+    return frame.field.text(reduce(frame.values, calc))
+
+
+def _calc_text(frame: Frame, calc: str) -> str:
+    return f'<span class="calc">{escape(calc_name(calc))}: {escape(_calc(frame, calc))}</span>'

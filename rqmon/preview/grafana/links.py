@@ -1,0 +1,42 @@
+"""Data links: from a series or a table's cell to a page about it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from urllib.parse import quote
+
+from rqmon.preview.grafana.model import Json
+from rqmon.preview.grafana.variables import Value, interpolate
+
+_LABEL = re.compile(r"\$\{(?:__data\.fields|__field\.labels)\.(\w+)(:percentencode)?\}")
+
+
+def link_html(
+    links: Sequence[Json],
+    labels: Mapping[str, object],
+    values: Mapping[str, Value],
+    *,
+    html: str,
+    name: str = "",
+) -> str:
+    """HTML as a link to where the first data link leads, in a tab of its own; empty if it leads nowhere.
+
+    `name` is what a screen reader says, where the HTML has no text.
+    """
+    url = _url(str(links[0].get("url") or ""), labels, values) if links else ""
+    # Variables come from the page's address: nobody is to send javascript: in one.
+    if not url.startswith(("http://", "https://")):
+        return ""
+    title = str(links[0].get("title") or "Open")
+    label = f' aria-label="{escape(f"{title}: {name}")}"' if name else ""
+    # preview.js adds target=_blank, which NiceGUI's sanitiser takes away.
+    return f'<a href="{escape(url)}" rel="noopener" title="{escape(title)}"{label}>{html}</a>'
+
+
+def _url(template: str, labels: Mapping[str, object], values: Mapping[str, Value]) -> str:
+    def label(match: re.Match[str]) -> str:
+        text = str(labels.get(match.group(1), ""))
+        return quote(text, safe="") if match.group(2) else text
+
+    # Labels last: a `$name` in them is no variable.
+    return _LABEL.sub(label, interpolate(template, values, style="raw"))

@@ -1,0 +1,1 @@
+"""The preview's pages and its web server."""

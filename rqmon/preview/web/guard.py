@@ -1,0 +1,60 @@
+"""Who may ask: people at this machine's addresses and names, and its own pages.
+
+A web page can send requests to this machine, too. Where its own name leads to 127.0.0.1 (DNS rebinding), a
+browser takes the answers for that page's own and lets it read them. Such a request has that name in its
+`Host`. A page that asks by our name says in `Origin` where it is from; a WebSocket opens whatever that says.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rqmon.hosts import is_accepted
+
+
+def refusal(host: str, origin: str | None, names: frozenset[str]) -> str:
+    """Why a request is refused; empty when it is answered.
+
+    Args:
+        host: Its header `Host`.
+        origin: Its header `Origin`, where it has one.
+        names: Names to accept, in lower case, besides those that no page can have.
+    """
+    if not is_accepted(host, names):
+        return "Host is no name of ours: ask by address, or put it in RQMON_ALLOWED_HOSTS."
+    if origin is not None and (_netloc(origin) or "?") != host.lower():
+        return "A page of another origin asks."
+    return ""
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+class Guard:
+    """Answers 403 to requests and WebSockets that are refused."""
+
+    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
+        self._app = app
+        self._names = names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is answered."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        why = refusal(headers.get("host", ""), headers.get("origin"), self._names)
+        if not why:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": why})
+        else:
+            text = f"Refused: {why}\n".encode()
+            length = str(len(text)).encode()
+            head = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", length)]
+            await send({"type": "http.response.start", "status": 403, "headers": head})
+            await send({"type": "http.response.body", "body": text})

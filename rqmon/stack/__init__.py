@@ -1,0 +1,1 @@
+"""Starting, stopping and showing the stack, as containers or as plain processes."""

@@ -1,0 +1,277 @@
+"""The stack as containers, by Docker Compose."""
+
+import functools
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from rqmon.resources import ROOT
+from rqmon.stack import health
+from rqmon.stack.door_login import write_login
+from rqmon.stack.environment import StackConfig
+from rqmon.stack.services import PROMETHEUS, WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
+from rqmon.terminal import pass_on, say
+
+_ENGINE_TIMEOUT_SECONDS = 5.0
+# Below monitoring/: the folders whose files are mounted.
+_MOUNTED = ("prometheus", "redis", "grafana")
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
+def engine_answers() -> bool:
+    """Whether there is a Docker engine, and a client with Compose."""
+    try:
+        for command in (
+            ["docker", "info", "--format", "{{.ServerVersion}}"],
+            ["docker", "compose", "version"],
+        ):
+            done = subprocess.run(  # noqa: S603 (fixed words)
+                command, check=True, capture_output=True, timeout=_ENGINE_TIMEOUT_SECONDS
+            )
+            if not done.stdout.strip():  # what some clients say of an engine that is stopped
+                return False
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+class ComposeStack:
+    """The stack as containers of the project that `.env` names.
+
+    Where Grafana's image can't be had, the preview of its dashboards takes its place.
+    """
+
+    upgrades = True
+
+    def __init__(self, config: StackConfig) -> None:
+        self._config = config
+
+    @functools.cached_property
+    def services(self) -> tuple[Service, ...]:
+        """What it is made of, by the containers that there are."""
+        return WITH_PREVIEW if "preview" in self._by_service() else WITH_GRAFANA
+
+    def is_running(self) -> bool:
+        """Whether any of its containers runs."""
+        return bool(self._compose("ps", "--quiet").stdout.strip())
+
+    def prepare(self) -> None:
+        """Make sure that there is an engine.
+
+        Raises:
+            StackError: None answers.
+        """
+        if not engine_answers():
+            raise StackError(
+                "No Docker engine with Compose answers: start Docker, or use MODE=native, which needs none"
+            )
+
+    def launch(self) -> None:
+        """Build our image, fetch the others, start the containers in the order of their health.
+
+        What runs already goes on, unless its image or settings have changed.
+
+        Raises:
+            StackError: Compose could not; what it said is on the screen. Or containers can't read a file.
+        """
+        _check_mounted_files()
+        write_secrets(self._config)
+        pulled = self._compose("pull", "--quiet", "--policy", "missing", "grafana")
+        if pulled.returncode == 0:
+            self.services, other = WITH_GRAFANA, "preview"
+        else:
+            say("Grafana's image can't be had: the preview of its dashboards starts in its place.")
+            say(f"  {(pulled.stderr.strip() or 'no reason given').splitlines()[-1]}")
+            self.services, other = WITH_PREVIEW, "grafana"
+        self._compose("rm", "--stop", "--force", other)  # it would keep the port
+        names = [service.name for service in self.services]
+        # Compose does not see that a mounted file has changed.
+        digest, made_with = _digest(self._config), self._config.state_dir / "containers"
+        if not made_with.exists() or made_with.read_text() != digest:
+            names.append("--force-recreate")
+        # Built once, for all the services that run it; "up" would build it for each.
+        say("Building the image and starting the containers ...")
+        for arguments in (
+            ["build", "--quiet", "rq_short"],
+            ["--progress", "quiet", "up", "--detach", "--remove-orphans", *names],
+        ):
+            done = self._compose(*arguments, capture=False)
+            if done.returncode != 0:
+                raise StackError(
+                    f"docker compose {' '.join(arguments)} failed, see above: "
+                    "make logs shows what the containers said"
+                )
+        made_with.write_text(digest)
+
+    def states(self) -> list[ServiceState]:
+        """What the engine says about each container."""
+        containers = self._by_service()
+        states = []
+        for service in self.services:
+            scaled = containers.get(service.name)
+            if scaled is None:
+                states.append(ServiceState(service=service, is_healthy=False, description="not started"))
+                continue
+            # Of several containers, the one that is worst off.
+            container = min(scaled, key=_is_healthy)
+            count = f" ({sum(map(_is_healthy, scaled))} of {len(scaled)})" if len(scaled) > 1 else ""
+            run = _inspect(container["ID"])
+            uptime = _age_seconds(run) if container["State"] == "running" else None
+            problem = None
+            if not _is_healthy(container):
+                problem = f"{container['State']} {container['Health']}".strip()
+            elif run["RestartCount"] >= health.RESTARTS and uptime and uptime < health.STEADY_SECONDS:
+                problem = f"restarting, {run['RestartCount']} times since it was made"
+            elif service == PROMETHEUS:
+                problem = health.storing_problem(self._config)
+            states.append(
+                ServiceState(
+                    service=service,
+                    is_healthy=problem is None,
+                    description=(problem or "healthy") + count,
+                    uptime_seconds=uptime,
+                    restarts=run["RestartCount"],
+                )
+            )
+        return states
+
+    def stop(self) -> bool:
+        """Remove the containers and the network; the volumes stay.
+
+        Raises:
+            StackError: Compose could not; what it said is on the screen.
+        """
+        was_running = bool(self._containers())
+        if self._compose("down", "--remove-orphans", capture=False).returncode != 0:
+            raise StackError("docker compose down failed, see above: the containers may still run")
+        return was_running
+
+    def log(self, service: str, *, lines: int) -> str:
+        """The last lines a container wrote."""
+        done = self._compose("logs", "--no-color", "--no-log-prefix", "--tail", str(lines), service)
+        return done.stdout
+
+    def follow(self, services: Sequence[str]) -> None:
+        """Run `docker compose logs --follow`."""
+        pass_on(self._command(["logs", "--tail", "5", "--follow", *services]), **self._options)
+
+    def _containers(self) -> list[dict[str, Any]]:
+        text = self._compose("ps", "--all", "--format", "json").stdout.strip()
+        # One array until Compose 2.20, one object a line since.
+        found: list[dict[str, Any]] = json.loads(text) if text.startswith("[") else []
+        return found or [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def _by_service(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for container in self._containers():
+            found.setdefault(container["Service"], []).append(container)
+        return found
+
+    def _compose(self, *arguments: str, capture: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 (names of services, checked)
+            self._command(arguments), **self._options, capture_output=capture, text=True, errors="replace"
+        )
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        return ["docker", "compose", "--env-file", str(self._config.env_file), *arguments]
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        environment = {
+            **os.environ,
+            **self._config.variables,
+            "RQMON_STATE_DIR": str(self._config.state_dir),
+            # All of them: "up" names the services that it starts.
+            "COMPOSE_PROFILES": "preview,demo",
+        }
+        return {"cwd": ROOT, "env": environment}
+
+
+def _check_mounted_files() -> None:
+    """Refuse a file that the containers' users can't read: they are not this one, nor of its group."""
+    folders = [ROOT / "monitoring" / name for name in _MOUNTED]
+    for path in (path for folder in folders for path in (folder, *folder.rglob("*"))):
+        needed = 0o005 if path.is_dir() else 0o004
+        if path.stat().st_mode & needed != needed:
+            raise StackError(
+                f"Containers can't read {path} (a strict umask?): "
+                f"run chmod -R a+rX {shlex.join(map(str, folders))}"
+            )
+
+
+def _digest(config: StackConfig) -> str:
+    """Of all that containers are given from this machine: mounted files, and what `.env` says."""
+    digest = hashlib.sha256(json.dumps(dict(config.variables), sort_keys=True).encode())
+    digest.update((config.state_dir / "secrets/web.yml").read_bytes())
+    for folder in _MOUNTED:
+        for path in sorted((ROOT / "monitoring" / folder).rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_healthy(container: dict[str, Any]) -> bool:
+    return bool(container["State"] == "running" and container["Health"] == "healthy")
+
+
+def write_secrets(config: StackConfig) -> None:
+    """Write what containers are given as files: in their environment `docker inspect` would show it.
+
+    A container's user is not this one, so anyone may read the files, and nobody else the folder.
+    """
+    folder = write_login(config, mode=0o644)
+    variables = config.variables
+    ours = {
+        # What .env says of RQ, except where something listens on this machine.
+        **{n: value for n, value in variables.items() if n.startswith("RQ_") and not n.endswith("_PORT")},
+        "RQ_REDIS_URL": _url_in_containers(config),
+    }
+    for name, text in {
+        "rq.env": "".join(f"{variable}={_quoted(value)}\n" for variable, value in ours.items()),
+        "redis_password": variables["REDIS_PASSWORD"],
+        "grafana_password": variables["GRAFANA_ADMIN_PASSWORD"],
+    }.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
+
+
+def _url_in_containers(config: StackConfig) -> str:
+    """`RQ_REDIS_URL` as a container reaches it: this stack's own Redis has another name and port there.
+
+    Raises:
+        StackError: It is another one on this machine, which no container reaches by that name.
+    """
+    variables = config.variables
+    given = urlsplit(variables["RQ_REDIS_URL"])
+    if given.scheme != "unix" and given.hostname not in _THIS_MACHINE:
+        return variables["RQ_REDIS_URL"]
+    if given.scheme == "unix" or (given.port or 6379) != int(variables["REDIS_PORT"]):
+        raise StackError(
+            f"RQ_REDIS_URL in {config.env_file} is another Redis of this machine, which no container finds: "
+            "give its address in the network, or use MODE=native"
+        )
+    login, at, _ = given.netloc.rpartition("@")
+    return urlunsplit(given._replace(netloc=f"{login}{at}redis:6379"))
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _inspect(container: str) -> dict[str, Any]:
+    command = ["docker", "inspect", container]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 (an id that docker gave)
+    [found] = json.loads(done.stdout)
+    run: dict[str, Any] = found
+    return run
+
+
+def _age_seconds(run: dict[str, Any]) -> float:
+    started = datetime.fromisoformat(run["State"]["StartedAt"][:19]).replace(tzinfo=UTC)
+    return (datetime.now(UTC) - started).total_seconds()

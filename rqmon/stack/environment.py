@@ -1,0 +1,191 @@
+"""`.env`: the ports and passwords of one copy of the stack, made when missing and then the user's to edit."""
+
+import io
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from rqmon.env_file import line_of, read_env_file
+from rqmon.guarded_rq_dashboard.settings import DEFAULT_HOST, DashboardSettings
+from rqmon.resources import ROOT
+from scheduler.config import Settings
+from scheduler.errors import ConfigError
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+# variable -> how its first value is made, what it is; in groups, with a title each
+_VARIABLES: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
+    "Passwords. Change one, then stop and start the stack.": {
+        "REDIS_PASSWORD": (_password, "letters, digits and . _ ~ - only: it is part of a URL"),
+        "RQ_DASHBOARD_USERNAME": (lambda: "rq", "rq-dashboard's login"),
+        "RQ_DASHBOARD_PASSWORD": (_password, ""),
+        "GRAFANA_ADMIN_PASSWORD": (_password, "of the user admin; read when Grafana first starts"),
+    },
+    "Ports, on 127.0.0.1.": {
+        "REDIS_PORT": (lambda: "6379", ""),
+        "RQ_EXPORTER_PORT": (lambda: "9726", ""),
+        "PROMETHEUS_PORT": (lambda: "9090", ""),
+        "ALERTMANAGER_PORT": (lambda: "9093", ""),
+        "GRAFANA_PORT": (lambda: "4000", ""),
+        "RQ_DASHBOARD_PORT": (lambda: "9181", ""),
+    },
+    "Where workers, commands and the exporter find Redis.": {
+        "RQ_REDIS_URL": (lambda: "redis://:${REDIS_PASSWORD}@127.0.0.1:${REDIS_PORT}/0", ""),
+    },
+    "What plain `docker compose` commands in this folder act on.": {
+        "COMPOSE_PROJECT_NAME": (lambda: f"rqmon-{secrets.token_hex(3)}", "another one for every copy"),
+        "COMPOSE_FILE": (lambda: "docker-compose.yml:docker-compose-rq-monitor.yml", ""),
+    },
+}
+
+
+VARIABLES = tuple(name for group in _VARIABLES.values() for name in group)
+# What a first start takes from its environment. Not the project's name: a shell that has read another copy's
+# `.env` would give this one that copy's containers.
+_GIVEN = tuple(name for name in VARIABLES if not name.startswith("COMPOSE_"))
+# Without a first value in `.env`, and taken from there all the same.
+_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackConfig:
+    """Where one copy of the stack lives, and its variables.
+
+    Attributes:
+        state_dir: `RQMON_STATE_DIR`, by default `.rqmon` in the project: data, logs, what runs.
+        env_file: `RQMON_ENV_FILE`, by default `.env` in the project.
+        variables: What the file says. Its values win over the environment's, so that every command
+            means the same stack whatever the shell has set.
+    """
+
+    state_dir: Path
+    env_file: Path
+    variables: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "StackConfig":
+        """Read the environment and the file; without a file there are no variables.
+
+        Raises:
+            ConfigError: The file can't be read.
+        """
+        env_file = Path(environ.get("RQMON_ENV_FILE") or ROOT / ".env").absolute()
+        values = dotenv_values(stream=io.StringIO(read_env_file(env_file)))
+        return cls(
+            state_dir=Path(environ.get("RQMON_STATE_DIR") or ROOT / ".rqmon").absolute(),
+            env_file=env_file,
+            variables={name: value for name, value in values.items() if value is not None},
+        )
+
+    def check(self) -> None:
+        """Refuse variables that the stack can't start with.
+
+        Raises:
+            ConfigError: It names the variable, and says what to do.
+        """
+        written = dotenv_values(stream=io.StringIO(read_env_file(self.env_file)), interpolate=False)
+        for name in VARIABLES:
+            if name.endswith("_PASSWORD") and "${" in (written.get(name) or ""):
+                raise ConfigError(
+                    f"{name} in {self.env_file} has ${{, which stands for another variable's value: "
+                    "use a password without it"
+                )
+            if not self.variables.get(name):
+                what = f"{name} in {self.env_file} is empty"
+                if name not in self.variables:
+                    what = f"{self.env_file} has no {name}"
+                raise ConfigError(
+                    f"{what}: give it a value; make start-rq-mon writes one where there is no line for it"
+                )
+        if not re.fullmatch(r"[A-Za-z0-9._~-]+", self.variables["REDIS_PASSWORD"]):
+            raise ConfigError(
+                f"REDIS_PASSWORD in {self.env_file} has a character that a URL can't have there: "
+                "use letters, digits and . _ ~ - only"
+            )
+        seen: dict[int, str] = {}
+        for name in (name for name in VARIABLES if name.endswith("_PORT")):
+            port = self.variables[name]
+            if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+                raise ConfigError(f"{name} in {self.env_file} is {port!r}: give it a number from 1 to 65535")
+            if int(port) in seen:
+                raise ConfigError(
+                    f"{seen[int(port)]} and {name} in {self.env_file} are both {port}: choose another for one"
+                )
+            seen[int(port)] = name
+        Settings.from_env(self.variables)
+        # Where it listens is the stack's to say.
+        DashboardSettings.from_env({**self.variables, "RQ_DASHBOARD_HOST": DEFAULT_HOST})
+
+
+def overruled(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that the environment sets to something else than the file, whose values count."""
+    return tuple(name for name, value in config.variables.items() if environ.get(name, value) != value)
+
+
+def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Append the variables that the file lacks, and change nothing that is there; it is made when missing.
+
+    Args:
+        path: The file.
+        given: What a file that is made takes values from, where it has them: a first start's environment.
+
+    Returns:
+        The names of those that were added.
+
+    Raises:
+        ConfigError: A line of it can't be read.
+    """
+    is_new = not path.exists()
+    given = {name: value for name, value in (given or {}).items() if is_new and value}
+    there = read_env_file(path)
+    known = set()
+    for binding in parse_stream(io.StringIO(there)):
+        if binding.error:
+            raise ConfigError(
+                f"Line {line_of(binding)} of {path} can't be read: "
+                "write NAME=value, and end the quotes where the value ends"
+            )
+        known.add(binding.key)
+    added: list[str] = []
+    text = "# Settings of the stack. Not for git: it has passwords.\n" if is_new else ""
+    for title, group in _VARIABLES.items():
+        missing = [name for name in group if name not in known]
+        if not missing:
+            continue
+        text += f"\n# {title}\n" if text or there.strip() else f"# {title}\n"
+        for name in missing:
+            make, remark = group[name]
+            text += f"# {name}: {remark}\n" if remark else ""
+            value = _quoted(given[name]) if name in _GIVEN and name in given else make()
+            text += f"{name}={value}\n"
+        added += missing
+    if chosen := [name for name in _OPTIONAL if name in given]:
+        text += "\n# Given to the first start.\n"
+        text += "".join(f"{name}={_quoted(given[name])}\n" for name in chosen)
+        added += chosen
+    if added:
+        text = text if there.endswith("\n") or not there else f"\n{text}"
+        # Never readable by others, not for a moment: it is made with mode 600. What is there stays, on a full
+        # disk, too: it is only added to.
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
+                path.chmod(0o600)  # one that was there may have another
+                file.write(text.encode())
+        except OSError as error:
+            raise ConfigError(f"{path} can't be written ({error.strerror}): make it yours") from None
+    return tuple(added)
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[\w.,:/@~-]+", value, re.ASCII):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

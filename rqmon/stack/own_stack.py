@@ -1,0 +1,108 @@
+"""A stack beside any other: on free ports, with everything of its own in a folder."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rqmon.ports import free_ports
+from rqmon.resources import ROOT
+from rqmon.stack.environment import VARIABLES, StackConfig
+from rqmon.stack.services import WITH_GRAFANA, StackError
+
+COMMAND = (sys.executable, "-c", "from rqmon.cli.main import main; main(prog_name='rqmon')")
+_START_SECONDS, _STOP_SECONDS = 240, 120
+
+
+@dataclass(frozen=True)
+class OwnStack:
+    """A stack in `folder`, run as `mode` says: native or docker."""
+
+    folder: Path
+    mode: str = "native"
+
+    @property
+    def config(self) -> StackConfig:
+        """Its variables; complete once it is started."""
+        return StackConfig.from_env(self._places)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes `COMMAND` act on this stack."""
+        # The caller's settings are another stack's, whose .env may have been read; NiceGUI serves nothing
+        # when it sees pytest's variables.
+        others = {*self.config.variables, *VARIABLES}
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_")) and k not in others
+        }
+        return {**inherited, **self._places, "MODE": self.mode}
+
+    def choose_ports(self) -> None:
+        """Write an `.env` with free ports."""
+        variables = [service.port_variable for service in WITH_GRAFANA if service.port_variable]
+        ports = zip(variables, free_ports(len(variables)), strict=True)
+        (self.folder / ".env").write_text("".join(f"{name}={port}\n" for name, port in ports))
+
+    def run(self, *arguments: str) -> "subprocess.Popen[str]":
+        """`rqmon` on this stack, in a session of its own: Ctrl-C is for whoever started it."""
+        return subprocess.Popen(  # noqa: S603 (this project's own command)
+            [*COMMAND, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def _places(self) -> dict[str, str]:
+        return {
+            "RQMON_STATE_DIR": str(self.folder / "state"),
+            "RQMON_ENV_FILE": str(self.folder / ".env"),
+        }
+
+
+@contextlib.contextmanager
+def own_stack() -> Iterator[OwnStack]:
+    """Start a native one in a temporary folder, and stop it however the block ends, SIGTERM included.
+
+    Raises:
+        StackError: It does not start; the message is what `rqmon start` said.
+    """
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with tempfile.TemporaryDirectory(prefix="rqmon-") as name:
+            stack = OwnStack(Path(name))
+            stack.choose_ports()
+            try:
+                _finish(stack.run("start"), seconds=_START_SECONDS)
+                yield stack
+            finally:
+                # A second signal must not leave half of it behind.
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_IGN)
+                _finish(stack.run("stop"), seconds=_STOP_SECONDS)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finish(process: "subprocess.Popen[str]", *, seconds: float) -> None:
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode:
+        raise StackError(" ".join(said.split()) or f"rqmon ended with {process.returncode}")
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

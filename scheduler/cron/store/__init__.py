@@ -1,0 +1,1 @@
+"""The cron entries in Redis: read, written and kept whole."""

@@ -1,0 +1,123 @@
+"""Watches over the process that runs a job, the work horse, also while Redis is away."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.job import Job
+from rq.utils import now
+
+from scheduler.connections.refusals import describe
+from scheduler.workers.resilience import Enduring
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# The statuses of a job that others gave up while this worker could not say that it lives.
+_GIVEN_UP = (b"queued", b"scheduled", b"failed")
+_GRACE_SECONDS = 30.0
+
+
+class Watching(Enduring, Worker):
+    """Watch over the process that runs a job, also while Redis is away.
+
+    The horse goes on without Redis until its job has ended. When Redis is back, and others have given the job
+    up meanwhile, the horse is ended, so that the job does not run twice at once.
+    """
+
+    _heard_at = 0.0
+    _given_up: str | None = None
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job; its process ends with this one, whatever ends this one but SIGKILL."""
+        try:
+            super().execute_job(job, queue)
+        except BaseException:
+            if self.horse_pid:
+                self.kill_horse()
+                self.wait_for_horse()
+            raise
+
+    def monitor_work_horse(self, job: Job, *args: Any) -> None:
+        """Wait until the horse ends; how it left its job is asked until Redis answers."""
+        ask = job.get_status
+        patient: Any = job
+        patient.get_status = lambda refresh=True: self._patiently(lambda: ask(refresh), also_away=True)
+        super().monitor_work_horse(job, *args)
+
+    def maintain_heartbeats(self, job: Job, *execution: Any) -> None:  # rq 3 also gives the execution
+        """Say that the job runs, unless others have given it up."""
+        try:
+            # They do so a minute after the next heartbeat was due.
+            if time.monotonic() - self._heard_at > self.job_monitoring_interval + _GRACE_SECONDS:
+                self._end_if_given_up(job)
+            super().maintain_heartbeats(job, *execution)
+            self._heard_at = time.monotonic()
+        except RedisError as error:
+            # RQ kills a horse at its job's timeout + 60 s from here; it may only wait to write how it ended.
+            job.started_at = now()
+            self.log.warning("Worker %s: its job goes on. %s", self.name, describe(error))
+
+    def set_current_job_working_time(self, *args: Any, **kwargs: Any) -> None:
+        """Tell how long the job has run, which only rq 2 does."""
+        try:
+            super().set_current_job_working_time(*args, **kwargs)
+        except RedisError as error:
+            self.log.warning("Worker %s: its job goes on. %s", self.name, describe(error))
+
+    def handle_work_horse_killed(self, job: Job, *args: Any) -> None:
+        """Deal with a horse that died, unless its job is no longer this worker's."""
+        if self._given_up != job.id:
+            self._await_writes()
+            super().handle_work_horse_killed(job, *args)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+    def handle_job_failure(self, job: Job, *args: Any, **kwargs: Any) -> None:
+        """End an execution, unless its job is no longer this worker's."""
+        if self._given_up == job.id:
+            return
+        if not self.is_horse:
+            self._await_writes()
+        super().handle_job_failure(job, *args, **kwargs)
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork the process that runs a job."""
+        self._given_up, self._heard_at = None, time.monotonic()
+        # In between, a signal would leave a horse that this process does not know, or the horse would take it
+        # for the worker's.
+        with stop_signals_held():
+            super().fork_work_horse(job, queue)
+
+    def setup_work_horse_signals(self) -> None:
+        """Deal with signals as a horse does."""
+        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+    def _install_signal_handlers(self) -> None:
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+    def _await_writes(self) -> None:
+        # RQ says once what became of a job, and that is not to be refused.
+        self.set_state(self.get_state())
+
+    def _end_if_given_up(self, job: Job) -> None:
+        client: Any = self.connection
+        status, worker_name = client.hmget(job.key, "status", "worker_name")
+        elsewhere = status == b"started" and worker_name != self.name.encode()
+        if elsewhere or status in _GIVEN_UP:
+            time.sleep(1)  # the horse itself may have written this as its last deed
+            self.log.warning("Worker %s: job %s was given up meanwhile, and ends here", self.name, job.id)
+            self._given_up = job.id
+            self.kill_horse()
+
+
+@contextlib.contextmanager
+def stop_signals_held() -> Iterator[None]:
+    """Keep SIGINT and SIGTERM for later, in a process that is forked meanwhile too until it is ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

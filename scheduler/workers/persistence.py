@@ -1,0 +1,183 @@
+"""Makes sure that what a worker has to write is written, once, however often Redis drops it or refuses."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, WatchError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.utils import utcformat
+
+from scheduler.connections.refusals import describe, refusal
+from scheduler.errors import SchedulerError
+
+# Longer than a restart or a failover takes: what would be lost is how a job ended, and its result.
+_PATIENCE_SECONDS = 600.0
+# As for other refusals, and before others give the job up: 60 s after they saw it in the intermediate list.
+START_PATIENCE_SECONDS = 30.0
+# For a worker that is told to stop: supervisors kill it after 30 s.
+_STOPPING_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 5.0
+# For errors that no waiting mends.
+_TRIES = 3
+# Redis cuts who sends more in one value (its `proto-max-bulk-len`), each time.
+_MOST_BYTES = 512 * 2**20
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class NotWritten(BaseException):
+    """A transaction failed, or its answer was lost; its cause says how. RQ swallows each Exception."""
+
+
+class GivenUpError(Exception):
+    """A job is no longer this worker's to begin."""
+
+
+def passes(error: BaseException) -> bool:
+    """Whether waiting helps: Redis does not answer, or answers that it can't do it now."""
+    lost = isinstance(error, RedisConnectionError | RedisTimeoutError | WatchError)
+    return lost or refusal(error) is not None
+
+
+def insist(
+    connection: Redis,
+    step: Callable[[bool], T],
+    *,
+    patience: float = _PATIENCE_SECONDS,
+    stopping: Callable[[], bool] = lambda: False,
+) -> T:
+    """Take a step until Redis has taken it, over a new connection where it refused.
+
+    Args:
+        connection: What the step uses.
+        step: Gets whether it was tried before; then it may have been done already, and has to look.
+        patience: For how many seconds.
+        stopping: Whether the worker is told to stop, and so has no more than five seconds.
+
+    Raises:
+        RedisError: What went wrong last, when patience ends; after three tries where no waiting mends it.
+        Exception: What the step raised.
+    """
+    began, tries, pause = time.monotonic(), 0, 0.0
+    error: BaseException | None = None
+    while True:
+        try:
+            if error and not isinstance(error, WatchError):
+                time.sleep(pause)
+                _reconnect(connection)
+            return step(tries > 0)
+        except (RedisError, NotWritten) as raised:
+            error = raised.__cause__ or raised if isinstance(raised, NotWritten) else raised
+        tries += 1
+        waited = time.monotonic() - began
+        if not isinstance(error, RedisError) or waited > (_STOPPING_SECONDS if stopping() else patience):
+            raise error
+        if tries >= _TRIES and not passes(error):
+            raise error
+        if not isinstance(error, WatchError):
+            pause = min(max(0.05, 2 * pause), _LONGEST_PAUSE_SECONDS)
+            _log.warning("not written, trying again: %s", describe(error))
+
+
+def _reconnect(connection: Redis) -> None:
+    """Leave the connection that was used last: it may lead to what was the primary."""
+    pool = connection.connection_pool
+    used = pool.get_connection()
+    used.disconnect()
+    pool.release(used)
+
+
+def may_begin(job: Job) -> bool:
+    """Whether a job still waits for who took it; one that was queued again since may wait for another."""
+    client: Any = job.connection
+    status, enqueued_at = job.get_status(refresh=False), job.enqueued_at
+    taken_with = [status and status.value.encode(), enqueued_at and utcformat(enqueued_at).encode()]
+    intermediate = Queue(job.origin, connection=job.connection).intermediate_queue_key
+    return client.hmget(job.key, "status", "enqueued_at") == taken_with and job.id.encode() in client.lrange(
+        intermediate, 0, -1
+    )
+
+
+def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:
+    """Let a transaction be sent once, and its failure be known, whatever RQ and redis-py do about it.
+
+    RQ swallows the error of some, and redis-py sends one again whose answer was lost: its jobs would be
+    queued twice.
+
+    Args:
+        pipeline: The transaction; its next `execute` raises NotWritten where it failed.
+        on_written: Called when Redis has answered that it was executed.
+    """
+    execute = pipeline.execute
+
+    def once(raise_on_error: bool = True) -> list[Any]:  # noqa: ARG001  # redis-py's signature
+        del pipeline.execute  # what RQ sends on it next is none of this
+        for command, _ in pipeline.command_stack:
+            size = max(len(part) for part in command if isinstance(part, str | bytes))
+            if size > _MOST_BYTES:
+                raise SchedulerError(
+                    f"The job's result has {size} bytes, and Redis takes {_MOST_BYTES}: "
+                    "keep it elsewhere and return where"
+                )
+        pipeline.watching = True  # else redis-py sends it again
+        try:
+            answers = execute(raise_on_error=False)
+        except Exception as error:
+            raise NotWritten from error
+        on_written()
+        for answer in answers:
+            if isinstance(answer, Exception):  # the rest of it stands
+                _log.error("a command of a transaction failed: %s", answer)
+        return answers
+
+    pipeline.execute = once  # type: ignore[method-assign]
+
+
+@contextmanager
+def statuses_in_transactions(job: Job) -> Iterator[None]:
+    """Keep RQ from writing that a job is scheduled before the transaction that schedules it, and says so too.
+
+    A process may die in between, and the job would be in no registry.
+    """
+
+    def set_status(status: JobStatus, pipeline: Pipeline | None = None) -> None:
+        if pipeline is None:
+            job._status = status
+        else:
+            type(job).set_status(job, status, pipeline)
+
+    job.set_status = set_status  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del job.set_status
+
+
+@contextmanager
+def dependents_enqueued(queue: Queue, connection: Redis) -> Iterator[None]:
+    """Have a job's dependents enqueued that may run although it failed.
+
+    RQ does that after the transaction that fails it, and swallows an error: they would be deferred for ever.
+    """
+    enqueue = queue.enqueue_dependents
+
+    def insistent(*args: Any, **kwargs: Any) -> None:
+        if "pipeline" in kwargs:  # it is part of a transaction that is insisted on
+            enqueue(*args, **kwargs)
+        else:
+            insist(connection, lambda _again: enqueue(*args, **kwargs))
+
+    queue.enqueue_dependents = insistent  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del queue.enqueue_dependents

@@ -1,0 +1,263 @@
+"""A worker that outlives failures of Redis, ends when it is told to, and says why it ended."""
+
+import contextlib
+import functools
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+from redis import exceptions
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.utils import now
+from rq.worker import BaseWorker, WorkerStatus
+
+from scheduler.connections.failover import drop_idle
+from scheduler.connections.refusals import describe, refusal
+from scheduler.workers.dequeue import Taking, keeping
+from scheduler.workers.persistence import GivenUpError
+from scheduler.workers.stored_jobs import bounded
+
+T = TypeVar("T")
+
+# Most failovers take less. A worker that ends is started again, and then reads its settings and URL anew.
+_REFUSED_SECONDS = 30.0
+_RETRY_SECONDS = 1.0
+_STOP_AGAIN_SECONDS = 1.0
+# For one that is told to stop around a job: supervisors kill it after 30 s.
+_STOPPING_SECONDS = 5.0
+# RQ's scheduler looks whether it is told to stop once a second; one that waits for Redis, later.
+_SCHEDULER_STOP_SECONDS = 10.0
+
+
+class Enduring(BaseWorker):
+    """Wait for a Redis that is away or refuses; end with the error when it goes on.
+
+    RQ's `work` returns as if all was done, whatever error ends it.
+    """
+
+    _error: BaseException | None = None
+    _taking: Taking | None = None
+    _executes = False
+
+    def bootstrap(self, *args: Any, **kwargs: Any) -> None:
+        """Begin to work."""
+        super().bootstrap(*args, **kwargs)
+        if self._taking is not None:  # it has worked before
+            return
+        self._taking = Taking()
+        # Not before: who only looks at a worker sees the classes it was given.
+        self.queue_class = keeping(self.queue_class, self._taking)
+        self.job_class = bounded(self.job_class)
+        for queue in self.queues:
+            queue.job_class = self.job_class  # its registries' and its intermediate list's
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        """Run jobs until it is told to stop, or in burst mode until there are none.
+
+        Raises:
+            redis.RedisError: Redis refused for half a minute, or what a job did could not be written.
+            Exception: What else RQ could not go on after.
+        """
+        self._error = None
+        try:
+            worked = super().work(*args, **kwargs)
+        except StopRequested:  # before RQ begins to expect it
+            self.teardown()
+            return False
+        if self._error is not None:
+            raise self._error
+        return worked
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while workers are suspended."""
+        with self._noting():
+            self._patiently(lambda: super(Enduring, self).check_for_suspension(burst), also_away=True)
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job."""
+        taking = cast(Taking, self._taking)  # `bootstrap` has made it
+
+        def ask() -> tuple[Job, Queue] | None:
+            try:
+                return super(Enduring, self).dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+            except RedisError:
+                taking.end()
+                taking.check()
+                raise
+
+        with self._noting():
+            try:
+                return self._patiently(ask, also_away=True)
+            except StopRequested:
+                # The wait that it cut short may have left its answer to come, on a connection of Sentinel's.
+                drop_idle(self.connection)
+                raise
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job."""
+        with self._noting():
+            self._executes = True
+            try:
+                super().execute_job(job, queue)
+            finally:
+                self._executes = False
+                cast(Taking, self._taking).end()
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Tell its state; patiently around a job, where a failover would end the worker."""
+        tell = functools.partial(super().set_state, state, pipeline)
+        if not self._executes or pipeline is not None:
+            tell()
+            return
+        try:
+            self._patiently(tell, also_away=True)
+        except RedisError as error:
+            if not self._stop_requested:
+                raise
+            self.log.warning("Worker %s: it stops without telling its state. %s", self.name, describe(error))
+
+    def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
+        """Get the job ready in the process that runs it, out of the list that `keeping` moved it to."""
+        super().prepare_job_execution(job, True)
+
+    def run_maintenance_tasks(self) -> None:
+        """Clean up after others; what can't be cleaned up costs no worker."""
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except StopRequested:
+            raise
+        except Exception:
+            self.log.exception("Worker %s: maintenance failed, and is tried again later", self.name)
+            self.last_cleaned_at: Any = now()
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that this worker lives; if Redis is away, the next command finds out."""
+        try:
+            super().heartbeat(timeout, pipeline)
+        except RedisError as error:
+            self.log.warning("Worker %s: no heartbeat. %s", self.name, describe(error))
+
+    def set_shutdown_requested_date(self) -> None:
+        """Note that it is to stop after its job, which goes on even if that can't be written."""
+        try:
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except RedisError as error:
+            self.log.warning("Worker %s: it stops after its job. %s", self.name, describe(error))
+
+    def _shutdown(self) -> None:
+        """Stop after its job, also one that it is about to begin; without one at once.
+
+        RQ does that by an error that it raises wherever Python is. Python drops an error in a `__del__`, and
+        a log handler does too. So it is raised again each second until this worker leaves.
+        """
+        self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY and self._taking is not None and self._taking.stop():
+            return
+        try:
+            super()._shutdown()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except StopRequested:
+            signal.signal(signal.SIGALRM, self._stop_again)
+            signal.setitimer(signal.ITIMER_REAL, _STOP_AGAIN_SECONDS, _STOP_AGAIN_SECONDS)
+            raise
+
+    def _stop_again(self, *_: Any) -> None:
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
+
+    def teardown(self) -> None:
+        """Leave; without Redis its registration expires."""
+        if self._stop_requested:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            super().teardown()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except RedisError as error:
+            self.log.warning("Worker %s: can't sign off. %s", self.name, describe(error))
+            self.unsubscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+    def _patiently(self, ask: Callable[[], T], *, also_away: bool) -> T:
+        """Ask Redis again while it refuses, for half a minute, and for as long as it is away if wanted.
+
+        Around a job, a worker that is told to stop asks for five seconds.
+        """
+        refused_since: float | None = None
+        began = time.monotonic()
+        while True:
+            try:
+                return ask()
+            except RedisError as error:
+                if refusal(error) is not None:
+                    refused_since = refused_since or time.monotonic()
+                    if time.monotonic() - refused_since >= _REFUSED_SECONDS:
+                        raise
+                elif not also_away or not isinstance(
+                    error, exceptions.ConnectionError | exceptions.TimeoutError
+                ):
+                    raise
+                stops = self._executes and self._stop_requested
+                if stops and time.monotonic() - began >= _STOPPING_SECONDS:
+                    raise
+                self.log.warning("Worker %s: %s. It tries again", self.name, describe(error))
+            time.sleep(_RETRY_SECONDS)
+            drop_idle(self.connection)
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except (StopRequested, GivenUpError):
+            raise
+        except Exception as error:
+            self._error = error
+            raise
+
+
+class Scheduling(BaseWorker):
+    """Start and end RQ's scheduler, a process beside the worker, as RQ intends."""
+
+    _burst = False
+
+    def _start_scheduler(self, burst: bool = False, *args: Any, **kwargs: Any) -> None:
+        self._burst = burst
+        # RQ does so after it; a signal in between would end the worker and leave the scheduler.
+        self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        super()._start_scheduler(burst, *args, **kwargs)
+
+    def run_maintenance_tasks(self) -> None:
+        """Clean up after others."""
+        scheduler = self.scheduler
+        if self._burst:
+            # It has queued what was due, and has no process. RQ would start one now.
+            self.scheduler = None
+        try:
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        finally:
+            self.scheduler = scheduler
+
+    def revive_scheduler(self) -> None:
+        """Start the scheduler's process again when it has ended; it ends when Redis goes away."""
+        # RQ ends it at once when the worker is told to stop, and the worker after its job.
+        if self.scheduler is None or self._burst or self._stop_requested:
+            return
+        process = self.scheduler._process
+        if process is None or not process.is_alive():
+            self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+    def stop_scheduler(self) -> None:
+        """End the scheduler. A signal that it gets before it runs any Python is lost, so it is sent again."""
+        process = self.scheduler._process if self.scheduler else None
+        if process is None or not process.pid:
+            return
+        deadline = time.monotonic() + _SCHEDULER_STOP_SECONDS
+        while process.is_alive():
+            if time.monotonic() < deadline:
+                process.terminate()
+            else:
+                process.kill()  # its locks expire in a minute
+            process.join(timeout=1)

@@ -1,0 +1,238 @@
+"""Workers: how the jobs of some queues are run, and what is bound to their logs."""
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker, Worker, worker_registration
+from rq.job import Job
+from rq.timeouts import BaseDeathPenalty, TimerDeathPenalty, UnixSignalDeathPenalty
+from rq.worker import BaseWorker
+from rq.worker_pool import WorkerPool
+
+from scheduler import hooks
+from scheduler.connections.failover import worker_connection
+from scheduler.connections.refusals import describe
+from scheduler.connections.server_version import Supported
+from scheduler.errors import SchedulerError
+from scheduler.logs import job_context
+from scheduler.serializers import Json, configured
+from scheduler.workers.horses import Watching, stop_signals_held
+from scheduler.workers.recording import Recording
+from scheduler.workers.resilience import Enduring, Scheduling
+
+# An idle worker's heartbeat; a busy one's comes every 30 s.
+_HEARTBEAT_SECONDS = 15
+# RQ sends it that much before `worker_ttl` has passed.
+_RQ_MARGIN_SECONDS = 15
+_CHECK_SECONDS = 10.0
+# How often a worker looks for jobs whose worker died; rq's own is ten minutes.
+_MAINTENANCE_SECONDS = 30
+# A worker whose heartbeat is older is not live.
+LIVE_SECONDS = 60.0
+
+
+class JobLogs(BaseWorker):
+    """Bind the job to every line logged while it runs, and let go of what it used."""
+
+    def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:  # rq 3 also gives the execution
+        """Run a job, with its lines bound to it."""
+        hooks.release()
+        try:
+            with job_context(job):
+                return super().perform_job(job, queue, *execution)
+        finally:
+            hooks.release()
+
+
+class Configured(BaseWorker):
+    """Under `RQ_SERIALIZER=json` unpickle nothing, whatever RQ's command line or the caller's queues say."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if configured() is Json:
+            self.serializer = Json
+            for queue in self.queues:
+                queue.serializer = Json  # its registries read jobs too
+
+
+class Unsubscribing(BaseWorker):
+    """End also when Redis goes away at that moment, where redis-py 5 locks itself out of its subscription."""
+
+    def subscribe(self) -> None:
+        """Listen to commands, with the lock that newer redis-py has: to unsubscribe may subscribe again."""
+        super().subscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        pubsub: Any = self.pubsub
+        pubsub._lock = threading.RLock()
+
+    def unsubscribe(self) -> None:
+        """Listen to commands no more, whatever becomes of the connection."""
+        try:
+            super().unsubscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        except RedisError:  # its thread would subscribe again
+            cast(Any, self.pubsub_thread).stop()
+
+
+class Registered(Scheduling):
+    """Look every ten seconds whether this worker is known to Redis and has its scheduler.
+
+    RQ looks for its scheduler, which ends when Redis goes away, every ten minutes, and scheduled jobs wait
+    that long. A Redis that lost its data has lost the worker's registration too: this worker registers again.
+    """
+
+    _check_due = 0.0
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that this worker lives, and mend its registration and its scheduler."""
+        super().heartbeat(timeout, pipeline)
+        if self.is_horse or time.monotonic() < self._check_due:
+            return
+        self._check_due = time.monotonic() + _CHECK_SECONDS
+        try:
+            if self.birth_date and not self.connection.hexists(self.key, "birth"):
+                with self.connection.pipeline() as pipe:
+                    pipe.hset(self.key, mapping=self.serialize())
+                    worker_registration.register(self, pipe)
+                    pipe.expire(self.key, timeout or self.worker_ttl + 60)
+                    pipe.execute()
+            self.revive_scheduler()
+        except RedisError as error:
+            self.log.warning("Worker %s: can't look after its registration. %s", self.name, describe(error))
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+class _TimerDeathPenalty(TimerDeathPenalty):
+    """RQ's writes its message into the exception class for good; this one makes a class each time."""
+
+    def __init__(self, timeout: float, exception: type[Exception], **kwargs: Any) -> None:
+        own = type(exception.__name__, (exception,), {"__module__": exception.__module__})
+        super().__init__(timeout, own, **kwargs)  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+
+def death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
+    """What ends a job, or a callback, that takes too long: a signal, or a timer outside the main thread."""
+    penalty = UnixSignalDeathPenalty if _in_main_thread() else _TimerDeathPenalty
+    return penalty(*args, **kwargs)
+
+
+class RecordingWorker(JobLogs, Watching, Recording, Configured, Unsubscribing, Registered, Supported, Worker):
+    """Run each job in a process of its own; `rq worker --worker-class` takes this class too."""
+
+    max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Fork the process that runs a job."""
+        hooks.release(before_fork=True)
+        super().fork_work_horse(job, queue)
+
+
+class InProcessWorker(
+    JobLogs, Enduring, Recording, Configured, Unsubscribing, Scheduling, Supported, SimpleWorker
+):
+    """Run jobs in this process: for tests, and for jobs too short to be worth a fork.
+
+    It works in any thread. Outside the main one it catches no signals, and a timer ends what takes too long.
+    """
+
+    _forks = False
+    death_penalty_class = staticmethod(death_penalty)  # type: ignore[assignment]  # called as RQ calls a class
+
+    def _install_signal_handlers(self) -> None:
+        if _in_main_thread():
+            super()._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+
+
+class _Pool(WorkerPool):
+    """RQ's pool, which no signal parts from its workers.
+
+    One that came while they are started would end the pool alone, or be lost in a worker that is not ready.
+    """
+
+    def start_workers(self, *args: Any, **kwargs: Any) -> None:
+        """Start the workers; a signal that comes meanwhile ends them all."""
+        self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
+        with stop_signals_held():
+            super().start_workers(*args, **kwargs)
+
+    def start_worker(self, *args: Any, **kwargs: Any) -> None:
+        """Start a worker, which lets signals in when it is ready."""
+        with stop_signals_held():
+            super().start_worker(*args, **kwargs)
+
+
+class Strategy(Protocol):
+    """A way to run the jobs of some queues."""
+
+    def __call__(self, queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+        """Run jobs, in the order of the queues; whether any job was run."""
+
+
+_forking_worker = functools.partial(
+    RecordingWorker,
+    log_job_description=False,
+    worker_ttl=_HEARTBEAT_SECONDS + _RQ_MARGIN_SECONDS,
+    maintenance_interval=_MAINTENANCE_SECONDS,
+)
+
+
+def fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+    """Wait for jobs and run each in a forked process, until told to stop by SIGTERM or SIGINT."""
+    with worker_connection(connection) as own:
+        return _forking_worker(queues, connection=own).work(with_scheduler=with_scheduler)
+
+
+def pool(
+    queues: Sequence[str],
+    *,
+    connection: Redis,
+    with_scheduler: bool,  # noqa: ARG001  # RQ's pool always has it
+) -> bool:
+    """Do what `fork` does in one worker for each processor, and replace those that die.
+
+    RQ's pool does not tell what its workers did: this says that jobs were run. Its workers always queue
+    scheduled jobs when their time comes.
+    """
+    with worker_connection(connection) as own:
+        _Pool(
+            queues,
+            connection=own,
+            num_workers=len(os.sched_getaffinity(0)),
+            worker_class=_forking_worker,  # type: ignore[arg-type]  # called with a worker's arguments, no more
+        ).start()
+    return True
+
+
+def burst_no_fork(
+    queues: Sequence[str],
+    *,
+    connection: Redis,
+    with_scheduler: bool,
+    worker_class: type[InProcessWorker] = InProcessWorker,
+) -> bool:
+    """Run what is queued in this process, then return."""
+    with worker_connection(connection) as own:
+        worker = worker_class(queues, connection=own, log_job_description=False)
+        return worker.work(burst=True, with_scheduler=with_scheduler)
+
+
+_STRATEGIES: dict[str, Strategy] = {"fork": fork, "pool": pool, "burst-no-fork": burst_no_fork}
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy of that name.
+
+    Raises:
+        SchedulerError: There is none; the message names those there are.
+    """
+    if name not in _STRATEGIES:
+        raise SchedulerError(f"Unknown strategy {name!r}: use one of {', '.join(_STRATEGIES)}")
+    return _STRATEGIES[name]

@@ -1,0 +1,445 @@
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+from rq import Callback, Queue, Retry, SimpleWorker
+from rq.command import send_stop_job_command
+
+from scheduler import ConfigError, job_scheduler
+from scheduler.ledger import jobs as ledger
+from scheduler.serializers import configured
+from scheduler.workers.recording import DUE_AT
+from scheduler.workers.strategies import InProcessWorker, RecordingWorker
+from tests import odd_texts
+from tests.cutting_proxy import AFTER, BEFORE, READONLY, CuttingProxy
+from tests.jobs import again, fail, kill_horse, kill_worker, lose_keys, pid, refuse, sleep, succeed_when
+from tests.servers import wait_for
+
+
+def outcomes(connection):
+    return {
+        (function.rpartition(".")[2], outcome): n
+        for (_, function, outcome), n in ledger.read(connection).outcomes.items()
+    }
+
+
+@pytest.mark.usefixtures("either_serializer")
+def test_each_execution_is_counted_once_by_how_it_ended(queue, redis_connection):
+    job_scheduler(pid)
+    job_scheduler(fail, max_retries=2)
+    job_scheduler(fail, max_retries=None)
+    job_scheduler(refuse, max_retries=1)
+    job_scheduler(again, max_retries=None)
+    queue.work("short-running")
+    assert outcomes(redis_connection) == {
+        ("pid", "succeeded"): 1,
+        ("fail", "retried"): 2,
+        ("fail", "failed"): 2,
+        ("refuse", "rate_limited"): 2,
+        ("again", "retried"): 1,
+        ("again", "failed"): 1,
+    }
+    counts = ledger.read(redis_connection)
+    assert counts.failures == {
+        ("short-running", "ValueError"): 4,
+        ("short-running", "scheduler.errors.TooManyRequests"): 2,
+    }
+    assert sum(sum(h.buckets.values()) for h in counts.run.values()) == 9
+    assert sum(sum(h.buckets.values()) for h in counts.wait.values()) == 9
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+def test_a_time_out_fails_and_its_run_time_is_known(queue, redis_connection):
+    job_scheduler(sleep, (5,), job_timeout=1, max_retries=None)
+    queue.work("short-running")
+    counts = ledger.read(redis_connection)
+    assert counts.failures == {("short-running", "rq.timeouts.JobTimeoutException"): 1}
+    [histogram] = counts.run.values()
+    assert histogram.buckets == {2.5: 1}
+    assert 1 <= histogram.sum_seconds < 2.5
+
+
+def test_the_wait_of_a_scheduled_job_is_from_its_due_time(queue, redis_connection):
+    job_scheduler(pid, time_delta=timedelta(seconds=1))
+    job = Queue("short-running", connection=redis_connection).scheduled_job_registry.get_job_ids()[0]
+    wait_for(lambda: time.time() > redis_connection.zscore("rq:scheduled:short-running", job) + 0.5)
+    queue.work("short-running", with_scheduler=True)
+    [histogram] = ledger.read(redis_connection).wait.values()
+    assert 0.5 <= histogram.sum_seconds < 5
+
+
+@pytest.mark.usefixtures("either_serializer")
+@pytest.mark.parametrize(
+    "worker_class",
+    ["scheduler.workers.RecordingWorker", "scheduler.workers.InProcessWorker"],
+)
+def test_rqs_own_command_line_records(rq_redis_url, redis_connection, worker_class):
+    Queue("plain", connection=redis_connection, serializer=configured()).enqueue(pid)
+    rq = [
+        sys.executable,
+        "-m",
+        "rq.cli",
+        "worker",
+        "--burst",
+        "--url",
+        rq_redis_url,
+        "--worker-class",
+        worker_class,
+    ]
+    subprocess.run([*rq, "plain"], check=True, capture_output=True, timeout=30)
+    assert outcomes(redis_connection) == {("pid", "succeeded"): 1}
+
+
+@pytest.mark.usefixtures("either_serializer")
+def test_a_pool_of_workers_records(rq_redis_url, redis_connection):
+    for _ in range(4):
+        Queue("plain", connection=redis_connection, serializer=configured()).enqueue(pid)
+    rq = [sys.executable, "-m", "rq.cli", "worker-pool", "--burst", "--url", rq_redis_url]
+    command = [
+        *rq,
+        "--num-workers",
+        "2",
+        "--worker-class",
+        "scheduler.workers.RecordingWorker",
+        "plain",
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert outcomes(redis_connection) == {("pid", "succeeded"): 4}
+
+
+@pytest.mark.usefixtures("either_serializer")
+def test_a_killed_horse_is_abandoned_and_told_from_a_failure(redis_connection):
+    queue = Queue("q", connection=redis_connection, serializer=configured())
+    queue.enqueue(kill_horse, retry=Retry(max=1))
+    RecordingWorker([queue], connection=redis_connection).work(burst=True)
+    counts = ledger.read(redis_connection)
+    assert counts.outcomes == {("q", "tests.jobs.kill_horse", "abandoned"): 2}
+    assert counts.horses_killed == {"q": 2}
+    assert counts.retries == {"q": 1}
+    assert counts.failures == {("q", "WorkHorseKilled"): 2}
+
+
+class DiesBeforeTheFunction(RecordingWorker):
+    def prepare_job_execution(self, *args, **kwargs):
+        super().prepare_job_execution(*args, **kwargs)  # Redis knows the function now
+        if self.execution.job_id == "dies" if self.execution else "dies" in self.executions:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("worker_class", "function"),
+    [(DiesBeforeTheFunction, "tests.jobs.pid"), (RecordingWorker, "dies_as_it_is_imported.pid")],
+)
+def test_a_horse_killed_before_its_function_is_counted_under_no_function(
+    redis_connection, tmp_path, monkeypatch, worker_class, function
+):
+    module = tmp_path / "dies_as_it_is_imported.py"
+    module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(fail)  # another function that the same worker has begun before
+    job = queue.enqueue(function, job_id="dies", retry=Retry(max=1))
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    counts = ledger.read(redis_connection)
+    assert counts.outcomes == {("q", "tests.jobs.fail", "failed"): 1, ("q", "unknown", "abandoned"): 2}
+    assert (counts.horses_killed, counts.retries) == ({"q": 2}, {"q": 1})
+    assert list(counts.run) == [("q", "tests.jobs.fail")]
+    module.write_text("from tests.jobs import pid\n")
+    queue.enqueue_job(job)
+    RecordingWorker([queue], connection=redis_connection).work(burst=True)
+    assert ledger.read(redis_connection).outcomes[("q", function, "succeeded")] == 1
+
+
+@pytest.mark.parametrize("answer", [READONLY, BEFORE, AFTER])
+def test_a_horse_that_dies_as_redis_fails_over_is_counted_once(redis_connection, answer):
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(kill_horse)
+    queue.enqueue(pid)
+    hits = []
+
+    def rule(commands):
+        if hits or not any(b"horse_killed" in part for command in commands for part in command):
+            return None
+        hits.append(commands)
+        return answer
+
+    proxy = CuttingProxy(redis_connection.connection_pool.connection_kwargs["port"], rule)
+    RecordingWorker(["q"], connection=proxy.client(redis_connection)).work(burst=True)
+    proxy.close()
+    assert hits
+    assert outcomes(redis_connection) == {("kill_horse", "abandoned"): 1, ("pid", "succeeded"): 1}
+    assert ledger.read(redis_connection).horses_killed == {"q": 1}
+
+
+def test_a_stopped_job_is_stopped(rq_redis_url, redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(succeed_when, "began", "/no/such/file")
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", rq_redis_url]
+    worker = subprocess.Popen([*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"])
+    wait_for(lambda: redis_connection.exists("began"))  # it listens to commands before it takes a job
+    send_stop_job_command(redis_connection, job.id)
+    worker.wait(30)
+    assert outcomes(redis_connection) == {("succeed_when", "stopped"): 1}
+    [run] = ledger.read(redis_connection).run.values()
+    assert 0 < run.sum_seconds < 20
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_job_that_cant_be_loaded_fails_and_the_next_one_runs(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    broken = queue.enqueue(pid)
+    redis_connection.hset(broken.key, "data", b"junk")
+    queue.enqueue(pid)
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    assert outcomes(redis_connection) == {("unknown", "failed"): 1, ("pid", "succeeded"): 1}
+    assert ledger.read(redis_connection).failures == {("q", "rq.exceptions.DeserializationError"): 1}
+    assert ledger.read(redis_connection).horses_killed == {}
+
+
+@pytest.mark.parametrize("due", ["2026-12-01", 0, 1000.0, float("nan"), 1e18, None])
+@pytest.mark.parametrize("key", ["due_at", DUE_AT])
+def test_no_meta_spoils_a_job_or_its_wait_time(redis_connection, key, due):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(pid, meta={key: due})
+    InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    assert outcomes(redis_connection) == {("pid", "succeeded"): 1}
+    [wait] = ledger.read(redis_connection).wait.values()
+    if (key, due) != (DUE_AT, 1000.0):  # nobody but this package sets that
+        assert wait.sum_seconds < 10
+    assert repr(job.get_meta()[key]) == repr(due)
+
+
+def test_a_returned_retry_notes_when_it_is_due(redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(again, 30)
+    before = time.time()
+    InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    assert before + 30 <= job.get_meta()[DUE_AT] <= time.time() + 30
+    assert queue.scheduled_job_registry.get_job_ids() == [job.id]
+
+
+def test_buckets_that_cant_be_are_refused_before_a_job_is_taken(redis_connection, monkeypatch):
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(pid)
+    monkeypatch.setenv("RQ_JOB_BUCKETS", "1,1")
+    with pytest.raises(ConfigError, match="RQ_JOB_BUCKETS"):
+        RecordingWorker([queue], connection=redis_connection).work(burst=True)
+    assert queue.count == 1
+
+
+def test_a_worker_that_died_before_its_horse_began_is_counted_once(rq_redis_url, redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(pid)
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--url", rq_redis_url]
+    dies = [*rq, "--worker-class", "tests.jobs.DiesBeforeItsHorse", "q"]
+    assert subprocess.run(dies, check=False, timeout=30, capture_output=True).returncode == -signal.SIGKILL
+    assert redis_connection.lrange("rq:queue:q:intermediate", 0, -1) == [job.id.encode()]
+    for _ in range(3):
+        expire_executions(redis_connection, "q")
+        redis_connection.set(f"rq:queue:q:intermediate:first_seen:{job.id}", 1)  # more than a minute ago
+        InProcessWorker([queue], connection=redis_connection).clean_registries()
+    assert outcomes(redis_connection) == {("unknown", "abandoned"): 1}
+    assert job.get_status(refresh=True) == "failed"
+
+
+def expire_executions(connection, queue):
+    """What a minute and a half without a heartbeat does."""
+    for token, _ in connection.zrange(f"rq:wip:{queue}", 0, -1, withscores=True):
+        connection.zadd(f"rq:wip:{queue}", {token: 1})
+        connection.delete(f"rq:execution:{token.decode()}")
+
+
+@pytest.mark.parametrize("cleaner", [InProcessWorker, SimpleWorker], ids=["ours", "rq's"])
+def test_what_died_with_its_worker_is_counted_once_whoever_cleans_up(rq_redis_url, redis_connection, cleaner):
+    queue = Queue("q", connection=redis_connection)
+    queue.enqueue(kill_worker)
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--url", rq_redis_url]
+    subprocess.run(
+        [*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"],
+        check=False,
+        timeout=30,
+        capture_output=True,
+    )
+    assert outcomes(redis_connection) == {}
+    expire_executions(redis_connection, "q")
+    cleaner([queue], connection=redis_connection).work(burst=True)
+    assert len(queue.failed_job_registry) == 1
+    for _ in range(2):
+        InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    assert outcomes(redis_connection) == {("kill_worker", "abandoned"): 1}
+    assert ledger.read(redis_connection).failures == {("q", "rq.exceptions.AbandonedJobError"): 1}
+
+
+def test_an_execution_that_runs_is_not_reaped(redis_connection):
+    with redis_connection.pipeline() as pipe:
+        ledger.note_start(pipe, "job:execution", queue="q", details={})
+        pipe.zadd("rq:wip:q", {"job:execution": time.time() + 60})
+        pipe.execute()
+    assert ledger.reap(redis_connection) == 0
+    redis_connection.zrem("rq:wip:q", "job:execution")
+    redis_connection.set("rq:execution:job:execution", "its job was canceled, and its worker lives")
+    assert ledger.reap(redis_connection) == 0
+    redis_connection.delete("rq:execution:job:execution")
+    assert ledger.reap(redis_connection) == 1
+    assert ledger.reap(redis_connection) == 0
+
+
+def test_counting_again_changes_nothing_as_when_an_answer_was_lost(redis_connection):
+    bounds = (1.0, 10.0)
+    ledger.note_start(redis_connection, "a:1", queue="q|x", details={})
+    known = ledger.details(function="f|g", wait_seconds=2, bounds=bounds)
+    ledger.note_details(redis_connection, "a:1", known)
+    for outcome in (ledger.JobOutcome.SUCCEEDED, ledger.JobOutcome.FAILED):
+        ledger.count_end(
+            redis_connection, "a:1", outcome, run_seconds=11, bounds=bounds, exception=None, runs_again=True
+        )
+    ledger.note_details(redis_connection, "a:1", known)
+    counts = ledger.read(redis_connection)
+    assert counts.outcomes == {("q|x", "f_g", "succeeded"): 1}
+    assert counts.wait == {("q|x", "f_g"): ledger.Histogram({10.0: 1}, 2.0)}
+    assert counts.run == {("q|x", "f_g"): ledger.Histogram({math.inf: 1}, 11.0)}
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+def test_functions_are_told_apart_up_to_a_bound(redis_connection):
+    for number in range(ledger.MAX_NAMES + 5):
+        token = f"{number}:1"
+        known = ledger.details(function=f"f{number}", wait_seconds=0, bounds=(1.0,))
+        ledger.note_start(redis_connection, token, queue="q", details=known)
+        outcome = ledger.JobOutcome.SUCCEEDED
+        ledger.count_end(
+            redis_connection, token, outcome, run_seconds=0, bounds=(1.0,), exception=None, runs_again=True
+        )
+    counted = ledger.read(redis_connection).outcomes
+    assert len(counted) == ledger.MAX_NAMES + 1
+    assert counted[("q", ledger.OTHER, "succeeded")] == 5
+
+
+def test_recording_costs_one_round_trip(redis_connection):
+    """Whether a job was given up is asked before its end is written; what is recorded rides along."""
+
+    def batches(worker_class):
+        redis_connection.flushdb()  # what the first one leaves behind would change what the second does
+        queue = Queue("q", connection=redis_connection)
+        for _ in range(5):
+            queue.enqueue(pid)
+        redis_connection.config_resetstat()
+        worker_class([queue], connection=redis_connection).work(burst=True)
+        stats = redis_connection.info("commandstats")
+        inside = {
+            "eval",
+            "hset",
+            "hget",
+            "hdel",
+            "hincrby",
+            "hincrbyfloat",
+            "sismember",
+            "scard",
+            "sadd",
+            "hkeys",
+            "del",  # with the start, that the job was seen on its way
+            "hello",  # a new connection's, as the next
+            "client|setinfo",
+            "zmscore",  # whether Redis is too old, once at the start
+        }
+        return sum(s["calls"] for name, s in stats.items() if name.removeprefix("cmdstat_") not in inside)
+
+    # With RQ's maintenance, so not with each job: the looks for what was abandoned, and for whose lock it is.
+    # The second look is an HKEYS.
+    # The least of three, as a process of the test before may still take its leave of the server.
+    ours, rqs = (min(batches(worker) for _ in range(3)) for worker in (InProcessWorker, SimpleWorker))
+    assert ours == rqs + 2 + 5
+
+
+@pytest.fixture
+def without_logs():
+    """What pytest has captured goes from one of xdist's processes to another, which half a surrogate ends."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("either_serializer", "without_logs")
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+@pytest.mark.parametrize("function", [*odd_texts.FAIL, *odd_texts.SUCCEED], ids=lambda f: f.__name__)
+def test_a_job_with_a_text_that_cant_be_stored_ends_as_any_other(redis_connection, worker_class, function):
+    queue = Queue("q", connection=redis_connection, serializer=configured())
+    job = queue.enqueue(function, retry=Retry(max=1))
+    queue.enqueue(pid)
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    succeeds = function in odd_texts.SUCCEED
+    expected = {"succeeded": 1} if succeeds else {"retried": 1, "failed": 1}
+    counted = {(function.__name__, outcome): number for outcome, number in expected.items()}
+    assert outcomes(redis_connection) == counted | {("pid", "succeeded"): 1}
+    counts = ledger.read(redis_connection)
+    assert (counts.horses_killed, counts.unreadable) == ({}, [])
+    assert job.get_status() == ("finished" if succeeds else "failed")
+    if not succeeds:
+        assert "Traceback" in job.latest_result().exc_string
+        assert len(job.latest_result().exc_string) < 110_000
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_job_whose_note_a_full_redis_evicted_ends_as_what_it_was(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    job = queue.enqueue(lose_keys, ledger.RUNNING, retry=Retry(max=1))
+    worker_class([queue], connection=redis_connection).work(burst=True)
+    assert job.get_status(refresh=True) == "finished"
+    assert outcomes(redis_connection) == {("unknown", "succeeded"): 1}
+    assert queue.started_job_registry.get_job_ids(cleanup=False) == []
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+def test_a_note_that_cant_be_read_keeps_no_other_from_being_counted(redis_connection):
+    notes = [
+        "not json",
+        "[]",
+        "5",
+        "null",
+        "{}",
+        '{"queue": 5}',
+        '{"queue": "q", "wait": "x", "wait_le": "1"}',
+    ]
+    redis_connection.hset(ledger.RUNNING, mapping={f"job:{n}": note for n, note in enumerate(notes)})
+    redis_connection.hset(ledger.RUNNING, mapping={"no token": '{"queue": "q"}', "job:it": '{"queue": "q"}'})
+    assert ledger.reap(redis_connection) == 1
+    assert not redis_connection.exists(ledger.RUNNING)
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_a_job_seen_on_its_way_is_not_given_up_on_its_next_way(redis_connection, worker_class):
+    queue = Queue("q", connection=redis_connection)
+    job, on_its_way = queue.enqueue(pid), queue.intermediate_queue
+    worker = worker_class([queue], connection=redis_connection)
+    redis_connection.lmove(queue.key, on_its_way.key)
+    worker.clean_registries()
+    assert on_its_way.get_first_seen(job.id)
+    redis_connection.lmove(on_its_way.key, queue.key)
+    worker.work(burst=True)
+    assert on_its_way.get_first_seen(job.id) is None
+
+
+@pytest.mark.parametrize(
+    "callback", ["raise_in_callback", "exit_in_callback", "sleep_in_callback", "missing"]
+)
+def test_on_stopped_ends_no_worker_and_the_stopped_job_stays_stopped(
+    rq_redis_url, redis_connection, callback
+):
+    queue = Queue("q", connection=redis_connection)
+    on_stopped = Callback(f"tests.jobs.{callback}", timeout=1)
+    options = {"on_stopped": on_stopped, "retry": Retry(max=1)}
+    job = queue.enqueue(succeed_when, "began", "/no/such/file", **options)
+    after = queue.enqueue(pid)
+    rq = [sys.executable, "-m", "rq.cli", "worker", "--burst", "--url", rq_redis_url]
+    worker = subprocess.Popen([*rq, "--worker-class", "scheduler.workers.RecordingWorker", "q"])
+    wait_for(lambda: redis_connection.exists("began"))
+    send_stop_job_command(redis_connection, job.id)
+    assert worker.wait(30) == 0
+    assert outcomes(redis_connection) == {("succeed_when", "stopped"): 1, ("pid", "succeeded"): 1}
+    assert (job.get_status(refresh=True), after.get_status(refresh=True)) == ("stopped", "finished")
