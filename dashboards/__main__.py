@@ -1,10 +1,14 @@
-"""`python -m dashboards` writes the dashboards' JSON and docs/metrics.md; `--check` finds old ones."""
+"""`python -m dashboards` writes the dashboards' JSON, Prometheus's rules and docs/metrics.md.
+
+`--check` finds old ones.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards.alerts.files import alertmanager_file, rule_files
 from dashboards.boards.rq_cron import cron_dashboard
 from dashboards.boards.rq_dashboard import rq_dashboard
 from dashboards.boards.rq_jobs import jobs
@@ -15,8 +19,11 @@ from dashboards.boards.rq_redis import redis_dashboard
 from dashboards.boards.rq_workers import workers_dashboard
 from dashboards.kit.render import render
 from dashboards.reference import metrics_page
+from rqmon import objectives
+from rqmon.stack.receivers import alertmanager_config
 
 DASHBOARDS = Path("monitoring", "grafana", "dashboards")
+PROMETHEUS = Path("monitoring", "prometheus")
 METRICS_PAGE = Path("docs", "metrics.md")
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +42,12 @@ def generate() -> dict[Path, str]:
         monitoring_dashboard(),
     )
     rendered = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
-    return {**rendered, METRICS_PAGE: metrics_page()}
+    prometheus = {
+        **rule_files(objectives.read()),
+        "alertmanager.yml": alertmanager_file(alertmanager_config({})),
+    }
+    rules = {PROMETHEUS / name: text for name, text in prometheus.items()}
+    return {**rendered, **rules, METRICS_PAGE: metrics_page()}
 
 
 def drift(root: Path) -> list[str]:
@@ -46,7 +58,9 @@ def drift(root: Path) -> list[str]:
             lines.append(f"{root / path}: missing")
         elif (root / path).read_text(encoding="utf-8") != text:
             lines.append(f"{root / path}: differs from what its source generates")
-    unknown = {path.relative_to(root) for path in (root / DASHBOARDS).glob("*.json")} - generate().keys()
+    folders = [(DASHBOARDS, "*.json"), (PROMETHEUS / "alerts", "*.yml"), (PROMETHEUS / "rules", "*.yml")]
+    there = {path.relative_to(root) for folder, names in folders for path in (root / folder).glob(names)}
+    unknown = there - generate().keys()
     return lines + [f"{root / path}: nothing generates it; delete it" for path in sorted(unknown)]
 
 
