@@ -23,11 +23,12 @@ TOPICS = {
     for module in (stack, queues, jobs, workers, cron, limits, objectives_burn)
 }
 CASES = [case for cases in TOPICS.values() for case in cases]
-# Where `.ci/newer-prometheus` and `.ci/engine` put what they extract.
+# Where `.ci/run` extracts newer ones.
+NEWER = "/var/tmp/rqmon-promtool"
 TOOLS = {
     "system": shutil.which("promtool") or "promtool",
-    "trixie": "/var/tmp/rqmon-trixie/x/usr/bin/promtool",
-    "sid": "/var/tmp/rqmon-engine/x/usr/bin/promtool",
+    "trixie": f"{NEWER}/trixie/usr/bin/promtool",
+    "sid": f"{NEWER}/sid/usr/bin/promtool",
 }
 EXPECTED = objectives.Objectives(
     objectives.Objective(wait_seconds=30, wait_share=0.99, error_share=0.02),
@@ -37,7 +38,7 @@ EXPECTED = objectives.Objectives(
 
 def promtool(which: str, *arguments: object) -> str:
     if not Path(TOOLS[which]).exists():
-        pytest.skip(f"no promtool of {which}: .ci/newer-prometheus extracts Debian's newer ones")
+        pytest.skip(f"no promtool of {which}: .ci/extract {NEWER}/{which} {which} promtool")
     done = subprocess.run(
         [TOOLS[which], *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
     )
