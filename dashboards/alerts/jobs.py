@@ -48,7 +48,7 @@ ALERTS = (
         fault="A job hangs.",
         # Jobs ran at every moment of the hour and none ended: whatever runs began before it.
         expr="min_over_time(queue:rq_jobs_started:sum[1h]) > 0 and queue:rq_jobs_started:sum offset 1h > 0 "
-        "and avg_over_time(queue:rq_jobs_processed:rate5m[1h]) == 0",
+        "and queue:rq_jobs_processed:sum - queue:rq_jobs_processed:sum offset 1h == 0",
         for_seconds=60,
         severity="warning",
         summary="Jobs of {{ $labels.queue }} run without end",
@@ -91,7 +91,8 @@ ALERTS = (
         name="RQFunctionSilent",
         fault="What queued a function stopped doing so, or its jobs wait elsewhere.",
         expr=f"{_HOURLY} == 0 and avg_over_time(({_HOURLY} > bool 0)[1d:5m]) >= {at.STEADY_SHARE} "
-        f"and {_HOURLY} offset 23h > 0",
+        # A stack that was stopped for the night has not looked for an hour yet.
+        f"and {_HOURLY} offset 23h > 0 and {_HOURLY} offset 1h >= 0",
         for_seconds=600,
         severity="warning",
         summary="{{ $labels.function }} does not run any more",

@@ -48,7 +48,9 @@ ALERTS = (
     Alert(
         name="RQQueueLatencyHigh",
         fault="A queue has fewer workers than its jobs need.",
-        expr="rq_queue_oldest_job_age_seconds > queue:rq_job_wait_objective:seconds",
+        # RQ that is suspended has its own alert, later.
+        expr="rq_queue_oldest_job_age_seconds > queue:rq_job_wait_objective:seconds "
+        f"unless on ({SERVER}) rq_suspended == 1",
         for_seconds=300,
         keep_firing_for_seconds=120,
         severity="warning",

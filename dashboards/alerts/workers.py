@@ -8,13 +8,14 @@ ALERTS = (
     Alert(
         name="RQWorkersSaturated",
         fault="All workers are busy, and jobs wait.",
-        expr=f"avg_over_time(redis:rq_workers_busy:ratio[15m]) >= {at.BUSY_SHARE} and on ({SERVER}) "
+        expr=f"avg_over_time(redis:rq_workers_busy:ratio[5m]) >= {at.BUSY_SHARE} and on ({SERVER}) "
         "(rq_queue_oldest_job_age_seconds > queue:rq_job_wait_objective:seconds)",
-        for_seconds=600,
+        # Not later than RQQueueLatencyHigh of these queues, which is not told beside it.
+        for_seconds=60,
         keep_firing_for_seconds=120,
         severity="warning",
         summary="There are too few workers",
-        description="Workers have been busy for {{ $value | humanizePercentage }} of 15 minutes, and jobs "
+        description="Workers have been busy for {{ $value | humanizePercentage }} of 5 minutes, and jobs "
         "wait longer than "
         "their queue's objective.",
         dashboard="rq-workers",

@@ -29,7 +29,7 @@ _FOLLOWS: tuple[tuple[str, str, list[str]], ...] = (
     ("RQJobHighFailRate", "RQErrorSLOBurnSlow|RQRetryStorm", _QUEUE),
     ("RQQueueNoWorkers|RQQueueStalled", "RQWorkersGone|RQWorkerHeartbeatStale", _SERVER),
     ("RQQueueSuspended", "RQQueueLatencyHigh|RQQueueNotDraining|RQFunctionSilent|RQWaitSLOBurn.*", _SERVER),
-    ("RQWorkersGone", "RQWorkerHeartbeatStale", _SERVER),
+    ("RQWorkerHeartbeatStale", "RQWorkersGone", _SERVER),
     ("RQWorkersSaturated", "RQQueueLatencyHigh|RQQueueNotDraining|RQWaitSLOBurnSlow", _SERVER),
     ("RQRedisEvicting", "RQRedisMemoryHigh", _SERVER),
     ("RQCronNoProcess", "RQCronStuck|RQCronMissed|RQCronLate", _SERVER),

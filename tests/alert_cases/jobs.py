@@ -107,9 +107,7 @@ CASES: tuple[Case, ...] = (
         labels=_Q,
         series={**_rest(), **_ended("succeeded", "0+1x9 9x400"), _STARTED: "0x9 1x400"},
         step=60,
-        # The last one that ended is in the average for an hour and 5 minutes.
-        at=4500,
-        no_edge=True,
+        at=4260,
         says=(
             "Jobs of q run without end",
             "1 jobs or more of q have run for over an hour, and none ended meanwhile.",
@@ -121,6 +119,18 @@ CASES: tuple[Case, ...] = (
         series={**_rest(), **_ended("succeeded", "9x60 10x400"), _STARTED: "1x400"},
         step=60,
         at=7000,
+    ),
+    Silent(
+        alert="RQJobRunningTooLong",
+        why="one ended while nobody looked",
+        series={
+            **_rest(),
+            **_ended("succeeded", "9x30 _x40 10x400"),
+            _STARTED: "1x30 _x40 1x400",
+            "rq_redis_up": "1x30 _x40 1x400",
+        },
+        step=60,
+        at=4500,
     ),
     Silent(
         alert="RQJobRunningTooLong",
@@ -192,6 +202,18 @@ CASES: tuple[Case, ...] = (
             "f does not run any more",
             "f in q ran in every hour of the last day, and in the last one not at all.",
         ),
+    ),
+    Silent(
+        alert="RQFunctionSilent",
+        why="the stack was stopped for the night",
+        series={
+            **_rest(),
+            **_ended("succeeded", "0+2x720 _x240 1440x100"),
+            'up{job="rq-exporter", instance="rq-exporter"}': "1x720 _x240 1x100",
+            "rq_redis_up": "1x720 _x240 1x100",
+        },
+        step=120,
+        at=117600,
     ),
     Silent(
         alert="RQFunctionSilent",

@@ -96,7 +96,7 @@ CASES: tuple[Case, ...] = (
         why="somebody suspended RQ, which has its own alert",
         series={**_STANDS, "rq_suspended": "1x800"},
         at=900,
-        also=[_LATE, Firing(alert="RQQueueSuspended")],
+        also=[Firing(alert="RQQueueSuspended")],
     ),
     Fires(
         alert="RQQueueLatencyHigh",

@@ -9,18 +9,27 @@ _BEAT = "rq_worker_heartbeat_age_max_seconds"
 # Signs of life each 15 s for ten minutes.
 _LIVES = "0 5 10 " * 40
 _KILLED = 'rq_work_horses_killed_total{queue="q"}'
+# Its sign of life gets old, and then its key is gone.
+_ONE_DIED = {_BUSY: "0x900", _IDLE: "3x250 2x100", _BEAT: "5x244 15+15x5 5x100"}
+_SATURATED = (
+    "There are too few workers",
+    "Workers have been busy for 90% of 5 minutes, and jobs wait longer than their queue's objective.",
+)
 
 CASES: tuple[Case, ...] = (
     Fires(
         alert="RQWorkersSaturated",
         series={_BUSY: "9x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300"},
-        at=600,
+        at=60,
+        says=_SATURATED,
+    ),
+    Fires(
+        alert="RQWorkersSaturated",
+        series={_BUSY: "9x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300"},
+        at=400,
+        no_edge=True,
         also=[Firing(alert="RQQueueLatencyHigh", labels=_Q)],
-        says=(
-            "There are too few workers",
-            "Workers have been busy for 90% of 15 minutes, and jobs wait longer than their queue's "
-            "objective.",
-        ),
+        says=_SATURATED,
     ),
     Silent(
         alert="RQWorkersSaturated",
@@ -91,13 +100,25 @@ CASES: tuple[Case, ...] = (
     ),
     Fires(
         alert="RQWorkersGone",
-        series={_BUSY: "0x900", _IDLE: "3x250 2x100", _BEAT: "5x244 15+15x5 5x100"},
+        series=_ONE_DIED,
         step=15,
-        at=4065,
-        also=[Firing(alert="RQWorkerHeartbeatStale")],
+        at=4500,
+        no_edge=True,
         says=(
             "Workers died",
             "2 workers are left, fewer than an hour ago, and one or more went without being stopped.",
+        ),
+    ),
+    Fires(
+        alert="RQWorkerHeartbeatStale",
+        series=_ONE_DIED,
+        step=15,
+        at=4065,
+        no_edge=True,
+        also=[Firing(alert="RQWorkersGone")],
+        says=(
+            "A worker shows no sign of life",
+            "The last sign of life of a registered worker is 1m 30s old.",
         ),
     ),
     Silent(
