@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote_plus
 
 from dashboards.alerts.files import ALERTS
 
@@ -165,7 +166,9 @@ def _says(case: Fires) -> dict[str, Any]:
     alert = _BY_NAME[case.alert]
     labels = {name: value for name, value in case.all_labels.items() if name != "alertname"}
     summary, description = case.says
-    chosen = "&".join(f"var-{name}={labels[name]}" for name in alert.chosen)
+    chosen = "&".join(
+        f"var-{name}={quote_plus(labels[name])}" for name in (*alert.chosen, "redis") if name in labels
+    )
     dashboard = f"http://127.0.0.1:4000/d/{alert.dashboard}"
     return {
         "alertname": case.alert,

@@ -29,6 +29,16 @@ CASES: tuple[Case, ...] = (
         also=[_LATE],
         says=("Nobody works on q", "7 jobs wait in q, and no worker listens to it."),
     ),
+    Fires(
+        alert="RQQueueNoWorkers",
+        labels={"queue": "a b&c", "redis": "redis-1:6379/0"},
+        series={
+            'rq_jobs{queue="a b&c", status="queued", redis="redis-1:6379/0"}': "7x200",
+            'rq_queue_workers{queue="a b&c", redis="redis-1:6379/0"}': "0x200",
+        },
+        at=120,
+        says=("Nobody works on a b&c", "7 jobs wait in a b&c, and no worker listens to it."),
+    ),
     Silent(
         alert="RQQueueNoWorkers",
         why="a deploy stops the workers for less than 2 minutes",

@@ -15,6 +15,10 @@ _DOWN_SAYS = (
     "they "
     "are well or not.",
 )
+_REDIS_SAYS = (
+    "Redis does not answer the exporter",
+    "Redis has not answered for 30 seconds. No job is queued or started, and the dashboards show none.",
+)
 
 CASES: tuple[Case, ...] = (
     Fires(
@@ -38,11 +42,20 @@ CASES: tuple[Case, ...] = (
         alert="RQRedisDown",
         series={"rq_redis_up": "1x11 0x40"},
         at=90,
-        says=(
-            "Redis does not answer the exporter",
-            "Redis has not answered for 30 seconds. No job is queued or started, and the dashboards show "
-            "none.",
-        ),
+        says=_REDIS_SAYS,
+    ),
+    Fires(
+        alert="RQRedisDown",
+        labels={"redis": "b"},
+        series={
+            "rq_redis_up": "",
+            'rq_redis_up{redis="a"}': "1x200",
+            'rq_redis_up{redis="b"}': "0x200",
+            'rq_jobs{queue="q", status="queued", redis="a"}': "7x200",
+            'rq_queue_workers{queue="q", redis="a"}': "1x200",
+        },
+        at=30,
+        says=_REDIS_SAYS,
     ),
     Silent(alert="RQRedisDown", why="it restarts", series={"rq_redis_up": "1x11 0x4 1x40"}, at=80),
     Silent(
