@@ -174,7 +174,7 @@ def test_what_nobody_foresaw_costs_that_server_alone(redis_connection, monkeypat
     assert own.get_sample_value("rq_scrape_errors_total", {"reason": "unexpected"}) == 2
     mended.append(True)
     assert taking.take()[1].readable
-    said = [record.message for record in caplog.records if record.name.startswith("monitoring.")]
+    said = [record.message for record in caplog.records if record.name.startswith("rqmon.")]
     assert said == ["redis_lost", "redis_back"]
     assert "ZeroDivisionError" in caplog.text
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from dashboards.lint import promql
-from dashboards.lint.rules import EXCLUSIONS, FOLDER, ROOT, Exclusion, lint
+from dashboards.lint.rules import EXCLUSIONS, FOLDER, Exclusion, lint
+
+ROOT = Path(__file__).parents[3]
 
 Json = dict[str, Any]
 GOOD: Json = json.loads((FOLDER / "rq-dashboard.json").read_text(encoding="utf-8"))
