@@ -1,4 +1,4 @@
-"""A server, and a user of it with the rights that docs/redis.md gives one part, and no other."""
+"""A server, and a user of it with the rights that docs/reference/redis.md gives one part, and no other."""
 
 import os
 import re
@@ -35,7 +35,7 @@ with logged_process("cron"):
 
 
 def documented():
-    """The rights of each part, as docs/redis.md gives them."""
+    """The rights of each part, as docs/reference/redis.md gives them."""
     users = re.findall(r"^user rqmon-([a-z-]+) on >password (.+)$", DOCS, re.MULTILINE)
     return {part: rules.split() for part, rules in users}
 
@@ -46,7 +46,7 @@ def rare(part):
     return {command.lower().replace(" ", "|") for command, parts in rows if part in parts.split(", ")}
 
 
-DOCS = (ROOT / "docs/redis.md").read_text()
+DOCS = (ROOT / "docs/reference/redis.md").read_text()
 RIGHTS = documented()
 
 

@@ -181,7 +181,9 @@ class Claimer:
         wrong = {}
         for (name, key), found in zip(keys.items(), types, strict=True):
             if isinstance(found, NoPermissionError):  # to this key: to the command the user has it
-                wrong[name] = f"The user of RQ_REDIS_URL has no right to the key {key}: see docs/redis.md"
+                wrong[name] = (
+                    f"The user of RQ_REDIS_URL has no right to the key {key}: see docs/reference/redis.md"
+                )
             elif isinstance(found, Exception):
                 raise found
             elif found not in (b"list", b"none"):

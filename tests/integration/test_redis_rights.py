@@ -1,4 +1,4 @@
-"""Each part around the core runs with exactly the rights that docs/redis.md gives it, and uses each."""
+"""Each part around the core runs with exactly the rights in docs/reference/redis.md, and uses each of them."""
 
 import os
 import subprocess
