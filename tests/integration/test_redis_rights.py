@@ -1,4 +1,4 @@
-"""Each part around the core runs with exactly the rights in docs/reference/redis.md, and uses each of them."""
+"""Each part around the core runs with exactly the rights in docs/reference/redis.md, and uses each."""
 
 import os
 import subprocess
