@@ -1,6 +1,6 @@
-"""Reads from Redis what the pages show, a page in one or two round trips, and changes nothing there.
+"""Reads from Redis what the pages show, in one or two round trips a page, and changes nothing there.
 
-RQ's own readers remove what they find gone, unpickle, and stop at the first thing that they can't read.
+RQ's own readers remove what they find to be gone, unpickle, and stop at the first thing that they can't read.
 """
 
 import json
@@ -45,9 +45,9 @@ class Reader:
     """Reads with one connection and serializer.
 
     Attributes:
-        redis: Where to read.
+        redis: The Redis to read.
         serializer: How jobs are stored there.
-        full_args: Whether a job is described by all of its arguments, as they are.
+        full_args: Whether a job's description has all of its arguments, at full length.
     """
 
     redis: Redis
@@ -75,7 +75,7 @@ class Reader:
     def job_ids(
         self, queue_name: str, state: str, *, offset: int, count: int, newest_first: bool
     ) -> tuple[int, list[str]] | None:
-        """How many jobs a list or registry has, and the ids of one page of them; None: it is no list."""
+        """How many jobs a list or registry has, and the ids of one page; None if the key holds no list."""
         last = offset + count - 1
         with self.redis.pipeline(transaction=False) as pipeline:
             if state == "queued":
@@ -161,7 +161,7 @@ class Reader:
     def workers(self) -> list[dict[str, Any]]:
         """All workers, the busy ones first, with the jobs that they run."""
         prefix = Worker.redis_worker_namespace_prefix
-        keys = sorted(cast("set[str]", self.redis.smembers(Worker.redis_workers_keys)))  # bytes, in truth
+        keys = sorted(cast("set[str]", self.redis.smembers(Worker.redis_workers_keys)))  # they are bytes
         with self.redis.pipeline(transaction=False) as pipeline:
             for key in keys:
                 pipeline.hgetall(key)
@@ -169,7 +169,7 @@ class Reader:
         workers = [
             (values.text(key).removeprefix(prefix), fields)
             for key, fields in zip(keys, found, strict=True)
-            if fields  # else it died, and no other worker has removed it yet
+            if fields  # otherwise it has died, and no other worker has removed it yet
         ]
         running = self._running([values.text(fields.get(b"current_job")) for _, fields in workers])
         rows = [_worker(name, fields, job) for (name, fields), job in zip(workers, running, strict=True)]
@@ -200,18 +200,18 @@ class Reader:
 
 
 def job_id(entry: bytes, state: str) -> str:
-    """The id in an entry of a list or registry; a started job's entry ends with its execution's id."""
+    """The job's id in an entry of a list or registry; a started job's entry also has its execution's id."""
     id_ = entry.decode(errors="replace")
     return id_.rpartition(":")[0] or id_ if state == "started" else id_
 
 
 def dependencies_key(id_: str) -> str:
-    """The key of what a job depends on; RQ has it on its instances, and makes none for an older RQ's ids."""
+    """The key of what a job depends on. RQ offers it on jobs only, and makes none of an older RQ's ids."""
     return f"{Job.redis_job_namespace_prefix}:{id_}:dependencies"
 
 
 def answers(pipeline: Pipeline) -> list[Any]:
-    """A pipeline's answers; None for a key that is of another type, which costs only itself."""
+    """A pipeline's answers; None for a key of another type, so that it costs only itself."""
     found = pipeline.execute(raise_on_error=False)
     for answer in found:
         if isinstance(answer, Exception) and not _is_wrong_type(answer):
@@ -247,5 +247,5 @@ def _number(raw: bytes | None) -> int | float | None:
     except ValueError:
         return None
     if not math.isfinite(number):
-        return None  # JSON has none such
+        return None  # JSON has no such number
     return int(number) if number.is_integer() else number
