@@ -20,8 +20,8 @@ from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
-# All but what takes long and says nothing about this server: two simulated years, and the tests' own servers,
-# which are killed, cut off or refuse.
+# Left out is what takes long and tells nothing about this server: two simulated years, and tests with servers
+# of their own, which are killed, cut off or refuse.
 _OF_THEIR_OWN = (
     "once",
     "connections",
