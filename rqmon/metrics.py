@@ -16,27 +16,6 @@ SAMPLE_SUFFIXES: dict[MetricType, tuple[str, ...]] = {
     "histogram": ("_bucket", "_sum", "_count"),
 }
 
-# The statuses that rq_jobs counts, and what they mean.
-JOB_STATUSES = {
-    "queued": "Waiting for a worker.",
-    "started": "Running now.",
-    "scheduled": "To be queued at a later time.",
-    "deferred": "Waiting for other jobs to finish.",
-    "finished": "Succeeded, and the result is still kept: 500 seconds by default.",
-    "failed": "Failed, and still kept: a year by default.",
-}
-# The outcomes that rq_jobs_processed_total counts, and what they mean; each execution has exactly one.
-JOB_OUTCOMES = {
-    "succeeded": "Returned.",
-    "failed": "Raised, or returned a Retry, and no retry was left.",
-    "retried": "Raised, or returned a Retry, and was to run again.",
-    "stopped": "A person stopped it.",
-    "abandoned": (
-        "Its process or its worker died, or the job was lost between queue and start; RQ fails the job, or "
-        "runs it again."
-    ),
-    "rate_limited": "Raised TooManyRequests, whether it was to run again or not.",
-}
 # The `job` label that Prometheus gives to what it scrapes from the exporter.
 EXPORTER_JOB = "rq-exporter"
 PROMETHEUS_JOB = "prometheus"

@@ -21,7 +21,6 @@ from rqmon.preview.web.state import state_from_query
 EXPECTED_EMPTY = {
     "label_values(rq_redis_up, redis)": "one Redis only; metrics say which when there are several",
     "ALERTS": "no alert fires",
-    "ALERTS_FOR_STATE": "no alert is pending",
     "rq_scrape_errors_total": "Redis answers every scrape",
     "rq_work_horses_killed_total": "no job's process is killed",
     "rq_redis_evicted_keys_total": "Redis has memory enough",

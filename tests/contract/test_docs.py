@@ -43,7 +43,7 @@ def test_the_new_panel_of_the_guide_is_generated_and_passes_the_lint(tmp_path):
     shutil.copytree(
         ROOT / "dashboards", tmp_path / "dashboards", ignore=shutil.ignore_patterns("__pycache__")
     )
-    source = tmp_path / "dashboards/rows/queue_panels.py"
+    source = tmp_path / "dashboards/rows/queue_history.py"
     assert source.read_text().count(before) == 1
     source.write_text(source.read_text().replace(before, after))
     for module, arguments in {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboards.__main__ import DASHBOARDS, ROOT
+from dashboards.paths import DASHBOARDS, ROOT
 
 FILLED = {"queue": ".*", "redis": ".*", "function": ".*", "__rate_interval": "20s"}
 FILLED |= {"__interval": "5s", "__range": "30m"}
@@ -131,11 +131,11 @@ CASES = [
     Case("rq-dashboard", "Redis", DOWN, 0),
     Case("rq-dashboard", "Redis", TWO_SERVERS, 1),
     Case("rq-dashboard", "Redis", ONE_OF_TWO_DOWN, 0),
-    Case("rq-queues", "Queued jobs", TWO_SERVERS, 50),
+    Case("rq-queues", "Queued", TWO_SERVERS, 50),
     # The sum of what is known is not the sum.
-    Case("rq-queues", "Queued jobs", ONE_OF_TWO_DOWN, None),
+    Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, None),
     Case("rq-queues", "Queues nobody serves", ONE_OF_TWO_DOWN, None),
-    Case("rq-queues", "Queued jobs", ONE_OF_TWO_DOWN, 50, {"redis": "a"}),
+    Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, 50, {"redis": "a"}),
     *(Case(uid, "Failing", LIMITED, 0.5) for uid in ("rq-dashboard", "rq-jobs")),
     *(Case(uid, "Failing", RETRIED_LIMITED, 0) for uid in ("rq-dashboard", "rq-jobs")),
     Case("rq-jobs", "Failing share by function", LIMITED, 0.5),
@@ -153,11 +153,11 @@ CASES = [
     Case("rq-jobs", "Killed and abandoned", {**UP, ABANDONED: "_x180 2"}, 2, legend="Abandoned"),
     Case("rq-dashboard", "Busy workers", ONE_SERVED, 2),
     Case("rq-dashboard", "Busy workers", BUSY, 1),
-    Case("rq-dashboard", "Queue clears in", ONE_SERVED, DAY),
-    Case("rq-dashboard", "Queue clears in", RECORDED, 60 / (8 / 5)),
-    Case("rq-dashboard", "Queue clears in", NOT_RECORDED, 60 / (4 / 5)),
-    Case("rq-dashboard", "Queue clears in", UP, 0),
-    Case("rq-dashboard", "Queue clears in", ONE_RECORDED, None),
+    Case("rq-dashboard", "Slowest queue drains in", ONE_SERVED, DAY),
+    Case("rq-dashboard", "Slowest queue drains in", RECORDED, 60 / (8 / 5)),
+    Case("rq-dashboard", "Slowest queue drains in", NOT_RECORDED, 60 / (4 / 5)),
+    Case("rq-dashboard", "Slowest queue drains in", UP, 0),
+    Case("rq-dashboard", "Slowest queue drains in", ONE_RECORDED, None),
     *(Case("rq-dashboard", panel, UP, 0) for panel in ("Workers", "Queued", "Failed", "Failing")),
     *(Case("rq-dashboard", panel, DOWN, None) for panel in ("Workers", "Queued", "Failed", "Failing")),
     Case("rq-dashboard", "Failing", RECORDED, 0.125),
@@ -165,13 +165,11 @@ CASES = [
     Case("rq-dashboard", "Failing", NOT_RECORDED, 0.25),
     Case("rq-jobs", "Failing", RECORDED, 0.125),
     Case("rq-limits", "Retried share", {**RECORDED, 'rq_job_retries_total{queue="short"}': "0+1x180"}, 0.125),
-    *(Case("rq-queues", panel, DOWN, None) for panel in ("Queued jobs", "Queues nobody serves")),
+    *(Case("rq-queues", panel, DOWN, None) for panel in ("Queued", "Queues nobody serves")),
     Case("rq-queues", "Queues nobody serves", RECORDED, 0),
     Case("rq-queues", "Queues nobody serves", TWO_SERVERS, 1),
     Case("rq-queues", "Queues served", TWO_SERVERS, 2),
     Case("rq-queues", "Slowest queue drains in", TWO_SERVERS, DAY),
-    Case("rq-queues", "Slowest queue drains in", RECORDED, 60 / (8 / 5)),
-    Case("rq-queues", "Slowest queue drains in", NOT_RECORDED, 60 / (4 / 5)),
     Case("rq-queues", "Waited at most 30 s", WAITED, 0.95),
     Case("rq-queues", "Oldest waiting job", UP, 0),
     Case("rq-queues", "Oldest waiting job", AGES, 7),

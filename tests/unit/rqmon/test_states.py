@@ -16,6 +16,6 @@ def test_the_statuses_of_jobs_and_the_states_of_workers_are_those_of_rq() -> Non
 
 
 def test_the_outcomes_are_those_that_the_ledger_counts() -> None:
-    assert tuple(JobOutcome) == states.JOB_OUTCOMES
+    assert list(JobOutcome) == list(states.JOB_OUTCOMES)
     assert tuple(Outcome) == states.CRON_OUTCOMES
     assert tuple(RateLimitOutcome) == states.RATE_LIMIT_OUTCOMES
