@@ -10,10 +10,11 @@ import pytest
 from rqmon.preview.draw.colors import css_color, mix, with_alpha
 from rqmon.preview.draw.fields import field_for, parse_field
 from rqmon.preview.draw.frames import Answer, frames_of, reduce
+from rqmon.preview.draw.views import view
 from rqmon.preview.grafana.model import Panel, parse_dashboard
+from rqmon.preview.grafana.queries import plan
 from rqmon.preview.grafana.timerange import TimeRange
 from rqmon.preview.grafana.variables import Value
-from rqmon.preview.panels import plan, view
 from rqmon.preview.prometheus import Series
 
 RANGE = TimeRange("now-1m", "now", 1000.0, 1060.0)
