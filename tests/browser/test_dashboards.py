@@ -102,8 +102,8 @@ def test_every_panel_draws_and_a_phone_gets_one_column(uid: str, page: Page, sta
         if is_empty_here(found):
             expect(box.locator(".message.error")).to_have_count(0)
             continue
-        # A rate needs some scrapes, and the demo some time to make each kind of job.
-        expect(box.locator(".message:visible"), found["title"]).to_have_count(0, timeout=90_000)
+        # The heatmap compares two steps of a minute, and the demo needs time to make each kind of job.
+        expect(box.locator(".message:visible"), found["title"]).to_have_count(0, timeout=150_000)
         if box.locator("canvas").count():
             assert any(box.evaluate(CHART_DATA)), found["title"]
         else:
