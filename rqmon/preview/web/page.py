@@ -9,17 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nicegui import ui
 
-from rqmon.preview.asking import ask, choices_of, view_or_error
 from rqmon.preview.draw.annotations import marks_of
 from rqmon.preview.draw.units import ZONE
+from rqmon.preview.draw.views import NOW, View, view_or_error
+from rqmon.preview.fetch import choices_of, fetch
 from rqmon.preview.grafana.model import Dashboard, Section, Variable
+from rqmon.preview.grafana.queries import plan, plan_annotation
 from rqmon.preview.grafana.timerange import TimeRange, parse_range
 from rqmon.preview.grafana.variables import Value, chosen, interpolate, value_of
-from rqmon.preview.panels import NOW, View, plan, plan_annotation
 from rqmon.preview.prometheus import Prometheus, PrometheusUnreachableError, QueryError
 from rqmon.preview.web.controls import TimeControls, VariableSelect, title_bar
 from rqmon.preview.web.panel_box import PanelBox
-from rqmon.preview.web.state import ViewState, address, path_between
+from rqmon.preview.web.view_state import ViewState, address, path_between
 
 RETRY_SECONDS = 5.0
 _CHEVRON = (
@@ -206,7 +207,7 @@ class DashboardPage:
         ]
         asked = [query for _, queries in planned for _, query in queries] + [query for _, query in events]
         unique = list(dict.fromkeys(asked))
-        answers = await asyncio.gather(*(ask(self._prometheus, query) for query in unique))
+        answers = await asyncio.gather(*(fetch(self._prometheus, query) for query in unique))
         found = dict(zip(unique, answers, strict=True))
         marks = [
             mark

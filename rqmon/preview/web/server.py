@@ -15,7 +15,7 @@ from rqmon.preview.prometheus import Prometheus
 from rqmon.preview.web.controls import title_bar
 from rqmon.preview.web.guard import Guard
 from rqmon.preview.web.page import DashboardPage
-from rqmon.preview.web.state import address, path_between, state_from_query
+from rqmon.preview.web.view_state import address, path_between, state_from_query
 
 STATIC = Path(__file__).parent / "static"
 # NiceGUI compiles its templates in the page, hence unsafe-eval. Nothing may come from another host.

@@ -16,6 +16,7 @@ from dashboards.kit.queries import (
     total,
 )
 from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, WARNING
+from dashboards.rows import shared
 from dashboards.rows.queue_pace import HELD, LISTEN
 from rqmon.metrics import (
     RQ_JOB_WAIT_SECONDS,
@@ -23,7 +24,6 @@ from rqmon.metrics import (
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_QUEUE_INTERMEDIATE_JOBS,
     RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
-    RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
     RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
     RQ_QUEUE_WORKERS,
 )
@@ -32,7 +32,6 @@ QUEUED = jobs("queue", status="queued")
 WORKERS = total(RQ_QUEUE_WORKERS, by="queue")
 OLDEST = largest(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue")
 OVERDUE = total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")
-DELAY = largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")
 INTERMEDIATE = total(RQ_QUEUE_INTERMEDIATE_JOBS, by="queue")
 
 
@@ -49,13 +48,7 @@ def waiting() -> list[core.Panel]:
     waits = {f"p{share}": quantile(share / 100, RQ_JOB_WAIT_SECONDS) for share in (50, 95, 99)}
     return [
         panels.row("Waiting"),
-        _by_queue(
-            "Depth by queue",
-            "Jobs waiting in each queue. A line that only rises needs more workers on that queue; one that "
-            "stays up and level has none.",
-            peak_total(RQ_JOBS, by="queue", status="queued"),
-            "short",
-        ),
+        shared.backlog_by_queue(width=8),
         _by_queue(
             "Oldest job by queue",
             "How long the first job of each queue has waited. A saw is normal under load; a straight climb "
@@ -140,24 +133,8 @@ def lost_and_late() -> list[core.Panel]:
     """Jobs that are neither in their queue nor with a worker."""
     return [
         panels.row("Late and lost jobs"),
-        panels.timeseries(
-            "Overdue scheduled jobs by queue",
-            "Scheduled jobs past their time. Rising: no worker of that queue runs RQ's scheduler; start one "
-            "with --with-scheduler.",
-            {"{{queue}}": peak_total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")},
-            unit="short",
-            width=8,
-            link=links.SCHEDULED,
-        ),
-        panels.timeseries(
-            "Worst delay by queue",
-            "How far behind its time the most overdue scheduled job is. Some seconds are the scheduler's "
-            "rhythm; minutes mean that it stopped.",
-            {"{{queue}}": peak(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")},
-            unit="s",
-            width=8,
-            link=links.SCHEDULED,
-        ),
+        shared.overdue_by_queue(),
+        shared.worst_delay_by_queue(),
         _by_queue(
             "Intermediate jobs by queue",
             "Jobs taken from the queue and not started. A level above zero: a worker died there; start one "

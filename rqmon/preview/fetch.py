@@ -1,17 +1,15 @@
-"""Asks Prometheus what a page needs, so that one wrong query spoils no more than its own panel."""
+"""Fetches from Prometheus what a page needs, so that a wrong query spoils no more than its own panel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from rqmon.preview.draw.annotations import Mark
-from rqmon.preview.draw.frames import Answer
-from rqmon.preview.grafana.model import ALL, Panel, Target, Variable
+from rqmon.preview.grafana.model import ALL, Variable
+from rqmon.preview.grafana.queries import Query
 from rqmon.preview.grafana.timerange import TimeRange
 from rqmon.preview.grafana.variables import Value, choices_from, label_query
-from rqmon.preview.panels import Query, View, view
 from rqmon.preview.prometheus import Prometheus, QueryError, Series
 
 
-async def ask(prometheus: Prometheus, query: Query) -> list[Series] | QueryError:
+async def fetch(prometheus: Prometheus, query: Query) -> list[Series] | QueryError:
     """The answer to a query, or why Prometheus refused it.
 
     Raises:
@@ -44,23 +42,3 @@ async def choices_of(
     except QueryError:
         found = []
     return choices_from(variable, found)
-
-
-def view_or_error(
-    panel: Panel,
-    results: Sequence[tuple[Target, Query, list[Series] | QueryError]],
-    time_range: TimeRange,
-    values: Mapping[str, Value],
-    marks: Sequence[Mark],
-) -> View:
-    """What a panel shows for what its queries got: an error of one of them, if there is one."""
-    answers = []
-    for target, query, result in results:
-        if isinstance(result, QueryError):
-            return View(message=str(result), is_error=True)
-        answers.append(Answer(target, result, query.times))
-    try:
-        return view(panel, answers, time_range, values, marks)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # One odd panel must not take the others with it.
-        return View(message=f"The preview can't draw this panel's JSON ({error}).", is_error=True)

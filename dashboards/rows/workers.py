@@ -1,10 +1,10 @@
-"""What the RQ Dashboard and RQ Workers share: how fast work gets done, and what each worker does."""
+"""Rows that the RQ Dashboard and RQ Workers share: how fast work gets done, and what each worker does."""
 
 from grafanalib import core
 
 from dashboards.kit import panels, theme
 from dashboards.kit.queries import RATE_INTERVAL, RECENT, known, or_zero, rate, select
-from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, WARNING, steps
+from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, above, steps
 from dashboards.rows.queue_pace import NO_WORKER
 from rqmon.metrics import (
     RQ_WORKERS,
@@ -12,6 +12,8 @@ from rqmon.metrics import (
     RQ_WORKERS_SUCCESS_TOTAL,
     RQ_WORKERS_WORKING_TIME_TOTAL,
 )
+from rqmon.states import WORKER_STATES
+from rqmon.thresholds import BUSY_SHARE
 
 # Above any share, so that it is the worst.
 _NOBODY = 2
@@ -30,15 +32,15 @@ def utilisation() -> core.GaugePanel:
         "How much of the last 5 minutes the busiest workers, named by their queues, spent in jobs. Near 100% "
         "while jobs queue: add workers, or find out what they wait for. No worker: jobs that nobody takes.",
         {"{{queues}}": known(f"topk(1, max by (queues) ({nobody} or {busy}))")},
-        thresholds=steps(OK, (0.8, WARNING), (0.95, CRITICAL)),
+        thresholds=steps(OK, *above(BUSY_SHARE)),
         mappings=theme.text_for_values({_NOBODY: ("No worker", CRITICAL)}),
     )
 
 
 def throughput() -> list[core.Panel]:
     """How fast work is done, and by how many."""
-    counts = {state: f"count({select(RQ_WORKERS, state=state)})" for state in STATE_COLORS}
-    colors = {state.capitalize(): color for state, color in STATE_COLORS.items()}
+    counts = {state: f"count({select(RQ_WORKERS, state=state)})" for state in WORKER_STATES}
+    colors = {state.capitalize(): STATE_COLORS[state] for state in WORKER_STATES}
     return [
         panels.row("Throughput and capacity"),
         panels.timeseries(
