@@ -12,9 +12,9 @@ from rq import Callback, Queue, Retry, SimpleWorker
 from rq.command import send_stop_job_command
 
 from scheduler import ConfigError, job_scheduler
+from scheduler.jobs import DUE_AT
 from scheduler.ledger import jobs as ledger
 from scheduler.serializers import configured
-from scheduler.workers.recording import DUE_AT
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
 from tests import odd_texts
 from tests.cutting_proxy import AFTER, BEFORE, READONLY, CuttingProxy
