@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import rq
 from rq import Callback, Queue, Repeat, Retry
 from rq.job import Job, JobStatus
 
@@ -129,6 +130,7 @@ def stored(connection, job):
         {"depends_on": "done"},
         {"depends_on": ["waiting", "done"]},
         {"args": (1,), "kwargs": {"a": 2}},
+        *([{"rate_limit": rq.RateLimit("k", 1)}] if hasattr(rq, "RateLimit") else []),
     ],
     ids=repr,
 )
