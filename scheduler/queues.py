@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 from rq.results import Result
 
-from scheduler.config import Settings
+from scheduler.config import current
 from scheduler.connections.failover import on_primary, reconnecting
 from scheduler.errors import QueueStateError
 
@@ -66,9 +66,9 @@ def shared_connection(url: str | None = None) -> Redis:
     Closing the client gives its connection back; the pool stays, so the next call costs no new one.
 
     Args:
-        url: By default `Settings.from_env().redis_url`.
+        url: By default that of `RQ_REDIS_URL`.
     """
-    return Redis(connection_pool=_shared_pool(url or Settings.from_env().redis_url))
+    return Redis(connection_pool=_shared_pool(url or current().redis_url))
 
 
 def registry(queue: Queue, state: str) -> BaseRegistry:

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from scheduler.config import Settings
 from scheduler.connections.refusals import describe, refusal
 from scheduler.connections.server_version import require_supported
 from scheduler.cron.claims import Claimer, Look
@@ -43,16 +44,22 @@ class CronProcess:
     Args:
         schedule_jobs: Calls `job_scheduler(..., cron=...)` once for each entry of this program.
         version: Of the program, for people to see which one runs.
-        connection: By default the shared connection of `RQ_REDIS_URL`.
+        connection: By default the shared connection of `RQ_REDIS_URL`, or of the settings'.
+        settings: By default those of the environment.
     """
 
     def __init__(
-        self, schedule_jobs: Callable[[], object], *, version: str = "", connection: Redis | None = None
+        self,
+        schedule_jobs: Callable[[], object],
+        *,
+        version: str = "",
+        connection: Redis | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self._schedule_jobs = schedule_jobs
-        self._connection: Any = connection or shared_connection()
-        self._registry = CronRegistry(self._connection)
-        self._claimer = Claimer(self._connection)
+        self._connection: Any = connection or shared_connection(settings.redis_url if settings else None)
+        self._registry = CronRegistry(self._connection, settings=settings)
+        self._claimer = Claimer(self._connection, settings=settings)
         self._upkeep = Upkeep(self._connection, self._claimer.clock)
         self._heart = Heart(self._connection, version=version)
         self._stopped = threading.Event()
