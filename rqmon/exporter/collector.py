@@ -150,10 +150,10 @@ def _jobs(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
     counts = snapshot.jobs
     # With zeros: increase() sees nothing of a series' first value.
     for queue, function in dict.fromkeys((queue, function) for queue, function, _ in counts.outcomes):
+        where = before + labels({"queue": queue, "function": function})
         for outcome in JOB_OUTCOMES:
-            where = before + labels({"queue": queue, "function": function, "outcome": outcome})
             number = counts.outcomes.get((queue, function, outcome), 0)
-            page.add(catalog.RQ_JOBS_PROCESSED_TOTAL, where, number)
+            page.add(catalog.RQ_JOBS_PROCESSED_TOTAL, f'{where},outcome="{outcome}"', number)
     for queue in dict.fromkeys(queue for queue, _, _ in counts.outcomes):
         where = before + labels({"queue": queue})
         page.add(catalog.RQ_JOB_RETRIES_TOTAL, where, counts.retries.get(queue, 0))
@@ -176,9 +176,10 @@ def _jobs(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
 def _rate_limits(page: _Page, before: str, _: str, snapshot: Snapshot) -> None:
     requests = snapshot.rate_limits.requests
     for resource in dict.fromkeys(resource for resource, _ in requests):
+        where = before + labels({"resource": resource})
         for outcome in RATE_LIMIT_OUTCOMES:
-            where = before + labels({"resource": resource, "outcome": outcome})
-            page.add(catalog.RQ_RATE_LIMIT_REQUESTS_TOTAL, where, requests.get((resource, outcome), 0))
+            number = requests.get((resource, outcome), 0)
+            page.add(catalog.RQ_RATE_LIMIT_REQUESTS_TOTAL, f'{where},outcome="{outcome}"', number)
 
 
 def _cron(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
@@ -205,9 +206,9 @@ def _cron(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
     # With zeros, as in _jobs: the first slot that is missed must be seen.
     for id_ in dict.fromkeys((*cron.entries, *cron.outcomes)):
         outcomes = cron.outcomes.get(id_, {})
+        where = before + labels({"entry": id_})
         for outcome in CRON_OUTCOMES:
-            where = before + labels({"entry": id_, "outcome": outcome})
-            page.add(catalog.RQ_CRON_SLOTS_TOTAL, where, outcomes.get(outcome, 0))
+            page.add(catalog.RQ_CRON_SLOTS_TOTAL, f'{where},outcome="{outcome}"', outcomes.get(outcome, 0))
     page.add_histogram(catalog.RQ_CRON_LATENESS_SECONDS, text, cron.lateness)
 
 

@@ -59,10 +59,9 @@ def amounts(
     numbers, unreadable = {}, []
     for name, value in answer.items():
         try:
-            text = name.decode()
-            if text.count("|") < bars:
+            if name.count(b"|") < bars:
                 raise ValueError("parts are missing")
-            numbers[text] = amount(value)
+            numbers[name.decode()] = amount(value)
         except ValueError:
             unreadable.append(f"{what} {name!r}")
     return numbers, tuple(unreadable)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from scheduler.cron.entries import spec_fields
 from scheduler.cron.store.keys import NEXT, SPECS
@@ -14,8 +14,7 @@ COMMANDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class EntryLabels:
+class EntryLabels(NamedTuple):
     """What an entry is; None is a field that can't be read."""
 
     function: str | None
@@ -68,4 +67,10 @@ def _labels(fields: Mapping[str, Any]) -> tuple[EntryLabels, list[str]]:
 
 def _is_text(value: Any) -> bool:
     """Whether it is, and has no half of a character, which JSON can hold and no text."""
-    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

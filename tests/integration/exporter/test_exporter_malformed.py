@@ -132,7 +132,7 @@ def test_a_malformed_field_of_a_cron_entry_costs_that_field_alone(everything, re
             junk = {"cron": junk, "timezone": junk}
         redis_connection.hset("rqmon:cron:specs", "ten", json.dumps({**spec, field: junk}))
         taken = reader.take(redis_connection)
-        assert taken.cron.entries["ten"] == replace(whole, **dict.fromkeys(lost)), junk
+        assert taken.cron.entries["ten"] == whole._replace(**dict.fromkeys(lost)), junk
         assert taken.unreadable
         [shown] = [dict(labels) for name, labels in samples(page(taken)) if name == "rq_cron_entry_info"]
         assert {name for name, text in shown.items() if text == "?"} == lost, junk
