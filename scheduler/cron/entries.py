@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Literal, TypedDict
 
 from scheduler.cron.slots import TEN_YEARS_IN_SECONDS, Due, Schedule
 from scheduler.durations import YEAR_SECONDS, is_number, is_timeout
 from scheduler.errors import ArgumentError, CronError
+from scheduler.ledger.cron import Outcome as Outcome
 from scheduler.serializers import check_text, configured
 
 CatchUp = Literal["latest", "all", "skip"]
@@ -36,13 +36,19 @@ def _check_text(name: str, value: str, *, is_name: bool) -> None:
         raise CronError(f"{name} has {len(value)} characters: use at most {_LONGEST_NAME}")
 
 
-class Outcome(StrEnum):
-    """What became of a slot; every slot that was due has exactly one."""
+def spec_fields(spec: bytes) -> dict[str, Any]:
+    """The fields of a stored entry, not yet looked at.
 
-    RAN = "ran"  # its job was queued in time
-    LATE = "late"  # its job was queued, later than the entry allows
-    MISSED = "missed"  # no process was there in time, and `catch_up` dropped it
-    SKIPPED = "skipped"  # the entry's job before it was not done, and `overlap` dropped it
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    try:
+        fields = json.loads(spec)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(fields, dict):
+        raise ValueError("it is no JSON object")
+    return fields
 
 
 class CronOptions(TypedDict, total=False):
@@ -163,13 +169,13 @@ class CronEntry:
         if spec is None or data is None:
             raise CronError(f"There is no cron entry {id_!r}, or not all of it: see rqmon cron list")
         try:
-            fields = json.loads(spec)
+            fields = spec_fields(spec)
             if fields["id"] != id_:
                 raise CronError(f"it says that it is {fields['id']!r}")
             fields["schedule"] = Schedule(**fields["schedule"])
             fields["retry_intervals"] = tuple(fields["retry_intervals"])
             return cls(**fields, data=data)
-        except (TypeError, KeyError, ValueError, OverflowError, RecursionError, CronError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError, CronError) as error:
             raise CronError(f"Cron entry {id_!r} can't be read: {error}. Register it again") from None
 
     def outcomes(

@@ -1,12 +1,15 @@
 """How many requests each rate limit admitted and refused."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.ledger.job_scripts import MAX_NAMES, OTHER
+from scheduler.ledger.reading import amounts, largest
 
 COUNTS = "rqmon:ledger:rate-limits"  # hash: "<admitted or refused>|<resource>" -> requests
 RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those that are told apart; the others are OTHER
+COMMANDS = {"rate limits": ("HGETALL", COUNTS)}
 
 
 class RateLimitOutcome(StrEnum):
@@ -39,10 +42,30 @@ end
 )
 
 
-def parse(answer: Mapping[bytes, bytes]) -> dict[tuple[str, str], int]:
-    """Requests by (resource, outcome), from the hash COUNTS."""
-    counted = {}
-    for name, requests in answer.items():
-        outcome, _, resource = name.decode(errors="replace").partition("|")
-        counted[(resource, outcome)] = int(float(requests))
-    return counted
+@dataclass(frozen=True, slots=True)
+class RateLimitCounts:
+    """Requests by (resource, outcome); of `left_out` resources, those with the fewest, there is nothing.
+
+    The fields in `unreadable` are in nothing else.
+    """
+
+    requests: Mapping[tuple[str, str], int]
+    left_out: int
+    unreadable: tuple[str, ...]
+
+
+def parse(answer: Mapping[bytes, bytes]) -> RateLimitCounts:
+    """The counts from the answer to COMMANDS; a field that can't be read costs nothing else."""
+    numbers, unreadable = amounts(answer, "rate limits", bars=1)
+    requests: dict[tuple[str, str], int] = {}
+    sizes: dict[str, float] = {}
+    for name, number in numbers.items():
+        outcome, _, resource = name.partition("|")
+        requests[(resource, outcome)] = int(number)
+        sizes[resource] = sizes.get(resource, 0.0) + number
+    kept = largest(sizes, MAX_NAMES + 1)  # with OTHER
+    return RateLimitCounts(
+        {key: number for key, number in requests.items() if key[0] in kept},
+        left_out=len(sizes) - len(kept),
+        unreadable=unreadable,
+    )

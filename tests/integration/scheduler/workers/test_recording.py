@@ -218,7 +218,7 @@ def test_a_job_with_a_text_that_cant_be_stored_ends_as_any_other(redis_connectio
     counted = {(function.__name__, outcome): number for outcome, number in expected.items()}
     assert outcomes(redis_connection) == counted | {("pid", "succeeded"): 1}
     counts = ledger.read(redis_connection)
-    assert (counts.horses_killed, counts.unreadable) == ({}, [])
+    assert (counts.horses_killed, counts.unreadable) == ({}, ())
     assert job.get_status() == ("finished" if succeeds else "failed")
     if not succeeds:
         assert "Traceback" in job.latest_result().exc_string
