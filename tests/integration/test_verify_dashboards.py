@@ -17,8 +17,8 @@ from dashboards.verify.panel_checks import empty, judge
 from rqmon.preview.draw.frames import Answer
 from rqmon.preview.grafana.model import parse_dashboard
 from rqmon.preview.prometheus import Series
-from rqmon.resources import ROOT
 from rqmon.stack.native.files import MARKER
+from tests import ROOT
 from tests.integration.test_native_stack import MISSING
 from tests.servers import command_lines, wait_for
 
