@@ -59,12 +59,18 @@ purge-queue: $(VENV)/.stack  ## Delete a queue's jobs for good: QUEUE=long-runni
 
 ##@ The workshop
 
-.PHONY: dashboards dashboards-export check format test test-rq3 chaos verify-dashboards bench bench-cron bench-exporter bench-volume bench-worker
+.PHONY: dashboards dashboards-export wheel check format test test-rq3 chaos verify-dashboards bench bench-cron bench-exporter bench-volume bench-worker
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
 dashboards-export: $(VENV)/.stack  ## Write importable dashboards to ./dashboards-export, for a Grafana of your own
 	@$(RUN)/python -m dashboards.export dashboards-export
+
+# What an earlier build has left in build/ would be in this one too.
+wheel: $(VENV)/.stack  ## Build dist/rqmon-*.whl, which installs with pip
+	@rm -rf build
+	@$(RUN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/rqmon-*.whl
 
 check: $(VENV)/.dev  ## Lint (dashboards too), types, import contracts, generated files up to date
 	@$(RUN)/ruff check .
