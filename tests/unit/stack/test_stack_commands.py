@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rqmon.cli import services
+from rqmon.ports import free_ports
 from rqmon.stack import lifecycle, runs
 from rqmon.stack.services import CRON, ServiceState, StackError, check_ports_are_free
 from tests import ROOT
@@ -87,6 +88,26 @@ def test_without_a_mode_an_engine_decides(config, monkeypatch, engine, mode):
         monkeypatch.setitem(lifecycle.BACKENDS, name, lambda _config, name=name: choose(name))
     with pytest.raises(ChosenError, match=mode):
         CliRunner().invoke(services.start, [], catch_exceptions=False)
+
+
+def test_an_installed_copy_starts_no_containers_and_says_so(config, monkeypatch, capsys):
+    monkeypatch.setattr(lifecycle, "is_checkout", lambda: False)
+    monkeypatch.setattr(lifecycle, "engine_answers", lambda: True)
+    prepared = SimpleNamespace(prepare=lambda: None)
+    monkeypatch.setitem(lifecycle.BACKENDS, "native", lambda _config: prepared)
+    assert lifecycle.new(config, None) is prepared
+    assert capsys.readouterr().out == (
+        "Containers are built from a checkout: this installed copy runs as plain processes.\n"
+    )
+    with pytest.raises(StackError, match="Containers are built from a checkout"):
+        lifecycle.check_mode("docker")
+
+
+def test_a_redis_that_is_silent_is_one_line_with_what_to_start(config):
+    done = rqmon(config, "cron", "list", RQ_REDIS_URL=f"redis://127.0.0.1:{free_ports(1)[0]}")
+    assert done.returncode == 2
+    assert done.stderr.endswith("check RQ_REDIS_URL, or run make start-rq-mon\n")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_stop_and_status_when_nothing_runs(config):
