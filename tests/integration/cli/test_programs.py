@@ -122,7 +122,7 @@ def test_the_exporter_weighs_its_address_as_without_the_command(tmp_path, rq_red
 
         def is_up():
             try:
-                return "rq_redis_up 1.0" in httpx.get(f"http://127.0.0.1:{listen}/metrics").text
+                return "rq_redis_up 1\n" in httpx.get(f"http://127.0.0.1:{listen}/metrics").text
             except httpx.HTTPError:
                 return False
 
