@@ -132,8 +132,8 @@ def project(programs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("some body's 100% project")
     (folder / "tasks.py").write_text(TASKS)
     (folder / "cron-scheduler.py").write_text(CRON)
-    # A name that a program of ours imports too.
-    (folder / "supervisor.py").write_text("raise ImportError('of the project')\n")
+    # A name that rq-dashboard imports too: the folder comes first for workers only.
+    (folder / "flask.py").write_text("raise ImportError('of the project')\n")
     ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
     try:
         started = run(

@@ -1,12 +1,45 @@
+import configparser
+import shlex
 import socket
+import sys
 import time
 
 import pytest
 
-from rqmon.stack.native import packages, supervisor
+from rqmon.stack.native import commands, packages, supervisor
 from rqmon.stack.native.backend import NativeStack
 from rqmon.stack.native.supervisor import Program, Supervisor
-from rqmon.stack.services import ServiceError, StackError
+from rqmon.stack.native.supervisord_conf import command_variable, configuration
+from rqmon.stack.services import EVERY, ServiceError, StackError
+
+
+def test_each_service_is_a_program_with_its_command_and_its_time_to_end(config):
+    parser = configparser.RawConfigParser()
+    parser.read_string(configuration(EVERY))
+    environment = commands.environment(config, {})
+    for service in EVERY:
+        program = parser[f"program:{service.name}"]
+        assert program["stopwaitsecs"] == str(service.stop_seconds)
+        assert program["command"] == f"%(ENV_{command_variable(service.name)})s"
+        command = shlex.split(environment[command_variable(service.name)])
+        assert command[-len(service.options) :] == list(service.options) or not service.options
+
+
+@pytest.mark.parametrize(
+    ("name", "in_checkout", "installed"),
+    [
+        ("rq_long", ["long-running-worker.py"], ["-P", "-m", "rqmon.cli", "worker", "long-running"]),
+        ("rq_sched", ["cron-scheduler.py"], ["-P", "-m", "rqmon.cli", "cron", "run"]),
+        ("doors", ["-P", "-m", "rqmon.doors"], ["-P", "-m", "rqmon.doors"]),
+    ],
+)
+def test_an_installed_copy_has_commands_where_a_checkout_has_scripts(
+    config, monkeypatch, name, in_checkout, installed
+):
+    for is_checkout, arguments in ((True, in_checkout), (False, installed)):
+        monkeypatch.setattr(commands, "is_checkout", lambda is_checkout=is_checkout: is_checkout)
+        command = shlex.split(commands.environment(config, {})[command_variable(name)])
+        assert command == [sys.executable, *arguments]
 
 
 @pytest.mark.parametrize("junk", ["", "[]", '{"redis": "x"}', '{"redis": [null]}', '{"redis": 1}'])
