@@ -9,12 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from dotenv import load_dotenv
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from rqmon.env_file import read_env_file
+from rqmon.resources import command_line
 from rqmon.terminal import say
 from scheduler import SchedulerError, Settings
-from scheduler.connections.refusals import describe
+from scheduler.connections.refusals import describe, refusal
 from scheduler.logs import configure
 
 
@@ -51,4 +52,7 @@ def installed_version() -> str:
 
 
 def _message(error: Exception) -> str:
-    return str(error) if isinstance(error, SchedulerError) else describe(error)
+    if isinstance(error, SchedulerError):
+        return str(error)
+    is_silent = refusal(error) is None and not isinstance(error, ResponseError)
+    return describe(error) + (f", or run {command_line('start')}" if is_silent else "")

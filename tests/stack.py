@@ -7,9 +7,9 @@ import httpx
 import psutil
 from redis import Redis
 
-from rqmon.resources import ROOT
 from rqmon.stack.own_stack import COMMAND, OwnStack
 from rqmon.stack.services import WITH_GRAFANA
+from tests import ROOT
 
 PORTS = {service.name: service.port_variable for service in WITH_GRAFANA if service.port_variable}
 

@@ -63,4 +63,4 @@ def describe(error: Exception) -> str:
         return meaning(code)
     if isinstance(error, exceptions.ResponseError):
         return f"Redis answers with an error: {error}"
-    return f"Redis does not answer ({error}): check RQ_REDIS_URL, or run make start-rq-mon"
+    return f"Redis does not answer ({error}): check RQ_REDIS_URL"

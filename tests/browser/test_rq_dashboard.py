@@ -8,7 +8,7 @@ from rq import Queue, SimpleWorker
 
 from tests.browser.conftest import CHROMIUM_ARGS, need
 from tests.jobs import fail, pid
-from tests.rq_dashboard_process import HOSTILE, LOGIN, Dashboard, Valkey, failed_ids, queued_ids
+from tests.processes.rq_dashboard_process import HOSTILE, LOGIN, Dashboard, Valkey, failed_ids, queued_ids
 from tests.servers import free_port, wait_for
 
 pytestmark = pytest.mark.browser

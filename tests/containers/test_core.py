@@ -13,9 +13,9 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from rqmon.resources import ROOT
 from scheduler.ledger import jobs as ledger
 from scheduler.serializers import SERIALIZERS
+from tests import ROOT
 from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]

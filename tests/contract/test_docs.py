@@ -5,13 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from rqmon.metrics import METRICS
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 NAMES = {metric.name for metric in METRICS}
 FIXTURES = {"rq_redis_for_session", "rq_redis_url"}  # of the pytest plugin, named like metrics
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {*(ROOT / "docs/adr").glob("*.md")})]

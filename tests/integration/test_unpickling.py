@@ -11,10 +11,10 @@ from scheduler import job_scheduler
 from scheduler.cron.constants import EVERY_MINUTE
 from scheduler.cron.store.registry import DATA
 from scheduler.serializers import SERIALIZERS
-from tests.exporter_process import exporter, value
-from tests.integration.cli.test_commands import manage
+from tests.commands import manage
 from tests.jobs import Canary, fail, pid
-from tests.rq_dashboard_process import Dashboard, Valkey
+from tests.processes.exporter_process import exporter, value
+from tests.processes.rq_dashboard_process import Dashboard, Valkey
 from tests.servers import wait_for
 
 

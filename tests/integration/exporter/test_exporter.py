@@ -16,8 +16,8 @@ from rqmon.metrics import METRICS
 from scheduler import RateLimit, TooManyRequests
 from scheduler.cron.heartbeats import PROCESSES
 from scheduler.workers.strategies import InProcessWorker
-from tests.exporter_process import exporter, samples, value
 from tests.jobs import fail, pid
+from tests.processes.exporter_process import exporter, samples, value
 from tests.servers import wait_for
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rqmon.resources import ROOT
+from tests import ROOT
 
 # Where it would connect to and by which password, asked of the program as it starts; 6379 is the default.
 ASK = """

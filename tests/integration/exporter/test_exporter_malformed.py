@@ -15,7 +15,7 @@ from rqmon.exporter.reading.pipeline import RoundTrips
 from rqmon.exporter.reading.registries import timestamp
 from rqmon.metrics import METRICS
 from scheduler.ledger import cron as cron_ledger
-from tests.exporter_process import exporter, samples, value
+from tests.processes.exporter_process import exporter, samples, value
 
 # Key, how it is called, field, and its value.
 MALFORMED = (

@@ -22,8 +22,8 @@ from rqmon.exporter.reading import first_trip, pipeline, reader
 from rqmon.exporter.reading.pipeline import RoundTrips, pack
 from rqmon.exporter.scrapes import Scrapes
 from rqmon.exporter.servers import Server, _name
-from tests.exporter_process import exporter, samples, value
 from tests.jobs import pid
+from tests.processes.exporter_process import exporter, samples, value
 from tests.servers import wait_for
 
 

@@ -11,7 +11,7 @@ from rq.results import Result
 
 from tests.jobs import echo, pid
 from tests.odd_values import Mute, Point
-from tests.rq_dashboard_process import HOSTILE
+from tests.processes.rq_dashboard_process import HOSTILE
 
 
 def nested(depth):

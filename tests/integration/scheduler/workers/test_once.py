@@ -11,7 +11,6 @@ from rq import VERSION, Queue, Repeat, Retry
 from scheduler.ledger import jobs as ledger
 from scheduler.workers import persistence
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
-from tests.cutting_proxy import AFTER, BEFORE
 from tests.jobs import (
     allowing_failure,
     lose_redis,
@@ -21,6 +20,7 @@ from tests.jobs import (
     retry_itself,
     succeed_at_last,
 )
+from tests.processes.cutting_proxy import AFTER, BEFORE
 from tests.servers import wait_for
 
 ERRORS = {

@@ -14,8 +14,8 @@ from rq.command import send_stop_job_command
 from scheduler.ledger import jobs as ledger
 from scheduler.serializers import configured
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
-from tests.cutting_proxy import AFTER, BEFORE, READONLY, CuttingProxy
 from tests.jobs import fail, kill_horse, kill_worker, pid, succeed_when
+from tests.processes.cutting_proxy import AFTER, BEFORE, READONLY, CuttingProxy
 from tests.recorded import outcomes
 from tests.servers import wait_for
 

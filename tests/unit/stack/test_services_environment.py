@@ -5,12 +5,12 @@ import pytest
 from dotenv import dotenv_values
 
 from rqmon.entry_point import one_line_errors
-from rqmon.resources import ROOT
 from rqmon.stack import compose
 from rqmon.stack.environment import StackConfig, complete_env_file, overruled
-from rqmon.stack.native import files as native_files
+from rqmon.stack.native.commands import environment
 from rqmon.stack.services import StackError
 from scheduler.errors import ConfigError
+from tests import ROOT
 from tests.servers import free_port
 
 ODD = r"""a$b $1 #c"d'e\f%g %(ENV_HOME)s@/é """
@@ -131,7 +131,7 @@ def test_any_other_password_is_the_same_in_both_modes(tmp_path):
     complete_env_file(path)
     config = StackConfig.from_env({"RQMON_ENV_FILE": str(path), "RQMON_STATE_DIR": str(tmp_path)})
     config.check()
-    natively = native_files.environment(config, {})
+    natively = environment(config, {})
     assert natively["RQ_DASHBOARD_PASSWORD"] == natively["GF_SECURITY_ADMIN_PASSWORD"] == ODD
     compose.write_secrets(config)
     in_container = dotenv_values(tmp_path / "secrets/rq.env")
@@ -142,7 +142,7 @@ def test_the_previews_links_lead_to_the_stacks_own_rq_dashboard(tmp_path):
     path = tmp_path / ".env"
     path.write_text("RQ_DASHBOARD_PORT=7181\n")
     complete_env_file(path)
-    assert native_files.environment(config_of(path), {})["RQ_DASHBOARD_URL"] == "http://127.0.0.1:7181"
+    assert environment(config_of(path), {})["RQ_DASHBOARD_URL"] == "http://127.0.0.1:7181"
 
 
 def test_the_file_wins_over_the_shell_and_no_password_is_in_the_repr(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,29 +11,9 @@ from click.testing import CliRunner
 
 from rqmon.cli import services
 from rqmon.ports import free_ports
-from rqmon.resources import ROOT
-from rqmon.stack import runs
-from rqmon.stack.environment import StackConfig, complete_env_file
-from rqmon.stack.native import packages, supervisor
-from rqmon.stack.native.backend import NativeStack
-from rqmon.stack.native.supervisor import Program, Supervisor
-from rqmon.stack.services import CRON, ServiceError, ServiceState, StackError, check_ports_are_free
-
-PORTS = (
-    *("REDIS_PORT", "RQ_EXPORTER_PORT", "PROMETHEUS_PORT"),
-    *("ALERTMANAGER_PORT", "GRAFANA_PORT", "RQ_DASHBOARD_PORT"),
-)
-
-
-@pytest.fixture
-def config(tmp_path):
-    env_file = tmp_path / ".env"
-    ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
-    env_file.write_text("".join(f"{name}={port}\n" for name, port in ports))
-    complete_env_file(env_file)
-    config = StackConfig.from_env({"RQMON_ENV_FILE": str(env_file), "RQMON_STATE_DIR": str(tmp_path / "s")})
-    config.state_dir.mkdir()
-    return config
+from rqmon.stack import lifecycle, runs
+from rqmon.stack.services import CRON, ServiceState, StackError, check_ports_are_free
+from tests import ROOT
 
 
 def rqmon(config, *args, **env):
@@ -42,7 +21,7 @@ def rqmon(config, *args, **env):
     # The plugin sets the URL of the tests' own Redis.
     environment = {k: v for k, v in os.environ.items() if k not in ("MODE", "RQ_REDIS_URL")}
     return subprocess.run(
-        [sys.executable, "-c", "from rqmon.cli.main import main; main(prog_name='rqmon')", *args],
+        [sys.executable, "-m", "rqmon.cli", *args],
         cwd=ROOT,
         env={**environment, **variables, **env},
         capture_output=True,
@@ -104,11 +83,31 @@ def test_without_a_mode_an_engine_decides(config, monkeypatch, engine, mode):
     monkeypatch.setenv("RQMON_ENV_FILE", str(config.env_file))
     monkeypatch.setenv("RQMON_STATE_DIR", str(config.state_dir))
     monkeypatch.delenv("MODE", raising=False)
-    monkeypatch.setattr(services, "engine_answers", lambda: engine)
+    monkeypatch.setattr(lifecycle, "engine_answers", lambda: engine)
     for name in ("docker", "native"):
-        monkeypatch.setitem(services._BACKENDS, name, lambda _config, name=name: choose(name))
+        monkeypatch.setitem(lifecycle.BACKENDS, name, lambda _config, name=name: choose(name))
     with pytest.raises(ChosenError, match=mode):
         CliRunner().invoke(services.start, [], catch_exceptions=False)
+
+
+def test_an_installed_copy_starts_no_containers_and_says_so(config, monkeypatch, capsys):
+    monkeypatch.setattr(lifecycle, "is_checkout", lambda: False)
+    monkeypatch.setattr(lifecycle, "engine_answers", lambda: True)
+    prepared = SimpleNamespace(prepare=lambda: None)
+    monkeypatch.setitem(lifecycle.BACKENDS, "native", lambda _config: prepared)
+    assert lifecycle.new(config, None) is prepared
+    assert capsys.readouterr().out == (
+        "Containers are built from a checkout: this installed copy runs as plain processes.\n"
+    )
+    with pytest.raises(StackError, match="Containers are built from a checkout"):
+        lifecycle.check_mode("docker")
+
+
+def test_a_redis_that_is_silent_is_one_line_with_what_to_start(config):
+    done = rqmon(config, "cron", "list", RQ_REDIS_URL=f"redis://127.0.0.1:{free_ports(1)[0]}")
+    assert done.returncode == 2
+    assert done.stderr.endswith("check RQ_REDIS_URL, or run make start-rq-mon\n")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_stop_and_status_when_nothing_runs(config):
@@ -138,24 +137,6 @@ def test_a_run_is_remembered_until_the_stack_is_stopped(config):
 def test_a_broken_record_counts_as_none(config):
     (config.state_dir / "run.json").write_text(json.dumps({"other": 1}))
     assert runs.recall(config) is None
-
-
-@pytest.mark.parametrize("junk", ["", "[]", '{"redis": "x"}', '{"redis": [null]}', '{"redis": 1}'])
-def test_restarts_that_cant_be_read_count_as_none(config, junk):
-    (config.state_dir / "restarts.json").write_text(junk)
-    assert Supervisor(config).ended_unasked() == {}
-
-
-def test_a_supervisord_that_hangs_is_not_waited_for_without_end(config, monkeypatch):
-    monkeypatch.setattr(supervisor, "_ANSWER_SECONDS", 0.1)
-    with socket.socket(socket.AF_UNIX) as hangs:
-        hangs.bind(str(config.state_dir / "supervisor.sock"))
-        hangs.listen()
-        found = Supervisor(config)
-        assert not found.is_running()
-        assert found.programs() == {}
-        found.start("redis")
-        found.stop("redis")
 
 
 def test_two_starts_at_once_do_not_mix(config):
@@ -196,35 +177,6 @@ def test_what_the_environment_has_otherwise_is_said_and_what_is_given_first_can_
     assert not config.env_file.exists()
 
 
-def test_a_service_error_says_which(config):
-    assert str(ServiceError("redis", "exited")) == "redis is not healthy: exited"
-
-
-def test_missing_programs_that_cannot_be_installed_are_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(StackError, match="prometheus and prometheus-alertmanager must be installed first"):
-        packages.install_missing()
-
-
-def test_what_is_installed_is_not_installed_again(tmp_path, monkeypatch):
-    for name in ("prometheus", "alertmanager"):  # as archives and other distributions call it
-        (tmp_path / name).touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    packages.install_missing()
-    assert packages.find_alertmanager() == str(tmp_path / "alertmanager")
-
-
-def test_grafana_is_used_when_its_program_and_defaults_are_there(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert packages.find_grafana() is None
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "bin/grafana").touch(mode=0o755)
-    (tmp_path / "conf/defaults.ini").touch()
-    grafana = packages.find_grafana()
-    assert grafana == packages.Grafana(command=(str(tmp_path / "bin/grafana"), "server"), home=tmp_path)
-
-
 def test_following_no_logs_is_one_line(config):
     done = rqmon(config, "logs", "--follow")
     assert done.returncode == 2
@@ -236,7 +188,7 @@ def test_followed_logs_steer_no_terminal(config):
     (config.state_dir / "logs/redis.log").write_bytes(b"a \x1b[2J\xff\n")
     variables = {"RQMON_ENV_FILE": str(config.env_file), "RQMON_STATE_DIR": str(config.state_dir)}
     following = subprocess.Popen(
-        [sys.executable, "-c", "from rqmon.cli.main import main; main()", "logs", "--follow", "redis"],
+        [sys.executable, "-m", "rqmon.cli", "logs", "--follow", "redis"],
         cwd=ROOT,
         env={**os.environ, **variables},
         stdout=subprocess.PIPE,
@@ -253,7 +205,7 @@ def test_followed_logs_steer_no_terminal(config):
 def test_status_steers_no_terminal(config, monkeypatch):
     state = ServiceState(service=CRON, is_healthy=False, description="queues nothing: \x1b]0;PWNED\x07")
     backend = SimpleNamespace(states=lambda: [state], is_running=lambda: True)
-    monkeypatch.setattr(services, "_recorded", lambda _config: backend)
+    monkeypatch.setattr(lifecycle, "recorded", lambda _config: backend)
     done = CliRunner().invoke(services.status, env={"RQMON_ENV_FILE": str(config.env_file), "COLUMNS": "200"})
     assert done.exit_code == 1
     assert "queues nothing: \\x1b]0;PWNED\\x07" in done.output
@@ -278,25 +230,3 @@ def test_words_are_english_and_alone_whatever_the_locale(config):
     done = rqmon(config, "cron", "explain", "30 8 * * MON-FRI", LC_ALL="C")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("At 08:30 AM, Monday through Friday (UTC)")
-
-
-@pytest.mark.parametrize(
-    ("ended_seconds_ago", "uptime_seconds", "is_healthy"),
-    [
-        ((20, 16, 12), 10, False),
-        ((500, 400, 300, 200, 100), 95, False),  # it takes more than a minute to end again
-        ((70, 69, 68), 66, True),
-        ((500, 450, 400), 390, True),
-        ((95, 5), 1, True),
-        ((5000, 4000, 5), 1, True),
-    ],
-)
-def test_what_ends_again_and_again_is_not_healthy(
-    config, monkeypatch, ended_seconds_ago, uptime_seconds, is_healthy
-):
-    runs = Program(state="RUNNING", pid=1, uptime_seconds=uptime_seconds, remark="")
-    ended = [time.time() - ago for ago in ended_seconds_ago]
-    monkeypatch.setattr(Supervisor, "programs", lambda _: {"doors": runs})
-    monkeypatch.setattr(Supervisor, "ended_unasked", lambda _: {"doors": ended})
-    [doors] = [state for state in NativeStack(config).states() if state.service.name == "doors"]
-    assert doors.is_healthy is is_healthy

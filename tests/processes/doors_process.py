@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 
 from rqmon.ports import free_ports
-from rqmon.resources import ROOT
 from rqmon.stack.door_login import write_login
 from rqmon.stack.environment import StackConfig
+from tests import ROOT
 from tests.servers import wait_for
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.doors_process import ALERTMANAGER, SILENCE, doors
+from tests.processes.doors_process import ALERTMANAGER, SILENCE, doors
 from tests.servers import free_port, wait_for
 
 pytestmark = [

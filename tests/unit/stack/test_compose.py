@@ -14,7 +14,7 @@ def test_a_file_that_containers_cant_read_is_refused_before_anything_starts(tmp_
         path.parent.mkdir(parents=True)
         path.touch()
     subprocess.run(["chmod", "-R", "u=rwX,go=rX", tmp_path / "monitoring"], check=True)
-    monkeypatch.setattr(compose, "ROOT", tmp_path)
+    monkeypatch.setattr(compose, "data", tmp_path.joinpath)
     stack = compose.ComposeStack(
         StackConfig(state_dir=tmp_path / "state", env_file=tmp_path / ".env", variables={})
     )

@@ -9,32 +9,22 @@ import sys
 import psutil
 import pytest
 
-from rqmon.resources import ROOT
 from rqmon.stack.environment import StackConfig
 from rqmon.stack.native.supervisor import Supervisor
+from rqmon.stack.native.supervisord_conf import command_variable, configuration
+from rqmon.stack.services import REDIS
 from tests.servers import wait_for
-
-CONF = ROOT / "monitoring/native/supervisord.conf"
 
 
 @pytest.fixture
 def supervisor(tmp_path):
     """Of a program that ends at once until there is a file, and no more tries than one."""
-    text = CONF.read_text()
-    assert text.count("startretries = 100") > 5
-    (tmp_path / "supervisord.conf").write_text(text.replace("startretries = 100", "startretries = 0"))
+    (tmp_path / "supervisord.conf").write_text(configuration([REDIS], start_retries=0))
     (tmp_path / "logs").mkdir()
-    program = ["sh", "-c", f"test -e {tmp_path}/may && exec sleep 1000"]
-    names = ("PROMETHEUS", "ALERTMANAGER", "GRAFANA")
     environment = {
         **os.environ,
-        "RQMON_STACK": ".",
-        "RQMON_ROOT": str(ROOT),
-        "RQMON_PYTHON": shlex.quote(sys.executable),
-        "RQMON_REDIS": shlex.join(program),
-        **{f"RQMON_{name}": "false" for name in names},
-        **{f"{name}_PORT": "1" for name in names},
-        "PROMETHEUS_URL": "http://127.0.0.1:1",
+        command_variable("watch"): shlex.join([sys.executable, "-m", "rqmon.stack.native.watch"]),
+        command_variable("redis"): f"sh -c 'test -e {tmp_path}/may && exec sleep 1000'",
     }
     command = ["-m", "supervisor.supervisord", "--nodaemon", "--configuration", tmp_path / "supervisord.conf"]
     process = subprocess.Popen(

