@@ -19,7 +19,7 @@ from dashboards.verify.__main__ import add_to_the_demo
 from dashboards.verify.panel_checks import State, empty
 from tests.browser.conftest import need
 from tests.browser.preview_pages import CHART_DATA, open_dashboard, query_of
-from tests.integration.test_native_stack import MISSING
+from tests.integration.stack.test_native_stack import MISSING
 from tests.servers import wait_for
 from tests.stack import Stack
 

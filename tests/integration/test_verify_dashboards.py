@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.integration.test_native_stack import MISSING
+from tests.integration.stack.test_native_stack import MISSING
 
 from dashboards.verify.panel_checks import empty, judge
 from rqmon.preview.draw.frames import Answer
@@ -27,7 +27,7 @@ needs_stack = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.jo
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dashboards.verify.__main__", *arguments]
+    return [sys.executable, "-m", "dashboards.verify", *arguments]
 
 
 def verify(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
