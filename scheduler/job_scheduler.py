@@ -92,7 +92,8 @@ def job_scheduler(
         raise ScheduleConflictError(f"{', '.join(cron_options)} needs cron or interval_seconds")
     if time_delta is not None and not isinstance(time_delta, timedelta):
         raise SchedulerError(f"time_delta is {time_delta!r}: use a datetime.timedelta")
-    check_timeout(job_timeout)
+    if repeats:
+        check_timeout(job_timeout)  # a cron entry by itself takes longer ones
     if not queue_name:
         raise SchedulerError("queue_name is empty: name a queue")
     if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):
