@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.integration.stack.test_native_stack import MISSING
 
 from dashboards.verify.panel_checks import empty, judge
 from rqmon.preview.draw.frames import Answer
 from rqmon.preview.grafana.model import parse_dashboard
 from rqmon.preview.prometheus import Series
-from rqmon.stack.native.files import MARKER
+from rqmon.stack.native.commands import MARKER
 from tests import ROOT
+from tests.integration.stack.test_native_stack import MISSING
 from tests.servers import command_lines, wait_for
 
 DASHBOARD = json.loads((ROOT / "monitoring/grafana/dashboards/rq-dashboard.json").read_text())
