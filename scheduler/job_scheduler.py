@@ -15,7 +15,7 @@ from scheduler.durations import check_timeout
 from scheduler.errors import ScheduleConflictError, SchedulerError
 from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID
-from scheduler.queues import SHORT_RUNNING_QUEUE, shared_connection
+from scheduler.queues import SHORT_RUNNING_QUEUE
 from scheduler.retry import build_retry, exponential_backoff_intervals, retry_backoff_intervals
 from scheduler.scheduler import DataHubScheduler, Scheduler
 
@@ -26,9 +26,9 @@ _log = logging.getLogger(__name__)
 
 
 @functools.lru_cache(maxsize=16)
-def _scheduler(make: Callable[..., Scheduler], settings: Settings) -> Scheduler:
-    # Kept: a Queue asks a new connection for its server's version before it enqueues.
-    return make(connection=shared_connection(settings.redis_url))
+def _scheduler(make: Callable[..., Scheduler], _settings: Settings) -> Scheduler:
+    # Kept for each settings: a Queue asks a new connection for its server's version before it enqueues.
+    return make()
 
 
 def job_scheduler(
