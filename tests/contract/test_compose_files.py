@@ -32,7 +32,7 @@ def test_the_files_hold_the_services_that_the_commands_know():
 def test_images_are_pinned_to_a_version_or_built_here(name):
     service = SERVICES[name]
     if name in OURS:
-        assert service["build"] == "."
+        assert service["build"] == {"context": ".", "args": {"LOCK": "${RQMON_LOCK:-stack}"}}
         assert service["image"].endswith(":local")
     else:
         assert "build" not in service
@@ -131,7 +131,7 @@ def test_env_gives_every_variable_that_the_files_read(tmp_path):
     names = set(complete_env_file(env_file))
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose-rq-monitor.yml").read_text()
     read = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
-    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS|PREFIX)):-", text))
+    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS|LOCK|PREFIX)):-", text))
     assert read - optional
     assert read - optional <= names
 
