@@ -161,18 +161,19 @@ class Reader:
     def workers(self) -> list[dict[str, Any]]:
         """All workers, the busy ones first, with the jobs that they run."""
         prefix = Worker.redis_worker_namespace_prefix
-        keys = sorted(cast("set[str]", self.redis.smembers(Worker.redis_workers_keys)))  # they are bytes
+        keys = sorted(cast("set[bytes]", self.redis.smembers(Worker.redis_workers_keys)))
         with self.redis.pipeline(transaction=False) as pipeline:
             for key in keys:
-                pipeline.hgetall(key)
+                pipeline.hgetall(key)  # type: ignore[arg-type]  # redis-py takes bytes too
+                pipeline.smembers(key + b":executions")  # type: ignore[arg-type]
             found = answers(pipeline)
         workers = [
-            (values.text(key).removeprefix(prefix), fields)
-            for key, fields in zip(keys, found, strict=True)
+            (values.text(key).removeprefix(prefix), fields, _current_job(fields, executions))
+            for key, fields, executions in zip(keys, found[::2], found[1::2], strict=True)
             if fields  # otherwise it has died, and no other worker has removed it yet
         ]
-        running = self._running([values.text(fields.get(b"current_job")) for _, fields in workers])
-        rows = [_worker(name, fields, job) for (name, fields), job in zip(workers, running, strict=True)]
+        running = self._running([job for _, _, job in workers])
+        rows = [_worker(name, fields, job) for (name, fields, _), job in zip(workers, running, strict=True)]
         return sorted(rows, key=lambda row: (row["state"], row["queues"], row["name"]))
 
     def _running(self, ids: list[str]) -> list[dict[str, Any] | str]:
@@ -203,6 +204,13 @@ def job_id(entry: bytes, state: str) -> str:
     """The job's id in an entry of a list or registry; a started job's entry also has its execution's id."""
     id_ = entry.decode(errors="replace")
     return id_.rpartition(":")[0] or id_ if state == "started" else id_
+
+
+def _current_job(fields: dict[bytes, bytes], executions: set[bytes] | None) -> str:
+    """The id of the job that a worker runs, or nothing: RQ 2 has it in the worker's hash, RQ 3 in a set."""
+    if executions:
+        return job_id(min(executions), "started")
+    return values.text(fields.get(b"current_job"))
 
 
 def dependencies_key(id_: str) -> str:

@@ -51,7 +51,7 @@ def test_a_port_is_the_same_by_default_in_every_file():
 def test_images_are_pinned_to_a_version_or_built_here(name):
     service = SERVICES[name]
     if name in OURS:
-        assert service["build"] == "."
+        assert service["build"] == {"context": ".", "args": {"LOCK": "${RQMON_LOCK:-stack}"}}
         assert service["image"].endswith(":local")
     else:
         assert "build" not in service
@@ -140,7 +140,7 @@ def test_env_gives_every_variable_that_the_files_read(tmp_path):
     names = set(complete_env_file(env_file))
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose-rq-monitor.yml").read_text()
     read = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
-    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS)):-", text))
+    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS|LOCK|PREFIX)):-", text))
     assert read - optional
     assert read - optional <= names
 

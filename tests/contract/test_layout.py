@@ -28,7 +28,6 @@ SAME_NAME = {
 }
 LONG = {
     "rqmon/metrics.py": "the catalog: one entry each",
-    "tests/integration/scheduler/test_testing_plugin.py": "to be split",
 }
 # file -> the line that is added to it, the contract that must notice
 WRONG_IMPORTS = {

@@ -84,3 +84,11 @@ def failed_ids(valkey, queue_name="mine"):
 
 def queued_ids(valkey, queue_name="mine"):
     return Queue(queue_name, connection=valkey.client).job_ids
+
+
+def seems_to_run(worker, job_id):
+    """Write, as the worker would, that it runs a job."""
+    if hasattr(worker, "set_current_job_id"):  # rq 2
+        worker.set_current_job_id(job_id)
+    else:
+        worker.connection.sadd(worker.executions_key, f"{job_id}:execution")

@@ -79,7 +79,10 @@ class RoundTrips:
     def __enter__(self) -> "RoundTrips":
         with self._waited:
             # Looks whether the server closed it meanwhile, and connects again if so.
-            self._connection = self._pool.get_connection()
+            try:
+                self._connection = self._pool.get_connection()
+            except AttributeError as error:  # redis-py 8 takes whatever a greeting answers for a map
+                raise InvalidResponse("The server does not greet as Redis does") from error
         return self
 
     def __exit__(self, type_: type[BaseException] | None, *_: object) -> None:

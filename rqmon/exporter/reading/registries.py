@@ -28,7 +28,7 @@ STATUSES = (JobStatus.QUEUED.value, *REGISTRIES)
 
 def key_of(kind: type[BaseRegistry] | type[ExecutionRegistry], name: bytes) -> bytes:
     """The key of a registry, of the queue or job with that name."""
-    return kind.key_template.encode().replace(b"{0}", name)
+    return kind.key_template.format("").encode() + name
 
 
 def timestamp(text: bytes | None) -> float | None:

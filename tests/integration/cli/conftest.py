@@ -6,6 +6,11 @@ from scheduler import job_scheduler
 from tests.jobs import pid
 
 
+@pytest.fixture(autouse=True)
+def _own_redis(rq_redis):
+    """Each test has an empty Redis, which RQ_REDIS_URL names."""
+
+
 @pytest.fixture
 def entry(queue):
     return job_scheduler(

@@ -69,14 +69,8 @@ def test_purge_queue_finds_a_queue_that_does_not_exist_yet_empty(queue):
 def test_make_has_the_origins_commands(queue):
     def make(*args):
         # The environment of these tests, not one that make would set up.
-        args = (
-            "make",
-            "--no-print-directory",
-            f"RUN={Path(sys.executable).parent}",
-            "-o",
-            ".venv/.stack",
-            *args,
-        )
+        stack = Path(sys.executable).parents[1]
+        args = ("make", "--no-print-directory", f"STACK={stack}", "-o", f"{stack}/.stack", *args)
         return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
     assert "Queued 23 jobs" in make("test-rq", "JOBS=20").stdout

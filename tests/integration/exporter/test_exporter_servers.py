@@ -35,7 +35,9 @@ def impostor(answer, *, greeting=b"+OK\r\n"):
         def handle(self):
             while received := self.request.recv(1 << 16):
                 try:
-                    if b"CLIENT" in received and greeting:
+                    if b"HELLO" in received and greeting:  # redis-py 8
+                        self.request.sendall(b"%1\r\n$5\r\nproto\r\n:3\r\n")
+                    elif b"CLIENT" in received and greeting:
                         self.request.sendall(greeting * received.count(b"CLIENT"))
                     else:
                         answer(self.request)
@@ -74,6 +76,13 @@ def test_a_server_that_is_no_redis_is_down_and_left(answer):
         with exporter(f"redis://127.0.0.1:{client.get_connection_kwargs()['port']}") as process:
             assert value(process.scrape(), "rq_scrape_errors_total", reason="connection") >= 1
             assert process.get("/healthz").status_code == 503
+
+
+def test_a_server_that_greets_as_no_redis_does_is_down():
+    with impostor(lambda socket: socket.sendall(b":1\r\n" * 99), greeting=b"") as client:
+        taking, own = scrapes(client)
+        assert not taking.health().readable
+        assert own.get_sample_value("rq_scrape_errors_total", {"reason": "connection"}) == 1
 
 
 def test_answers_that_come_byte_by_byte_have_one_deadline():
@@ -150,9 +159,11 @@ def test_the_time_of_a_server_that_hangs_is_not_anothers(redis_connection):
 
 
 @pytest.mark.parametrize(("where", "name"), [(reader, "take"), (collector, "_cron")])
-def test_what_nobody_foresaw_costs_that_server_alone(redis_connection, monkeypatch, caplog, where, name):
+def test_what_nobody_foresaw_costs_that_server_alone(
+    redis_connection, rq_redis_url, monkeypatch, caplog, where, name
+):
     Queue("q", connection=redis_connection).enqueue(pid)
-    other = Redis(**redis_connection.get_connection_kwargs())
+    other = Redis.from_url(rq_redis_url)
     taking, own = scrapes(redis_connection, other)
     sound, mended = getattr(where, name), []
 
