@@ -17,10 +17,10 @@ from dashboards.verify.panel_checks import empty, judge
 from rqmon.preview.draw.frames import Answer
 from rqmon.preview.grafana.model import parse_dashboard
 from rqmon.preview.prometheus import Series
-from rqmon.stack.native.files import MARKER
+from rqmon.stack.native.commands import MARKER
 from tests import ROOT
-from tests.integration.test_native_stack import MISSING
 from tests.servers import command_lines, wait_for
+from tests.stack import MISSING
 
 DASHBOARD = json.loads((ROOT / "monitoring/grafana/dashboards/rq-dashboard.json").read_text())
 needs_stack = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
