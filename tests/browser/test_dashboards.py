@@ -19,9 +19,8 @@ from dashboards.verify.__main__ import add_to_the_demo
 from dashboards.verify.panel_checks import State, empty
 from tests.browser.conftest import need
 from tests.browser.preview_pages import CHART_DATA, open_dashboard, query_of
-from tests.integration.stack.test_native_stack import MISSING
 from tests.servers import wait_for
-from tests.stack import Stack
+from tests.stack import MISSING, Stack
 
 MODELS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / DASHBOARDS).glob("*.json"))}
 STILL = "nobody's"  # a queue that no worker serves, so that its numbers stand still

@@ -19,8 +19,8 @@ from rqmon.preview.grafana.model import parse_dashboard
 from rqmon.preview.prometheus import Series
 from rqmon.stack.native.commands import MARKER
 from tests import ROOT
-from tests.integration.stack.test_native_stack import MISSING
 from tests.servers import command_lines, wait_for
+from tests.stack import MISSING
 
 DASHBOARD = json.loads((ROOT / "monitoring/grafana/dashboards/rq-dashboard.json").read_text())
 needs_stack = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")

@@ -1,7 +1,6 @@
 """The real stack without Docker, on free ports beside any other: started, used, broken and stopped."""
 
 import re
-import shutil
 
 import httpx
 import psutil
@@ -10,13 +9,7 @@ import pytest
 from rqmon.stack.native.supervisor import Supervisor
 from rqmon.stack.services import WITH_GRAFANA
 from tests.servers import command_lines, wait_for
-from tests.stack import PORTS, Stack
-
-PROGRAMS = {
-    "prometheus": ("prometheus",),
-    "prometheus-alertmanager": ("prometheus-alertmanager", "alertmanager"),
-}
-MISSING = [package for package, names in PROGRAMS.items() if not any(map(shutil.which, names))]
+from tests.stack import MISSING, PORTS, Stack
 
 pytestmark = [
     pytest.mark.stack,

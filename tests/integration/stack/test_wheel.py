@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 
 from rqmon.ports import DEFAULT_PORTS, free_ports
 from tests import ROOT
+from tests.stack import MISSING
 
 BUILT_FROM = (
     *(
@@ -30,14 +31,6 @@ BUILT_FROM = (
     *("cron-scheduler.py", "long-running-worker.py", "short-running-worker.py"),
 )
 BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
-MISSING = [
-    name
-    for name, programs in {
-        "prometheus": ["prometheus"],
-        "alertmanager": ["prometheus-alertmanager", "alertmanager"],
-    }.items()
-    if not any(map(shutil.which, programs))
-]
 TASKS = "def add(a, b):\n    return a + b\n"
 CRON = """
 from scheduler import job_scheduler
