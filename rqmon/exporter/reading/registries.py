@@ -1,4 +1,4 @@
-"""RQ's registries by the status that rq-exporter counts them as, and how what it writes is read."""
+"""What RQ writes: its registries by the status that rq-exporter counts them as, its times and names."""
 
 from datetime import datetime
 
