@@ -7,10 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rqmon.resources import ROOT
+from rqmon.resources import data
 from scheduler.errors import ConfigError
-
-PATH = ROOT / "monitoring/objectives.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +43,13 @@ class Objectives:
         return self.queues.get(queue, self.default)
 
 
-def read(path: Path = PATH) -> Objectives:
-    """Read the file.
+def read(path: Path | None = None) -> Objectives:
+    """Read the project's file, or another.
 
     Raises:
         ConfigError: It is missing, no TOML, or has a value that can't be one.
     """
+    path = path or data("monitoring/objectives.toml")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

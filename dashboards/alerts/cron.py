@@ -1,7 +1,7 @@
 """Alerts about cron: slots that do not become jobs in time."""
 
 from dashboards.alerts.model import SERVER, Alert, events
-from rqmon import alert_thresholds as at
+from rqmon.thresholds import CRON_OVERDUE, CRON_SLOTS
 
 
 def _slots(outcome: str, window: str) -> str:
@@ -37,7 +37,7 @@ ALERTS = (
     Alert(
         name="RQCronLate",
         fault="The cron process or Redis is too slow, or stops now and then.",
-        expr=f"{_slots('late', '1h')} >= {at.CRON_SLOTS}",
+        expr=f"{_slots('late', '1h')} >= {CRON_SLOTS}",
         for_seconds=0,
         severity="warning",
         summary="{{ $labels.entry }} is queued late",
@@ -50,7 +50,7 @@ ALERTS = (
     Alert(
         name="RQCronOverlapping",
         fault="An entry's jobs take longer than the time between its slots.",
-        expr=f"{_slots('skipped', '1h')} >= {at.CRON_SLOTS}",
+        expr=f"{_slots('skipped', '1h')} >= {CRON_SLOTS}",
         for_seconds=0,
         severity="info",
         summary="Slots of {{ $labels.entry }} are skipped",
@@ -63,7 +63,7 @@ ALERTS = (
     Alert(
         name="RQCronStuck",
         fault="A cron process runs and can't queue an entry's job.",
-        expr=f"time() - rq_cron_next_run_timestamp_seconds > {at.CRON_OVERDUE_SECONDS} "
+        expr=f"time() - rq_cron_next_run_timestamp_seconds > {CRON_OVERDUE.alert} "
         f"and on ({SERVER}) rq_cron_processes > 0",
         for_seconds=120,
         severity="critical",

@@ -1,7 +1,7 @@
 """Alerts about jobs: those that fail, run on, are lost, or don't run any more."""
 
 from dashboards.alerts.model import QUEUE, Alert, events
-from rqmon import alert_thresholds as at
+from rqmon.thresholds import FAILING_SHARE, LEAST_EXECUTIONS, RETRIED_SHARE, STEADY_SHARE
 
 _CHOSEN = ("queue",)
 _ENDED_15M = "queue:rq_jobs_processed:sum - min_over_time(queue:rq_jobs_processed:sum[15m])"
@@ -14,8 +14,8 @@ ALERTS = (
         name="RQJobHighFailRate",
         fault="Jobs of a queue raise.",
         expr="avg_over_time(queue:rq_jobs_failed:rate5m[15m]) "
-        f"/ avg_over_time(queue:rq_jobs_processed:rate5m[15m]) > {at.FAILED_SHARE} "
-        f"and {_ENDED_15M} >= {at.LEAST_EXECUTIONS}",
+        f"/ avg_over_time(queue:rq_jobs_processed:rate5m[15m]) > {FAILING_SHARE.alert} "
+        f"and {_ENDED_15M} >= {LEAST_EXECUTIONS}",
         for_seconds=300,
         keep_firing_for_seconds=300,
         severity="warning",
@@ -31,7 +31,7 @@ ALERTS = (
         name="RQRetryStorm",
         fault="Jobs of a queue raise and are retried, again and again.",
         expr="avg_over_time(queue:rq_jobs_retried:ratio_rate5m[15m]) "
-        f"> {at.RETRIED_SHARE} and {_ENDED_15M} >= {at.LEAST_EXECUTIONS}",
+        f"> {RETRIED_SHARE.critical} and {_ENDED_15M} >= {LEAST_EXECUTIONS}",
         for_seconds=300,
         keep_firing_for_seconds=300,
         severity="warning",
@@ -90,7 +90,7 @@ ALERTS = (
     Alert(
         name="RQFunctionSilent",
         fault="What queued a function stopped doing so, or its jobs wait elsewhere.",
-        expr=f"{_HOURLY} == 0 and avg_over_time(({_HOURLY} > bool 0)[1d:5m]) >= {at.STEADY_SHARE} "
+        expr=f"{_HOURLY} == 0 and avg_over_time(({_HOURLY} > bool 0)[1d:5m]) >= {STEADY_SHARE} "
         # A stack that was stopped for the night has not looked for an hour yet.
         f"and {_HOURLY} offset 23h > 0 and {_HOURLY} offset 1h >= 0",
         for_seconds=600,

@@ -1,7 +1,7 @@
 """Alerts about rate limits."""
 
 from dashboards.alerts.model import SERVER, Alert
-from rqmon import alert_thresholds as at
+from rqmon.thresholds import LEAST_EXECUTIONS, REFUSED_SHARE
 
 _BY = f"sum by ({SERVER}, resource)"
 _ALL = f"{_BY} (rate(rq_rate_limit_requests_total[15m]))"
@@ -11,7 +11,7 @@ ALERTS = (
     Alert(
         name="RQRateLimitStarved",
         fault="Far more is asked of a limit than it admits.",
-        expr=f"{_REFUSED} / {_ALL} > {at.REFUSED_SHARE} and {_ALL} * 900 >= {at.LEAST_EXECUTIONS}",
+        expr=f"{_REFUSED} / {_ALL} > {REFUSED_SHARE.alert} and {_ALL} * 900 >= {LEAST_EXECUTIONS}",
         for_seconds=900,
         severity="warning",
         summary="The rate limit {{ $labels.resource }} admits next to nothing",

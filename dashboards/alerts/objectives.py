@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 
 from dashboards.alerts.model import QUEUE, Alert, Recording
-from rqmon import alert_thresholds as at
 from rqmon.objectives import Objective, Objectives
+from rqmon.thresholds import FAST_BURN, LEAST_EXECUTIONS, SLOW_BURN
 
 # A month's budget: gone in two days, seen over an hour; gone in five, seen over six hours.
 # The short window of each says whether it still burns.
@@ -96,7 +96,7 @@ def _burns(what: str, windows: tuple[str, str], factor: float) -> str:
     return (
         f"queue:rq_job_{what}_objective:burnrate{long} > {factor:g} "
         f"and queue:rq_job_{what}_objective:burnrate{short} > {factor:g} "
-        f"and {ended} - min_over_time({ended}[{long}]) >= {at.LEAST_EXECUTIONS}"
+        f"and {ended} - min_over_time({ended}[{long}]) >= {LEAST_EXECUTIONS}"
     )
 
 
@@ -106,14 +106,14 @@ ALERTS = (
     Alert(
         name="RQWaitSLOBurnFast",
         fault="Most jobs of a queue wait longer than its objective, for minutes.",
-        expr=_burns("wait", _FAST, at.FAST_BURN),
+        expr=_burns("wait", _FAST, FAST_BURN),
         for_seconds=120,
         severity="critical",
         summary="Jobs of {{ $labels.queue }} wait far too long",
         description="In an hour {{ $labels.queue }} had "
         + _RATE
         + " the late executions that its objective allows. At "
-        f"{at.FAST_BURN:g} times a month's are used up in two days.",
+        f"{FAST_BURN:g} times a month's are used up in two days.",
         dashboard="rq-queues",
         panel="Burn rate, 1 hour",
         chosen=("queue",),
@@ -121,14 +121,14 @@ ALERTS = (
     Alert(
         name="RQWaitSLOBurnSlow",
         fault="Some jobs of a queue wait longer than its objective, for hours.",
-        expr=_burns("wait", _SLOW, at.SLOW_BURN),
+        expr=_burns("wait", _SLOW, SLOW_BURN),
         for_seconds=900,
         severity="warning",
         summary="Jobs of {{ $labels.queue }} wait too long",
         description="In 6 hours {{ $labels.queue }} had "
         + _RATE
         + " the late executions that its objective allows. At "
-        f"{at.SLOW_BURN:g} times a month's are used up in five days.",
+        f"{SLOW_BURN:g} times a month's are used up in five days.",
         dashboard="rq-queues",
         panel="p95 wait by queue",
         chosen=("queue",),
@@ -136,14 +136,14 @@ ALERTS = (
     Alert(
         name="RQErrorSLOBurnFast",
         fault="Many jobs of a queue fail for good, for minutes.",
-        expr=_burns("error", _FAST, at.FAST_BURN),
+        expr=_burns("error", _FAST, FAST_BURN),
         for_seconds=120,
         severity="critical",
         summary="Far too many jobs of {{ $labels.queue }} fail",
         description="In an hour {{ $labels.queue }} had "
         + _RATE
         + " the failures that its objective allows. At "
-        f"{at.FAST_BURN:g} times a month's are used up in two days.",
+        f"{FAST_BURN:g} times a month's are used up in two days.",
         dashboard="rq-jobs",
         panel="Failing share by function",
         chosen=("queue",),
@@ -151,14 +151,14 @@ ALERTS = (
     Alert(
         name="RQErrorSLOBurnSlow",
         fault="Some jobs of a queue fail for good, for hours.",
-        expr=_burns("error", _SLOW, at.SLOW_BURN),
+        expr=_burns("error", _SLOW, SLOW_BURN),
         for_seconds=900,
         severity="warning",
         summary="Too many jobs of {{ $labels.queue }} fail",
         description="In 6 hours {{ $labels.queue }} had "
         + _RATE
         + " the failures that its objective allows. At "
-        f"{at.SLOW_BURN:g} times a month's are used up in five days.",
+        f"{SLOW_BURN:g} times a month's are used up in five days.",
         dashboard="rq-jobs",
         panel="Failing share by function",
         chosen=("queue",),

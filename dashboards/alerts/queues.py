@@ -1,7 +1,7 @@
 """Alerts about queues: jobs that wait, and why."""
 
 from dashboards.alerts.model import SERVER, Alert
-from rqmon import alert_thresholds as at
+from rqmon.thresholds import DRAIN_TIME, OLDEST_JOB_AGE, SCHEDULED_DELAY
 
 _CHOSEN = ("queue",)
 # Jobs run there, unless a worker that listens to it alone was idle all the time.
@@ -9,7 +9,7 @@ _BUSY = """
 (max_over_time(queue:rq_jobs_started:sum[5m]) > 0 unless min_over_time(queue:rq_workers_idle:sum[5m]) > 0)
 """.strip()
 _STALLED = f"""
-rq_queue_oldest_job_age_seconds > {at.STALLED_SECONDS}
+rq_queue_oldest_job_age_seconds > {OLDEST_JOB_AGE.critical}
 and rq_queue_workers > 0
 unless queue:rq_jobs_ended:rate5m > 0
 unless {_BUSY}
@@ -65,7 +65,7 @@ ALERTS = (
     Alert(
         name="RQQueueNotDraining",
         fault="More jobs come to a queue than its workers do.",
-        expr=f"queue:rq_jobs_queued:drain_seconds > {at.DRAIN_SECONDS} and queue:rq_jobs_ended:rate5m > 0 "
+        expr=f"queue:rq_jobs_queued:drain_seconds > {DRAIN_TIME.alert} and queue:rq_jobs_ended:rate5m > 0 "
         "and deriv(queue:rq_jobs_queued:sum[30m]) > 0",
         for_seconds=900,
         severity="warning",
@@ -74,7 +74,7 @@ ALERTS = (
         "empty, and it "
         "has grown for half an hour.",
         dashboard="rq-queues",
-        panel="Depth by queue",
+        panel="Backlog by queue",
         chosen=_CHOSEN,
     ),
     Alert(
@@ -96,14 +96,14 @@ ALERTS = (
         name="RQScheduledOverdue",
         fault="No worker of a queue runs RQ's scheduler.",
         expr="rq_queue_scheduled_overdue_jobs > 0 "
-        f"and rq_queue_scheduled_delay_seconds > {at.SCHEDULED_DELAY_SECONDS}",
+        f"and rq_queue_scheduled_delay_seconds > {SCHEDULED_DELAY.critical}",
         for_seconds=120,
         keep_firing_for_seconds=60,
         severity="critical",
         summary="Scheduled jobs of {{ $labels.queue }} are not queued",
         description='{{ $value | printf "%.0f" }} jobs of {{ $labels.queue }} are due, the first for more '
         "than "
-        f"{at.SCHEDULED_DELAY_SECONDS} seconds, and nobody queues them.",
+        f"{SCHEDULED_DELAY.critical} seconds, and nobody queues them.",
         dashboard="rq-queues",
         panel="Worst delay by queue",
         chosen=_CHOSEN,

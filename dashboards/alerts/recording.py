@@ -5,7 +5,7 @@ would be some 13 million samples at each evaluation.
 """
 
 from dashboards.alerts.model import QUEUE, SERVER, Group, Recording
-from rqmon import alert_thresholds as at
+from rqmon.thresholds import HEARTBEAT_AGE, PLAIN_HEARTBEAT_SECONDS
 
 
 def groups() -> list[Group]:
@@ -112,9 +112,9 @@ def _workers() -> list[Recording]:
     age = "rq_worker_heartbeat_age_max_seconds"
     # Where all workers show a sign of life each 30 s, an older one is news. After Redis was away all are old.
     stale = (
-        f"clamp_max(({age} > bool {at.PLAIN_HEARTBEAT_SECONDS}) "
-        f"+ ({age} > bool {at.HEARTBEAT_SECONDS}) "
-        f"* (quantile_over_time(0.9, {age}[1h]) < bool {at.HEARTBEAT_SECONDS}), 1) "
+        f"clamp_max(({age} > bool {PLAIN_HEARTBEAT_SECONDS}) "
+        f"+ ({age} > bool {HEARTBEAT_AGE.warning}) "
+        f"* (quantile_over_time(0.9, {age}[1h]) < bool {HEARTBEAT_AGE.warning}), 1) "
         "* min_over_time(rq_redis_up[2m])"
     )
     return [

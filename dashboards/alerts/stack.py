@@ -1,7 +1,7 @@
 """Alerts about what everything else needs: the exporter, Redis, and the way that alerts take."""
 
 from dashboards.alerts.model import SERVER, Alert, events
-from rqmon import alert_thresholds as at
+from rqmon.thresholds import REDIS_MEMORY_SHARE, SCRAPE_DURATION, SCRAPE_ERRORS, SNAPSHOT_AGE_SECONDS
 
 _NOT_SENT = """
 up{job=~"alertmanager|prometheus"} == 0
@@ -17,7 +17,7 @@ _NOT_WRITTEN = f"""
 rq_redis_last_write_ok == 0
 or label_replace(
   rq_redis_aof_enabled == 0
-  and time() - rq_redis_last_save_timestamp_seconds > {at.SNAPSHOT_AGE_SECONDS}, "kind", "none", "", ""
+  and time() - rq_redis_last_save_timestamp_seconds > {SNAPSHOT_AGE_SECONDS}, "kind", "none", "", ""
 )
 """.strip()
 
@@ -65,7 +65,7 @@ ALERTS = (
     Alert(
         name="RQScrapeSlow",
         fault="The exporter or Redis is overloaded, or far away.",
-        expr=f'avg_over_time(scrape_duration_seconds{{job="rq-exporter"}}[5m]) > {at.SCRAPE_SECONDS} '
+        expr=f'avg_over_time(scrape_duration_seconds{{job="rq-exporter"}}[5m]) > {SCRAPE_DURATION.alert} '
         'and up{job="rq-exporter"} == 1',
         for_seconds=300,
         severity="warning",
@@ -79,7 +79,7 @@ ALERTS = (
     Alert(
         name="RQScrapeErrors",
         fault="A key or field in Redis is not as RQ writes it, or connections fail now and then.",
-        expr=f"sum by (job, instance, reason) (increase(rq_scrape_errors_total[5m])) >= {at.SCRAPE_ERRORS}",
+        expr=f"sum by (job, instance, reason) (increase(rq_scrape_errors_total[5m])) >= {SCRAPE_ERRORS}",
         for_seconds=300,
         severity="warning",
         summary="The exporter can't read everything ({{ $labels.reason }})",
@@ -105,7 +105,7 @@ ALERTS = (
     Alert(
         name="RQRedisMemoryHigh",
         fault="Redis holds more and more, up to maxmemory.",
-        expr=f"rq_redis_memory_used_bytes / (rq_redis_memory_max_bytes > 0) >= {at.MEMORY_SHARE}",
+        expr=f"rq_redis_memory_used_bytes / (rq_redis_memory_max_bytes > 0) >= {REDIS_MEMORY_SHARE.critical}",
         for_seconds=300,
         severity="warning",
         summary="Redis' memory is nearly full",
@@ -137,7 +137,7 @@ ALERTS = (
         summary="Redis does not write its data to disk ({{ $labels.kind }})",
         description='{{ if eq $labels.kind "none" }}Redis has no append-only file and has saved no snapshot '
         "for "
-        f"{at.SNAPSHOT_AGE_SECONDS // 3600} hours"
+        f"{SNAPSHOT_AGE_SECONDS // 3600} hours"
         "{{ else }}The last write of {{ $labels.kind }} failed{{ end }}. When Redis restarts, jobs are lost.",
         dashboard="rq-redis",
         panel="Last write to disk",

@@ -2,13 +2,13 @@
 
 from dashboards.alerts.jobs import KILLED
 from dashboards.alerts.model import SERVER, Alert
-from rqmon import alert_thresholds as at
+from rqmon.thresholds import BUSY_SHARE
 
 ALERTS = (
     Alert(
         name="RQWorkersSaturated",
         fault="All workers are busy, and jobs wait.",
-        expr=f"avg_over_time(redis:rq_workers_busy:ratio[5m]) >= {at.BUSY_SHARE} and on ({SERVER}) "
+        expr=f"avg_over_time(redis:rq_workers_busy:ratio[5m]) >= {BUSY_SHARE.alert} and on ({SERVER}) "
         "(rq_queue_oldest_job_age_seconds > queue:rq_job_wait_objective:seconds)",
         # Not later than RQQueueLatencyHigh of these queues, which is not told beside it.
         for_seconds=60,

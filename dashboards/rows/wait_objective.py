@@ -4,41 +4,47 @@ from grafanalib import core
 
 from dashboards.kit import panels, theme
 from dashboards.kit.queries import RANGE, RECENT, events, known, rate
-from dashboards.kit.theme import CRITICAL, INFO, OK, WARNING, steps
+from dashboards.kit.theme import CRITICAL, INFO, OK, WARNING, above, steps
+from rqmon import objectives
 from rqmon.metrics import RQ_JOB_WAIT_SECONDS
+from rqmon.objectives import Objective
+from rqmon.thresholds import BURN_RATE
 
-OBJECTIVE = 0.99
-LE = "30.0"  # a bucket of the default RQ_JOB_BUCKETS, as the exporter and Prometheus write it
-_LATE_BUDGET = "0.01"
-# At 14.4 a month's budget is spent in two days.
-_BURNING = steps(OK, (1, WARNING), (14.4, CRITICAL))
+_BURNING = steps(OK, *above(BURN_RATE))
 
 
-def _in_time(window: str) -> str:
+def _in_time(window: str, promised: Objective) -> str:
     """The share of executions that waited no longer; none without executions or without the bucket."""
-    in_time = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=LE)
+    in_time = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=_le(promised))
     return f"{in_time} / ({rate(RQ_JOB_WAIT_SECONDS, '_count', window=window)} > 0)"
 
 
-def _burn_rate(window: str) -> str:
+def _burn_rate(window: str, promised: Objective) -> str:
     """The share of late executions by the share allowed; 0 when nothing ran though the bucket exists."""
-    exists = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=LE)
-    return f"(1 - {_in_time(window)}) / {_LATE_BUDGET} or 0 * {exists}"
+    exists = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=_le(promised))
+    return f"(1 - {_in_time(window, promised)}) / {promised.late_share:g} or 0 * {exists}"
+
+
+def _le(promised: Objective) -> str:
+    """`30.0`, as the exporter and Prometheus write it."""
+    return str(promised.wait_seconds)
 
 
 def objective() -> list[core.Panel]:
-    """How well the queues kept to it, and how fast what is left is used up."""
+    """How well the queues kept to the default one, and how fast what is left is used up."""
+    promised = objectives.read().default
+    bound, share = f"{promised.wait_seconds:g} s", f"{promised.wait_share:.0%}"
     executions = events(RQ_JOB_WAIT_SECONDS, "_count")
-    late = f"{executions} - {events(RQ_JOB_WAIT_SECONDS, '_bucket', le=LE)}"
+    late = f"{executions} - {events(RQ_JOB_WAIT_SECONDS, '_bucket', le=_le(promised))}"
     return [
-        panels.row("Objective: 99% of executions wait at most 30 s"),
+        panels.row(f"Objective: {share} of executions wait at most {bound}"),
         panels.stat(
-            "Waited at most 30 s",
-            "The share over the time range, counted as executions end. Below 99%: see p95 wait by queue. "
-            "Unknown: nothing ended, or RQ_JOB_BUCKETS has no bucket of 30.",
-            {"In time": known(_in_time(RANGE))},
+            f"Waited at most {bound}",
+            f"The share over the time range, counted as executions end. Below {share}: see p95 wait by "
+            f"queue. Unknown: nothing ended, or RQ_JOB_BUCKETS has no bucket of {promised.wait_seconds:g}.",
+            {"In time": known(_in_time(RANGE, promised))},
             unit="percentunit",
-            thresholds=steps(CRITICAL, (OBJECTIVE, OK)),
+            thresholds=steps(CRITICAL, (promised.wait_share, OK)),
             decimals=2,
         ),
         panels.stat(
@@ -52,8 +58,8 @@ def objective() -> list[core.Panel]:
         ),
         panels.stat(
             "Waited longer",
-            "Executions in the time range that had waited more than 30 s. Jobs that still wait are not among "
-            "them: see Oldest waiting job.",
+            f"Executions in the time range that had waited more than {bound}. Jobs that still wait are not "
+            "among them: see Oldest waiting job.",
             {"Waited longer": known(late)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, WARNING)),
@@ -61,18 +67,18 @@ def objective() -> list[core.Panel]:
         ),
         panels.stat(
             "Burn rate, time range",
-            "Late executions by those allowed (1%) over the time range. Above 1 the objective is missed: add "
-            "workers, or agree on another.",
-            {"Burn rate": known(_burn_rate(RANGE))},
+            f"Late executions by those allowed ({promised.late_share:.0%}) over the time range. Above "
+            f"{BURN_RATE.warning:g} the objective is missed: add workers, or agree on another.",
+            {"Burn rate": known(_burn_rate(RANGE, promised))},
             unit=theme.TIMES,
             thresholds=_BURNING,
             decimals=1,
         ),
         panels.stat(
             "Burn rate, 1 hour",
-            "Late executions by those allowed over an hour. At 14.4 a month's budget is gone in two days: "
-            "act now if the 5 minutes' is as high, else it has passed.",
-            {"Burn rate": known(_burn_rate("1h"))},
+            f"Late executions by those allowed over an hour. At {BURN_RATE.critical:g} a month's budget is "
+            "gone in two days: act now if the 5 minutes' is as high, else it has passed.",
+            {"Burn rate": known(_burn_rate("1h", promised))},
             unit=theme.TIMES,
             thresholds=_BURNING,
             decimals=1,
@@ -81,7 +87,7 @@ def objective() -> list[core.Panel]:
             "Burn rate, 5 minutes",
             "Late executions by those allowed over 5 minutes: whether it still burns. High here alone: a "
             "burst; wait whether the hour follows.",
-            {"Burn rate": known(_burn_rate(RECENT))},
+            {"Burn rate": known(_burn_rate(RECENT, promised))},
             unit=theme.TIMES,
             thresholds=_BURNING,
             decimals=1,
