@@ -66,7 +66,7 @@ purge-queue: $(STACK)/.stack  ## Delete a queue's jobs for good: QUEUE=long-runn
 
 ##@ The workshop
 
-.PHONY: dashboards dashboards-export wheel check format test coverage test-rq3 chaos verify-dashboards bench bench-cron bench-exporter bench-volume bench-worker
+.PHONY: dashboards dashboards-export wheel check format test coverage test-rq3 chaos verify-dashboards drill drills drills-quiet bench bench-cron bench-exporter bench-volume bench-worker
 dashboards: $(VENV)/.stack  ## Generate monitoring/grafana/dashboards from dashboards/
 	@$(RUN)/python -m dashboards
 
@@ -106,6 +106,16 @@ test-rq3: .venv-rq3/.stack  ## Run the tests of all that asks RQ or Redis on rq 
 
 verify-dashboards: $(VENV)/.dev  ## Ask a real Prometheus every query of every dashboard, under load
 	@$(RUN)/python -m dashboards.verify
+
+drill: $(VENV)/.dev  ## Cause what an alert tells of, and mend it: ALERT=RQQueueNoWorkers
+	@$(if $(ALERT),,$(error Name the alert: make drill ALERT=RQQueueNoWorkers))
+	@$(RUN)/python -m dashboards.drills $(ALERT)
+
+drills: $(VENV)/.dev  ## The same for every alert, for an hour
+	@$(RUN)/python -m dashboards.drills
+
+drills-quiet: $(VENV)/.dev  ## Prove that nothing is told when nothing is wrong, for 20 minutes
+	@$(RUN)/python -m dashboards.drills.quiet
 
 chaos: $(VENV)/.dev  ## Break each container under load, and print what came of it
 	@$(RUN)/python -m pytest tests/containers/test_faults.py

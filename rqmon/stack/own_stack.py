@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,17 @@ _START_SECONDS, _STOP_SECONDS = 240, 120
 
 @dataclass(frozen=True)
 class OwnStack:
-    """A stack in `folder`, run as `mode` says: native or docker."""
+    """A stack in `folder`, run as `mode` says: native or docker.
+
+    Attributes:
+        folder: Where its `.env` and its state are.
+        mode: native or docker.
+        is_copy: Whether the folder has a copy of the project, whose code and files it runs.
+    """
 
     folder: Path
     mode: str = "native"
+    is_copy: bool = False
 
     @property
     def config(self) -> StackConfig:
@@ -40,19 +47,21 @@ class OwnStack:
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_")) and k not in others
         }
-        return {**inherited, **self._places, "MODE": self.mode}
+        code = {"PYTHONPATH": str(self.folder)} if self.is_copy else {}
+        return {**inherited, **self._places, **code, "MODE": self.mode}
 
     def choose_ports(self) -> None:
-        """Write an `.env` with free ports."""
+        """Add free ports to its `.env`."""
         variables = [service.port_variable for service in WITH_GRAFANA if service.port_variable]
         ports = zip(variables, free_ports(len(variables)), strict=True)
-        (self.folder / ".env").write_text("".join(f"{name}={port}\n" for name, port in ports))
+        with (self.folder / ".env").open("a") as file:
+            file.writelines(f"{name}={port}\n" for name, port in ports)
 
     def run(self, *arguments: str) -> "subprocess.Popen[str]":
         """`rqmon` on this stack, in a session of its own: Ctrl-C is for whoever started it."""
         return subprocess.Popen(  # noqa: S603 (this project's own command)
             [*COMMAND, *arguments],
-            cwd=project(),
+            cwd=self.folder if self.is_copy else project(),
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -69,8 +78,11 @@ class OwnStack:
 
 
 @contextlib.contextmanager
-def own_stack() -> Iterator[OwnStack]:
+def own_stack(copy_project: Callable[[Path], None] | None = None) -> Iterator[OwnStack]:
     """Start a native one in a temporary folder, and stop it however the block ends, SIGTERM included.
+
+    Args:
+        copy_project: Writes a copy of the project, changed as it likes, into the folder; that is started.
 
     Raises:
         StackError: It does not start; the message is what `rqmon start` said.
@@ -78,7 +90,9 @@ def own_stack() -> Iterator[OwnStack]:
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with tempfile.TemporaryDirectory(prefix="rqmon-") as name:
-            stack = OwnStack(Path(name))
+            stack = OwnStack(Path(name), is_copy=copy_project is not None)
+            if copy_project:
+                copy_project(stack.folder)
             stack.choose_ports()
             try:
                 _finish(stack.run("start"), seconds=_START_SECONDS)

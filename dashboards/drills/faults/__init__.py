@@ -1,0 +1,1 @@
+"""What each drill breaks, and how its runbook mends that."""

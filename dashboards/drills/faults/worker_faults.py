@@ -1,0 +1,88 @@
+"""Drills of workers."""
+
+import signal
+
+import psutil
+
+from dashboards.drills.drill import MORE_WORKERS, OF_SHORT, REQUEUE, Drill
+from dashboards.drills.faults.queue_faults import flood
+from dashboards.drills.stage import Stage
+from rqmon.demo.jobs import work_for
+from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
+
+# What runs a queue of somebody's own.
+_OWN = (
+    ".venv/bin/rq worker --with-scheduler --worker-class scheduler.RecordingWorker "
+    '--url "$RQ_REDIS_URL" QUEUE'
+)
+
+
+def _saturated(stage: Stage) -> None:
+    flood(stage, 3, 15, LONG_RUNNING_QUEUE)
+    flood(stage, 30, 1)
+
+
+def _frozen(stage: Stage) -> None:
+    stage.signal("rq_long", signal.SIGSTOP)
+
+
+def _end_frozen(stage: Stage) -> None:
+    stage.signal("rq_long", signal.SIGKILL)
+
+
+def _gone(stage: Stage) -> None:
+    """Kill a worker that nothing starts again; its key ends after 105 s."""
+    stage.command(_OWN.replace("QUEUE", "drill"), stays=True)
+    queue = stage.scheduler.get_queue("drill")
+    stage.wait(lambda: _workers_of(stage, queue.name), "a worker registers")
+    stage.last_started().kill()
+
+
+def _workers_of(stage: Stage, queue: str) -> int:
+    return int(stage.redis.scard(f"rq:workers:{queue}"))
+
+
+def _killed_horses(stage: Stage) -> None:
+    worker = psutil.Process(stage.pid("rq_short"))
+    before = set(worker.children())  # RQ's scheduler is one
+    stage.queue(SHORT_RUNNING_QUEUE, work_for, 300)
+    stage.wait(lambda: set(worker.children()) - before, "a job's process")
+    for horse in set(worker.children()) - before:
+        horse.kill()
+
+
+DRILLS = (
+    Drill(
+        alert="RQWorkersSaturated",
+        fault="both workers are busy, and jobs come",
+        inject=_saturated,
+        mend=(MORE_WORKERS,),
+        stays=True,
+    ),
+    Drill(
+        alert="RQWorkerHeartbeatStale",
+        fault="a worker is frozen (SIGSTOP)",
+        finding="has sent no heartbeat",
+        inject=_frozen,
+        mend=("make start-rq-mon",),
+        act=_end_frozen,
+        fires_within_seconds=150,
+        clears_within_seconds=150,
+    ),
+    Drill(
+        alert="RQHorsesKilled",
+        fault="the process of a job is killed",
+        finding="killed with its process",
+        inject=_killed_horses,
+        mend=(REQUEUE,),
+        names=OF_SHORT,
+    ),
+    Drill(
+        alert="RQWorkersGone",
+        fault="a worker is killed, and nothing starts it again",
+        inject=_gone,
+        mend=("make start-rq-mon",),
+        fires_within_seconds=240,
+        clears_within_seconds=150,
+    ),
+)

@@ -1,0 +1,64 @@
+"""The rules of a drill: every time a sixtieth, but for signs of life."""
+
+import re
+
+import pytest
+import yaml
+
+from dashboards.alerts.files import rule_files
+from dashboards.drills.scaled import scaled_alertmanager, scaled_expr, scaled_objectives, scaled_rules
+from rqmon import objectives
+from rqmon.stack.receivers import WEBHOOK, alertmanager_config
+from scheduler.config import DEFAULT_JOB_BUCKETS_SECONDS
+
+RULES = [
+    rule
+    for text in rule_files(scaled_objectives(objectives.read())).values()
+    for group in scaled_rules(yaml.safe_load(text))["groups"]
+    for rule in group["rules"]
+]
+
+
+@pytest.mark.parametrize(
+    ("expr", "scaled"),
+    [
+        ("rate(a[5m])", "rate(a[5000ms])"),
+        ("a offset 1h", "a offset 60000ms"),
+        (
+            "avg_over_time((a:b:rate1h > bool 0)[1d:5m])",
+            "avg_over_time((a:b:rate1h > bool 0)[1440000ms:5000ms])",
+        ),
+        ("a_seconds > 300", "a_seconds > 5"),
+        ("time() - a_timestamp_seconds > 60", "time() - a_timestamp_seconds > 1"),
+        (
+            'avg_over_time(scrape_duration_seconds{job="a"}[5m]) > 2',
+            'avg_over_time(scrape_duration_seconds{job="a"}[5000ms]) > 0.5',
+        ),
+        ("sum(rate(a[15m])) * 900 >= 20", "sum(rate(a[15000ms])) * 15 >= 20"),
+        ("a > 14.4 and b >= 20", "a > 14.4 and b >= 20"),
+    ],
+)
+def test_times_are_divided_and_nothing_else(expr, scaled):
+    assert scaled_expr(expr) == scaled
+
+
+def test_no_rule_keeps_a_time_of_minutes():
+    for rule in RULES:
+        times = f"{rule.get('for', '')} {rule.get('keep_firing_for', '')}"
+        if "rq_worker_heartbeat_age_max_seconds" not in rule["expr"]:
+            times += re.sub(r'"[^"]*"|\w*:[\w:]*', "", rule["expr"])
+        assert not re.search(r"\b\d+[smhd]\b", times), rule
+
+
+def test_objectives_stay_bounds_of_the_histograms():
+    scaled = scaled_objectives(objectives.read())
+    for objective in (scaled.default, *scaled.queues.values()):
+        assert objective.wait_seconds in DEFAULT_JOB_BUCKETS_SECONDS
+
+
+def test_alertmanager_tells_everything_within_seconds():
+    config = scaled_alertmanager(
+        alertmanager_config({WEBHOOK: "http://127.0.0.1:1"}), watchdog_url="http://127.0.0.1:1/watchdog"
+    )
+    assert config["route"]["group_wait"] == "1s"
+    assert all(receiver["webhook_configs"] for receiver in config["receivers"])
