@@ -30,6 +30,7 @@ class Drill:
             they are, `>>> ` lines by Python, but for the names.
         names: What stands for the words in capitals of those lines.
         act: What people do themselves, besides the commands; before them.
+        afterwards: Puts back what the drill has set and nobody would have.
         stays: Whether the command is one that goes on, a worker's.
         cleared_by_restart: Whether Alertmanager is restarted too, and so forgets what to call resolved.
         never_clears: Of the watchdog.
@@ -44,6 +45,7 @@ class Drill:
     mend: tuple[str, ...]
     names: Mapping[str, str] = field(default_factory=dict)
     act: Act = nothing
+    afterwards: Act = nothing
     stays: bool = False
     cleared_by_restart: bool = False
     never_clears: bool = False

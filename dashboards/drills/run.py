@@ -80,6 +80,7 @@ def run(stage: Stage, drill: Drill) -> Result:
     beside = tuple(sorted(told - {drill.alert, WATCHDOG}))
     try:
         stage.command("make start-rq-mon")
+        drill.afterwards(stage)
         stage.tidy()
         stage.wait(lambda: not stage.firing().keys() - {WATCHDOG}, "nothing fires", seconds=_SILENCE_SECONDS)
     except DrillError as error:

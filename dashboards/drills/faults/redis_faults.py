@@ -9,29 +9,36 @@ from itertools import count
 from redis.exceptions import OutOfMemoryError
 from rq.registry import BaseRegistry
 
-from dashboards.drills.drill import RESTART, Drill, nothing
+from dashboards.drills.drill import Drill, nothing
 from dashboards.drills.faults import drill_jobs
 from dashboards.drills.stage import Stage
 from scheduler import LONG_RUNNING_QUEUE
 
-_ROOM_BYTES = 24_000_000
-_BALLAST_BYTES = 2_000_000
+# To write a job takes twice its size more for a moment: at 91% there is room for that.
+_ROOM_BYTES = 40_000_000
+_BALLAST_BYTES = 1_000_000
+_FULL = 0.91
 _FOREIGN_KEY = "rq:wip:drill"
 _PURGE = "make purge-queue QUEUE=long-running STATE=failed"
 
 
-def _fill(stage: Stage, share: float) -> None:
-    """Let failed jobs fill Redis's memory, which is limited, up to that share."""
+def _fill(stage: Stage) -> None:
+    """Let failed jobs fill 91% of Redis's memory, which is limited."""
     stage.redis.set(drill_jobs.DOWN, 1)
     stage.redis.config_set("maxmemory", stage.redis.info("memory")["used_memory"] + _ROOM_BYTES)
     failed = stage.scheduler.get_queue(LONG_RUNNING_QUEUE).failed_job_registry
     for queued in count(1):
         info = stage.redis.info("memory")
-        if info["used_memory"] + _BALLAST_BYTES / 2 > share * info["maxmemory"]:
+        if info["used_memory"] > _FULL * info["maxmemory"]:
             return
         stage.queue(LONG_RUNNING_QUEUE, drill_jobs.call_service, os.urandom(_BALLAST_BYTES))
         # One by one: what a worker has of it in memory is not Redis's.
         stage.wait(partial(_has, failed, queued), "the job fails")
+
+
+def _unlimited(stage: Stage) -> None:
+    stage.redis.config_set("maxmemory", 0)
+    stage.redis.delete(drill_jobs.DOWN)
 
 
 def _has(registry: BaseRegistry, number: int) -> bool:
@@ -39,8 +46,8 @@ def _has(registry: BaseRegistry, number: int) -> bool:
 
 
 def _fill_up(stage: Stage) -> None:
-    """The same up to 90%, and queue jobs until no more is taken."""
-    _fill(stage, 0.9)
+    """The same, and queue jobs until no more is taken."""
+    _fill(stage)
     stage.stop("rq_long")
     with suppress(OutOfMemoryError):
         while True:
@@ -49,8 +56,8 @@ def _fill_up(stage: Stage) -> None:
 
 def _evict(stage: Stage) -> None:
     stage.redis.config_set("maxmemory-policy", "volatile-lru")
-    _fill(stage, 0.9)
-    for _ in range(10):
+    _fill(stage)
+    for _ in range(20):
         stage.queue("drill", drill_jobs.call_service, os.urandom(_BALLAST_BYTES))
 
 
@@ -90,8 +97,8 @@ DRILLS = (
         fault="Redis is frozen (SIGSTOP)",
         finding="Redis does not answer",
         inject=lambda stage: stage.signal("redis", signal.SIGSTOP),
-        mend=RESTART,
-        cleared_by_restart=True,
+        mend=("end it (`kill -9 PID`",),
+        act=lambda stage: stage.signal("redis", signal.SIGKILL),
     ),
     Drill(
         alert="RQRedisRefusing",
@@ -99,6 +106,7 @@ DRILLS = (
         finding="memory is full",
         inject=_fill_up,
         mend=(_PURGE,),
+        afterwards=_unlimited,
     ),
     Drill(
         alert="RQScrapeSlow",
@@ -118,10 +126,11 @@ DRILLS = (
     ),
     Drill(
         alert="RQRedisMemoryHigh",
-        fault="failed jobs fill Redis's memory to 94%",
+        fault="failed jobs fill Redis's memory to 91%",
         finding="of the memory it may use",
-        inject=lambda stage: _fill(stage, 0.96),
+        inject=_fill,
         mend=(_PURGE,),
+        afterwards=_unlimited,
     ),
     Drill(
         alert="RQRedisEvicting",
@@ -129,6 +138,7 @@ DRILLS = (
         finding="deletes keys when its memory is full",
         inject=_evict,
         mend=('redis-cli -u "$RQ_REDIS_URL" config set maxmemory-policy noeviction', _PURGE),
+        afterwards=_unlimited,
     ),
     Drill(
         alert="RQRedisNotPersisting",
