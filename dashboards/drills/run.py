@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from dashboards.drills.drill import Drill
 from dashboards.drills.stage import DrillError, Stage, filled
 
@@ -67,14 +69,10 @@ def run(stage: Stage, drill: Drill) -> Result:
     try:
         _cause(stage, drill, measured)
         if drill.finding and _HAS_DOCTOR:
-            stage.wait(
-                lambda: any(drill.finding in fact for fact in stage.doctor()),
-                f"the doctor says: {drill.finding}",
-                seconds=_DOCTOR_SECONDS,
-            )
+            _ask_doctor(stage, drill.finding)
         if not drill.never_clears:
             _mend(stage, drill, measured)
-    except DrillError as error:
+    except (DrillError, RedisError) as error:
         measured["problem"] = str(error)
     told = {t.alert for t in stage.receiver.told if t.at >= began and t.status == "firing"}
     beside = tuple(sorted(told - {drill.alert, WATCHDOG}))
@@ -83,7 +81,7 @@ def run(stage: Stage, drill: Drill) -> Result:
         drill.afterwards(stage)
         stage.tidy()
         stage.wait(lambda: not stage.firing().keys() - {WATCHDOG}, "nothing fires", seconds=_SILENCE_SECONDS)
-    except DrillError as error:
+    except (DrillError, RedisError) as error:
         measured.setdefault("problem", f"afterwards, {error}: {', '.join(stage.firing())}")
     return Result(alert=drill.alert, fault=drill.fault, told_beside=beside, **measured)
 
@@ -100,6 +98,19 @@ def _cause(stage: Stage, drill: Drill, measured: dict[str, Any]) -> None:
     if drill.alert not in stage.at_alertmanager():
         raise DrillError("Alertmanager does not list it")
     measured["fired_seconds"] = round(max(time.time() - began, 0.0), 1)
+
+
+def _ask_doctor(stage: Stage, finding: str) -> None:
+    facts: list[str] = []
+
+    def is_named() -> bool:
+        facts[:] = stage.doctor()
+        return any(finding in fact for fact in facts)
+
+    try:
+        stage.wait(is_named, "the doctor names the cause", seconds=_DOCTOR_SECONDS)
+    except DrillError as error:
+        raise DrillError(f"{error}; it says: {' '.join(facts) or 'nothing'}") from None
 
 
 def _mend(stage: Stage, drill: Drill, measured: dict[str, Any]) -> None:

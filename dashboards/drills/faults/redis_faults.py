@@ -2,11 +2,10 @@
 
 import os
 import signal
-from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 
-from redis.exceptions import OutOfMemoryError
 from rq.registry import BaseRegistry
 
 from dashboards.drills.drill import Drill, nothing
@@ -18,7 +17,8 @@ from scheduler import LONG_RUNNING_QUEUE
 _ROOM_BYTES = 40_000_000
 _BALLAST_BYTES = 1_000_000
 _FULL = 0.91
-_FOREIGN_KEY = "rq:wip:drill"
+# Three, as a drill has fewer scrapes in which they are met.
+_FOREIGN_KEYS = ("rq:wip:drill", "rq:deferred:drill", "rq:scheduled:drill")
 _PURGE = "make purge-queue QUEUE=long-running STATE=failed"
 
 
@@ -45,36 +45,41 @@ def _has(registry: BaseRegistry, number: int) -> bool:
     return registry.get_job_count(cleanup=False) >= number
 
 
+def _later(stage: Stage, size: int) -> None:
+    """Schedule a job for later, which no worker needs to look at now."""
+    stage.scheduler.enqueue_in(
+        LONG_RUNNING_QUEUE, timedelta(hours=1), drill_jobs.call_service, os.urandom(size)
+    )
+
+
 def _fill_up(stage: Stage) -> None:
-    """The same, and queue jobs until no more is taken."""
+    """The same, and go on: where no large job is taken, a small one is."""
     _fill(stage)
-    stage.stop("rq_long")
-    with suppress(OutOfMemoryError):
-        while True:
-            stage.queue(LONG_RUNNING_QUEUE, drill_jobs.call_service, os.urandom(_BALLAST_BYTES // 10))
+    sizes = cycle((_BALLAST_BYTES, 100_000, 10_000, 1_000, 1_000))
+    stage.repeat(lambda: _later(stage, next(sizes)), every_seconds=0.02)
 
 
 def _evict(stage: Stage) -> None:
     stage.redis.config_set("maxmemory-policy", "volatile-lru")
     _fill(stage)
     for _ in range(20):
-        stage.queue("drill", drill_jobs.call_service, os.urandom(_BALLAST_BYTES))
+        _later(stage, _BALLAST_BYTES)
 
 
 def _overload(stage: Stage) -> None:
-    """Keep Redis from answering for 0.6 of each 0.65 seconds."""
+    """Keep Redis from answering for most of the time: a scrape, of three round trips, still gets through."""
     busy = """
     local began = redis.call('TIME')
     repeat
       local now = redis.call('TIME')
-    until (now[1] - began[1]) * 1000000 + now[2] - began[2] > 600000
+    until (now[1] - began[1]) * 1000000 + now[2] - began[2] > 280000
     """
-    stage.repeat(lambda: stage.redis.eval(busy, 0), every_seconds=0.05)
+    stage.repeat(lambda: stage.redis.eval(busy, 0), every_seconds=0.01)
 
 
-def _foreign_key(stage: Stage) -> None:
+def _foreign_keys(stage: Stage) -> None:
     stage.redis.sadd("rq:queues", "rq:queue:drill")
-    stage.redis.set(_FOREIGN_KEY, "another program's")
+    stage.redis.mset(dict.fromkeys(_FOREIGN_KEYS, "another program's"))
 
 
 DRILLS = (
@@ -103,9 +108,10 @@ DRILLS = (
     Drill(
         alert="RQRedisRefusing",
         fault="Redis's memory is full",
-        finding="memory is full",
+        finding="Redis refuses (OOM)",
         inject=_fill_up,
         mend=(_PURGE,),
+        act=Stage.calm,
         afterwards=_unlimited,
     ),
     Drill(
@@ -117,12 +123,12 @@ DRILLS = (
     ),
     Drill(
         alert="RQScrapeErrors",
-        fault="another program's key has the name of one of RQ's",
+        fault="another program's keys have names of RQ's",
         finding="can't be read",
-        inject=_foreign_key,
+        inject=_foreign_keys,
         mend=('redis-cli -u "$RQ_REDIS_URL" type KEY', "delete or rename it"),
-        names={"KEY": _FOREIGN_KEY},
-        act=lambda stage: stage.redis.delete(_FOREIGN_KEY),
+        names={"KEY": _FOREIGN_KEYS[0]},
+        act=lambda stage: stage.redis.delete(*_FOREIGN_KEYS),
     ),
     Drill(
         alert="RQRedisMemoryHigh",
