@@ -77,8 +77,8 @@ def run(stage: Stage, drill: Drill) -> Result:
     told = {t.alert for t in stage.receiver.told if t.at >= began and t.status == "firing"}
     beside = tuple(sorted(told - {drill.alert, WATCHDOG}))
     try:
-        stage.command("make start-rq-mon")
         drill.afterwards(stage)
+        stage.command("make start-rq-mon")
         stage.tidy()
         stage.wait(lambda: not stage.firing().keys() - {WATCHDOG}, "nothing fires", seconds=_SILENCE_SECONDS)
     except (DrillError, RedisError) as error:
