@@ -83,3 +83,7 @@ def _watch(stage: Stage, seconds: int) -> dict[str, str]:
         fired |= stage.firing()
         time.sleep(_ASK_SECONDS)
     return fired
+
+
+if __name__ == "__main__":
+    main()

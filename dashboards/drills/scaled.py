@@ -13,8 +13,8 @@ from rqmon.objectives import Objective, Objectives
 # Waits of the objectives, 30 and 300 s, become 0.5 and 5 s, which are bounds of the histograms too.
 FACTOR = 60
 SCRAPES = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
-# Prometheus gives a scrape up after 1 s, not after 4.
-_SCRAPE_FACTOR = 4
+# Prometheus gives a scrape up after 1 s, not after 4, and each second one is answered from the one before.
+_SCRAPE_FACTOR = 8
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _WINDOW = re.compile(r"(?<=\[|:)\d+[smhd]|(?<=offset )\d+[smhd]")
 # What is compared with a number of seconds; and executions in a window, of a rate.

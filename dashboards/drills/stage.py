@@ -15,6 +15,7 @@ import httpx
 import psutil
 from redis import Redis
 from rq import Queue
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from dashboards.drills.receiver import Receiver
@@ -118,8 +119,11 @@ class Stage:
         try:
             self.log = process.communicate(timeout=_COMMAND_SECONDS)[0].decode(errors="replace")
         except subprocess.TimeoutExpired:
-            process.kill()
             raise DrillError(f"{text} does not end") from None
+        finally:  # also when the drill is interrupted: a start must not go on while the stack is stopped
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         if process.returncode not in codes:
             raise DrillError(f"{text} ended with {process.returncode}: {' '.join(self.log.split())[-300:]}")
 
@@ -156,7 +160,9 @@ class Stage:
             for status in ("failed", "finished", "scheduled", "deferred", "canceled"):
                 registry = getattr(queue, f"{status}_job_registry")
                 for job_id in registry.get_job_ids(cleanup=False):
-                    registry.remove(job_id, delete_job=True)
+                    with contextlib.suppress(NoSuchJobError):  # its key was evicted, or has ended
+                        registry.remove(job_id, delete_job=True)
+                    registry.remove(job_id)
 
     def firing(self) -> dict[str, str]:
         """{name: severity} of what fires, by Prometheus."""

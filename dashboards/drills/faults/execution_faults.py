@@ -80,7 +80,10 @@ def _some_wait(stage: Stage) -> None:
 
 
 def _limited(stage: Stage) -> None:
-    stage.repeat(lambda: stage.queue(SHORT_RUNNING_QUEUE, drill_jobs.call_limited), every_seconds=0.2)
+    retry = Retry(max=1, interval=3600)  # or each one fails for good
+    stage.repeat(
+        lambda: stage.queue(SHORT_RUNNING_QUEUE, drill_jobs.call_limited, retry=retry), every_seconds=0.2
+    )
 
 
 def _silent(stage: Stage) -> None:

@@ -17,8 +17,9 @@ from scheduler import LONG_RUNNING_QUEUE
 _ROOM_BYTES = 40_000_000
 _BALLAST_BYTES = 1_000_000
 _FULL = 0.91
-# Three, as a drill has fewer scrapes in which they are met.
-_FOREIGN_KEYS = ("rq:wip:drill", "rq:deferred:drill", "rq:scheduled:drill")
+# Several, as a drill has a sixtieth of the scrapes in which one is met.
+_FOREIGN_QUEUES = tuple(f"drill-{n}" for n in range(6))
+_FOREIGN_KEYS = tuple(f"rq:wip:{name}" for name in _FOREIGN_QUEUES)
 _PURGE = "make purge-queue QUEUE=long-running STATE=failed"
 
 
@@ -72,13 +73,13 @@ def _overload(stage: Stage) -> None:
     local began = redis.call('TIME')
     repeat
       local now = redis.call('TIME')
-    until (now[1] - began[1]) * 1000000 + now[2] - began[2] > 280000
+    until (now[1] - began[1]) * 1000000 + now[2] - began[2] > 200000
     """
     stage.repeat(lambda: stage.redis.eval(busy, 0), every_seconds=0.01)
 
 
 def _foreign_keys(stage: Stage) -> None:
-    stage.redis.sadd("rq:queues", "rq:queue:drill")
+    stage.redis.sadd("rq:queues", *(f"rq:queue:{name}" for name in _FOREIGN_QUEUES))
     stage.redis.mset(dict.fromkeys(_FOREIGN_KEYS, "another program's"))
 
 
@@ -129,6 +130,7 @@ DRILLS = (
         mend=('redis-cli -u "$RQ_REDIS_URL" type KEY', "delete or rename it"),
         names={"KEY": _FOREIGN_KEYS[0]},
         act=lambda stage: stage.redis.delete(*_FOREIGN_KEYS),
+        afterwards=lambda stage: stage.redis.delete(*_FOREIGN_KEYS),
     ),
     Drill(
         alert="RQRedisMemoryHigh",
