@@ -15,7 +15,8 @@ import httpx
 import psutil
 from redis import Redis
 from rq import Queue
-from rq.exceptions import NoSuchJobError
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 
 from dashboards.drills.receiver import Receiver
@@ -108,7 +109,7 @@ class Stage:
             ["/bin/bash", "-c", line],
             cwd=self._stack.folder,
             env={**self._stack.environment, "PATH": path},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stays else subprocess.PIPE,
             stdout=subprocess.DEVNULL if stays else subprocess.PIPE,
             stderr=subprocess.DEVNULL if stays else subprocess.STDOUT,
             start_new_session=True,
@@ -117,7 +118,9 @@ class Stage:
             self._started.append(process)
             return
         try:
-            self.log = process.communicate(timeout=_COMMAND_SECONDS)[0].decode(errors="replace")
+            # Who runs it says yes where it asks.
+            said, _ = process.communicate(b"y\n", timeout=_COMMAND_SECONDS)
+            self.log = said.decode(errors="replace")
         except subprocess.TimeoutExpired:
             raise DrillError(f"{text} does not end") from None
         finally:  # also when the drill is interrupted: a start must not go on while the stack is stopped
@@ -156,6 +159,9 @@ class Stage:
                 process.wait()
         self._started.clear()
         for queue in Queue.all(connection=self.redis):
+            for job_id in queue.started_job_registry.get_job_ids(cleanup=False):
+                with contextlib.suppress(NoSuchJobError, InvalidJobOperation):  # it has ended
+                    send_stop_job_command(self.redis, job_id)
             queue.empty()  # type: ignore[no-untyped-call]  # rq leaves it untyped
             for status in ("failed", "finished", "scheduled", "deferred", "canceled"):
                 registry = getattr(queue, f"{status}_job_registry")

@@ -48,7 +48,7 @@ def _retried(stage: Stage) -> None:
 
 
 def _killed_worker(stage: Stage) -> None:
-    stage.queue(SHORT_RUNNING_QUEUE, work_for, 300)
+    stage.queue(SHORT_RUNNING_QUEUE, work_for, 20)
     worker = psutil.Process(stage.pid("rq_short"))
     stage.wait(worker.children, "a job's process")
     for process in (worker, *worker.children()):
@@ -93,10 +93,12 @@ def _silent(stage: Stage) -> None:
 
 
 def _other_buckets(stage: Stage) -> None:
-    stage.repeat(lambda: stage.queue(SHORT_RUNNING_QUEUE, queue_health_check), every_seconds=1)
+    """Begin anew with other bounds: those that were once counted stay in Redis."""
     stage.set_variable("RQ_JOB_BUCKETS", "0.1,1,10,60,600")
+    stage.redis.flushdb()
     for command in RESTART:
         stage.command(command)
+    stage.repeat(lambda: stage.queue(SHORT_RUNNING_QUEUE, queue_health_check), every_seconds=1)
 
 
 def _bounds_of_objectives(stage: Stage) -> None:

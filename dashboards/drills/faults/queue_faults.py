@@ -76,8 +76,8 @@ DRILLS = (
     ),
     Drill(
         alert="RQQueueLatencyHigh",
-        fault="40 jobs of a second come at once",
-        inject=lambda stage: flood(stage, 40, 1),
+        fault="twelve jobs of three seconds come at once",
+        inject=lambda stage: flood(stage, 12, 3),
         mend=(MORE_WORKERS,),
         stays=True,
     ),

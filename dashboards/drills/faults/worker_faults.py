@@ -10,12 +10,6 @@ from dashboards.drills.stage import Stage
 from rqmon.demo.jobs import work_for
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 
-# What runs a queue of somebody's own.
-_OWN = (
-    ".venv/bin/rq worker --with-scheduler --worker-class scheduler.RecordingWorker "
-    '--url "$RQ_REDIS_URL" QUEUE'
-)
-
 
 def _saturated(stage: Stage) -> None:
     flood(stage, 3, 15, LONG_RUNNING_QUEUE)
@@ -32,10 +26,12 @@ def _end_frozen(stage: Stage) -> None:
 
 def _gone(stage: Stage) -> None:
     """Kill a worker that nothing starts again; its key ends after 105 s."""
-    stage.command(_OWN.replace("QUEUE", "drill"), stays=True)
-    queue = stage.scheduler.get_queue("drill")
-    stage.wait(lambda: _workers_of(stage, queue.name), "a worker registers")
-    stage.last_started().kill()
+    before = _workers_of(stage, SHORT_RUNNING_QUEUE)
+    stage.command(MORE_WORKERS, stays=True)
+    stage.wait(lambda: _workers_of(stage, SHORT_RUNNING_QUEUE) > before, "a worker registers")
+    worker = stage.last_started()
+    for process in (worker, *worker.children(recursive=True)):
+        process.kill()
 
 
 def _workers_of(stage: Stage, queue: str) -> int:
@@ -45,7 +41,7 @@ def _workers_of(stage: Stage, queue: str) -> int:
 def _killed_horses(stage: Stage) -> None:
     worker = psutil.Process(stage.pid("rq_short"))
     before = set(worker.children())  # RQ's scheduler is one
-    stage.queue(SHORT_RUNNING_QUEUE, work_for, 300)
+    stage.queue(SHORT_RUNNING_QUEUE, work_for, 20)
     stage.wait(lambda: set(worker.children()) - before, "a job's process")
     for horse in set(worker.children()) - before:
         horse.kill()
