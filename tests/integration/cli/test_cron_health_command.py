@@ -51,7 +51,7 @@ def test_health_is_1_while_a_process_gets_nothing_done_and_says_why(queue, redis
 
 def test_health_is_1_while_no_process_can_queue_any_entry(entry, redis_connection):
     unable, able = (Heart(redis_connection, version="1") for _ in range(2))
-    no_set = "The key rq:queues holds no set"
+    no_set = "The key rq:queues is not a set"
     beat(unable, {entry.id: no_set})
     assert f"{entry.id}: {no_set}" in rqmon_cron("health", code=1)
     beat(unable, {entry.id: no_set})

@@ -35,7 +35,7 @@ def test_queues_are_worked_in_the_order_given(queue):
 
 
 def test_work_without_a_queue_is_refused(queue):
-    with pytest.raises(SchedulerError, match="name those"):
+    with pytest.raises(SchedulerError, match="name at least one"):
         queue.work()
 
 

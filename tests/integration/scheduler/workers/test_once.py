@@ -129,7 +129,7 @@ def test_a_result_larger_than_redis_takes_fails_its_job_at_once(redis_connection
     job = queue.enqueue(random_bytes, 20_000)
     worker_class([queue], connection=redis_connection).work(burst=True)
     assert job.get_status(refresh=True) == "failed"
-    assert "keep it elsewhere" in job.latest_result().exc_string
+    assert "store it elsewhere" in job.latest_result().exc_string
     assert outcomes(redis_connection) == Counter({"failed": 1})
     assert queue.started_job_registry.get_job_ids(cleanup=False) == []
 
