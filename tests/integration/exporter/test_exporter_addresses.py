@@ -119,7 +119,7 @@ def test_a_password_outranks_the_env_files_password_file(tmp_path):
 def test_one_password_for_several_servers_is_refused(tmp_path, arguments):
     environment = {} if arguments else {"RQ_REDIS_PASS": "given"}
     said = ports(tmp_path, *arguments, env_file="RQ_REDIS_URLS=redis://a,redis://b\n", **environment)
-    assert said.startswith("rq-exporter: RQ_REDIS_URLS names servers with passwords of their own")
+    assert said.startswith("rq-exporter: RQ_REDIS_URLS names servers with their own passwords")
 
 
 def test_a_password_file_that_is_no_text_is_one_line(tmp_path):

@@ -120,7 +120,7 @@ def test_several_servers_are_told_apart_and_one_that_hangs_delays_no_other(rq_re
     ("variables", "arguments", "message"),
     [
         ({"RQ_REDIS_URLS": "redis://h:1/0,localhost"}, (), "Entry 2 of RQ_REDIS_URLS is not a Redis URL"),
-        ({"RQ_REDIS_URLS": "redis://h:1/0 redis://:pw@h:2/0"}, (), "a comma between two"),
+        ({"RQ_REDIS_URLS": "redis://h:1/0 redis://:pw@h:2/0"}, (), "separated by commas"),
         ({"RQ_REDIS_URLS": "redis://h:1/0,redis://h:1/0"}, (), "twice"),
         ({}, ("--queue-class", "no.such"), "can't be imported"),
         ({}, ("--host", "256.0.0.1"), "Can't listen"),
