@@ -1,4 +1,4 @@
-"""The "RQ Cron & scheduled" dashboard: what is due when, what became of it, and what is overdue.
+"""The "RQ Cron & scheduled" dashboard: what is due when, what happened to it, and what is overdue.
 
 The panels about scheduled jobs are in rows/shared.py.
 """
@@ -35,11 +35,11 @@ COLUMNS = {"function": "Function", "schedule": "Schedule", "timezone": "Time zon
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Cron & scheduled",
         "rq-cron",
-        "Whether what repeats and what was scheduled is queued when its time comes.",
+        "Whether cron entries and scheduled jobs are queued when their time comes.",
         [*now(), *entries(), *slots(), *scheduled()],
     )
 
@@ -50,7 +50,7 @@ def now() -> list[core.Panel]:
         panels.row("Is everything queued in time?"),
         panels.stat(
             "Cron processes",
-            "Processes that live and get their work done. None: no cron job is queued; start "
+            "Live processes that get their work done. None: no cron job is queued; start "
             "cron-scheduler.py, or see `rqmon cron health`. Several share the work.",
             {"Processes": known(f"sum({select(RQ_CRON_PROCESSES)})")},
             unit=theme.COUNT,
@@ -59,8 +59,8 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Cron entries",
-            "Jobs that repeat, paused ones too. Fewer than you expect: `rqmon cron diff` compares Redis with "
-            "the file that declares them.",
+            "Jobs that repeat, including paused ones. Fewer than you expect: `rqmon cron diff` compares "
+            "Redis with the file that declares them.",
             {"Entries": known(f"sum({select(RQ_CRON_ENTRIES)})")},
             unit=theme.COUNT,
             thresholds=steps(INFO),
@@ -68,8 +68,8 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Passed over",
-            "Entries whose job can't be queued, as one of their fields can't be. The others run. Above zero: "
-            "`rqmon cron health` names them and says why; register them again.",
+            "Entries whose job can't be queued, because a field is invalid. The others run. Above zero: "
+            "`rqmon cron health` names them and the reason; register them again.",
             {"Passed over": known(f"max({select(RQ_CRON_ENTRIES_PASSED_OVER)})")},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
@@ -77,8 +77,8 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Missed",
-            "Slots in the time range that got no job, as no cron process ran. Above zero: see why it was "
-            "away; run what must not be missed with `rqmon cron run-now`.",
+            "Slots in the time range without a job, because no cron process ran. Above zero: see why it was "
+            "away; run important ones with `rqmon cron run-now`.",
             {"Missed": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="missed"))},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
@@ -94,7 +94,7 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Overdue jobs",
-            "Scheduled jobs whose time has come and that are not queued. A few are usual: RQ looks once a "
+            "Scheduled jobs whose time has come but that are not queued. A few are usual: RQ checks once a "
             "second. Many, or a Worst delay that is not green: see Overdue by queue.",
             {"Overdue": or_zero(f"sum({select(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS)})")},
             unit=theme.COUNT,
@@ -131,7 +131,7 @@ def entries() -> list[core.Panel]:
 
 
 def slots() -> list[core.Panel]:
-    """What became of the times at which entries were due."""
+    """What became of the entries' slots."""
     codes = {outcome: code for code, outcome in enumerate(CRON_OUTCOMES)}
     # The worst outcome comes first: `or` keeps it.
     happened = {
@@ -144,7 +144,7 @@ def slots() -> list[core.Panel]:
         panels.bars(
             "Slots by outcome",
             "What became of the slots that were due: queued in time, late, missed while no cron process ran, "
-            "or skipped as the job before was not done. Skipped often: the job takes longer than its "
+            "or skipped because the previous job was not done. Skipped often: the job takes longer than its "
             "interval.",
             {
                 outcome.capitalize(): events_by_step(RQ_CRON_SLOTS_TOTAL, outcome=outcome)
@@ -156,7 +156,7 @@ def slots() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Lateness",
-            "How far behind their slots jobs were queued, for half, 95% and 99% of them. Usually below 0.1 "
+            "How late jobs were queued after their slots, for half, 95% and 99% of them. Usually below 0.1 "
             "s. Higher: too many entries are due at once, or the process or Redis is slow.",
             {f"p{share * 100:.0f}": quantile(share, RQ_CRON_LATENESS_SECONDS) for share in (0.5, 0.95, 0.99)},
             unit="s",
@@ -164,7 +164,7 @@ def slots() -> list[core.Panel]:
         ),
         panels.state_timeline(
             "Slots of each entry",
-            "What became of each entry's slots, where it had some; the worst where it had several. Red or "
+            "What became of each entry's slots; the worst outcome if there were several. Red or "
             "orange in all rows: the cron process was away. In one: look at that entry's history.",
             {"{{schedule}} {{function}}": _described(" or ".join(worst_first))},
             mappings=theme.text_for_values(
@@ -176,7 +176,7 @@ def slots() -> list[core.Panel]:
 
 
 def scheduled() -> list[core.Panel]:
-    """Jobs that run once, later."""
+    """Jobs that run once, at a later time."""
     return [
         panels.row("Scheduled jobs"),
         shared.scheduled_by_queue(width=8),
@@ -186,7 +186,7 @@ def scheduled() -> list[core.Panel]:
 
 
 def _described(expr: str) -> str:
-    """`expr` of each entry, with what the entry is; narrowed to the chosen queues and functions."""
+    """Add the entry's labels to `expr`; narrow it to the chosen queues and functions."""
     about = ", ".join(COLUMNS)
     info = f"on (redis, entry) group_left ({about}) {select(RQ_CRON_ENTRY_INFO)}"
     return f"max by (redis, entry, {about}) (({expr}) * {info})"

@@ -1,7 +1,7 @@
-"""The "RQ Dashboard": is everything fine, what is in the queues, who works on it, and how fast.
+"""The "RQ Dashboard": is everything fine, what is in the queues, who works on them, and how fast.
 
 The rows "Throughput and capacity" and "Workers" and the tile "Busy workers" are in rows/workers.py, "Slowest
-queue drains in" is in rows/queue_pace.py, and what else another dashboard has too in rows/shared.py.
+queue drains in" is in rows/queue_pace.py, and other panels shared with another dashboard in rows/shared.py.
 """
 
 from grafanalib import core
@@ -27,11 +27,11 @@ from rqmon.thresholds import FAILING_SHARE, QUEUED_JOBS
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Dashboard",
         "rq-dashboard",
-        "Jobs, queues and workers of RQ, as Redis holds them and the exporter reads them.",
+        "RQ's jobs, queues and workers, as the exporter reads them from Redis.",
         [*health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
     )
 
@@ -40,14 +40,14 @@ def health() -> list[core.Panel]:
     """Is everything fine? All green means yes."""
     failed = rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT)
     ended = f"({rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT)} + {failed})"
-    # Of any function: workers' own counters know none.
+    # For all functions: workers' own counters don't know functions.
     recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
     return [
         panels.row("Is everything fine?"),
         panels.stat(
             "Exporter",
-            "Whether Prometheus can read the exporter. While it is down every other panel is blind: see "
-            "whether it runs and reaches Redis.",
+            "Whether Prometheus can read the exporter. While it is down, all other panels are blind: see "
+            "whether it runs and can reach Redis.",
             {"Exporter": f"min({select(UP)})"},
             unit="short",
             thresholds=steps(CRITICAL, (1, OK)),
@@ -56,8 +56,8 @@ def health() -> list[core.Panel]:
         shared.redis_up(),
         panels.stat(
             "Workers",
-            "Workers that listen to the chosen queues. None: nothing runs; start some. One that was killed "
-            "still counts until its key in Redis ends, up to 8 minutes later.",
+            "Workers that listen to the chosen queues. None: nothing runs; start some. A killed one "
+            "still counts until its key in Redis expires, up to 8 minutes later.",
             {"Workers": or_zero(f"count({select(RQ_WORKERS)})")},
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
@@ -77,13 +77,13 @@ def health() -> list[core.Panel]:
 
 
 def jobs_now() -> list[core.Panel]:
-    """How many jobs are in each status, in all and in each queue."""
+    """How many jobs are in each status, in total and by queue."""
     return [
         panels.row("Jobs now"),
         *(shared.jobs_with(status) for status in JOB_STATUSES),  # one line; canceled jobs are in the table
         panels.table(
             "Jobs in each queue",
-            "Every queue with its jobs by status, now. Many queued and none started: no worker listens to "
+            "Every queue's jobs by status, now. Many queued and none started: no worker listens to "
             "that queue. Click a queue for its jobs in rq-dashboard.",
             {
                 **{status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
@@ -102,7 +102,7 @@ def jobs_now() -> list[core.Panel]:
 
 
 def breakdowns() -> list[core.Panel]:
-    """Number and share of jobs by status, by queue, and by both."""
+    """Numbers and shares of jobs, by status and by queue."""
     cuts = {
         "status": ("status", "{{status}}", theme.STATUS_COLORS),
         "queue": ("queue", "{{queue}}", {}),
@@ -114,7 +114,7 @@ def breakdowns() -> list[core.Panel]:
             panels.timeseries(
                 f"Jobs by {name}",
                 f"Jobs in Redis by {name}; finished and failed ones stay until their TTL ends. Look at the "
-                "part that grows while the others do not.",
+                "part that grows while the others don't.",
                 {legend: jobs(labels)},
                 unit="short",
                 width=8,
@@ -135,7 +135,7 @@ def breakdowns() -> list[core.Panel]:
             panels.shares(
                 f"Share now by {name}",
                 f"The largest parts, up to eight, of the jobs in Redis by {name}, now. Choose a queue above "
-                "to see it alone.",
+                "to see only that queue.",
                 {legend: known(f"topk(8, {share(labels)})")},
                 colors=colors,
             ),

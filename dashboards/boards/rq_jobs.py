@@ -1,6 +1,6 @@
 """The "RQ Jobs" dashboard: how often, how long and how well each function runs.
 
-"Retries by queue" is in rows/shared.py, what counts as failed for good in rows/failures.py.
+"Retries by queue" is in rows/shared.py; rows/failures.py defines what counts as failed for good.
 """
 
 from grafanalib import core
@@ -32,7 +32,7 @@ from rqmon.metrics import (
 )
 from rqmon.thresholds import FAILING_SHARE
 
-# A function that runs in two queues is two series: they differ in run time, and a link needs the queue.
+# A function in two queues gives two series: their run times differ, and a link needs the queue.
 BY = "function, queue"
 _ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)
 LEGEND = "{{function}} in {{queue}}"
@@ -40,7 +40,7 @@ LABELS = {"function": "Function", "queue": "Queue"}
 
 
 def build() -> core.Dashboard:
-    """All sections, from whether jobs fail to which functions to look at."""
+    """Return all sections, from whether jobs fail to which functions to look at."""
     return dashboard(
         "RQ Jobs",
         "rq-jobs",
@@ -50,7 +50,7 @@ def build() -> core.Dashboard:
 
 
 def _lasting(name: str, description: str, expr: str) -> core.Panel:
-    """How many over the time range, of what should never be."""
+    """Count over the time range what should never happen."""
     return panels.stat(
         name,
         description,
@@ -62,7 +62,7 @@ def _lasting(name: str, description: str, expr: str) -> core.Panel:
 
 
 def health() -> list[core.Panel]:
-    """Do jobs run, and do they end well?"""
+    """Do jobs run, and do they succeed?"""
     return [
         panels.row("Do jobs run, and end well?"),
         panels.stat(
@@ -75,8 +75,8 @@ def health() -> list[core.Panel]:
         ),
         panels.stat(
             "Failing",
-            "The share of executions that left their job failed for good, over 5 minutes: of an exception, "
-            "of a rate limit, or as its process died. Above zero: see which function and exception below.",
+            "The share of executions that left their job failed for good, over 5 minutes: by an exception, "
+            "by a rate limit, or because its process died. Above zero: see the function and exception below.",
             {"Failing": or_zero(failing_share())},
             unit="percentunit",
             thresholds=steps(OK, *above(FAILING_SHARE)),
@@ -84,7 +84,7 @@ def health() -> list[core.Panel]:
         ),
         panels.stat(
             "p95 run time",
-            "What 95% of the executions of the time range took at most. Near the jobs' timeout: they will be "
+            "The longest that 95% of the time range's executions took. Near the jobs' timeout: they will be "
             "killed; raise the timeout or split the work.",
             {"p95": known(quantile(0.95, RQ_JOB_RUN_SECONDS, window=RANGE))},
             unit="s",
@@ -93,7 +93,7 @@ def health() -> list[core.Panel]:
         _lasting(
             "Horses killed",
             "Processes that died while they ran a job, in the time range. Any: look in the worker's and the "
-            "kernel's log for a crash or for lack of memory.",
+            "kernel's log for a crash or lack of memory.",
             events(RQ_WORK_HORSES_KILLED_TOTAL),
         ),
         _lasting(
@@ -104,7 +104,7 @@ def health() -> list[core.Panel]:
         ),
         _lasting(
             "Unaccounted",
-            "The most jobs of a sample in the time range that no queue, registry or worker has. Any: Redis "
+            "The most sampled jobs in the time range that no queue, registry or worker has. Any: Redis "
             "lost data, or somebody changed keys by hand; queue those jobs again.",
             f"max(max_over_time({select(RQ_JOBS_UNACCOUNTED)}[{RANGE}]))",
         ),
@@ -112,13 +112,13 @@ def health() -> list[core.Panel]:
 
 
 def executions() -> list[core.Panel]:
-    """How often what runs, and how it ends."""
+    """What runs how often, and how it ends."""
     return [
         panels.row("Executions"),
         panels.timeseries(
             "Executions by function",
-            "How often each function ended a second. One that stops is no longer queued, or waits: see RQ "
-            "Queues. One that leaps is queued in a loop.",
+            "Executions of each function that ended per second. One that stops is not queued, or waits: see "
+            "RQ Queues. One that jumps up is queued in a loop.",
             {LEGEND: rate(RQ_JOBS_PROCESSED_TOTAL, by=BY)},
             unit=theme.JOBS_PER_SECOND,
             width=12,
@@ -144,8 +144,8 @@ def run_times() -> list[core.Panel]:
         panels.row("Run time"),
         panels.timeseries(
             "Run time",
-            "How long half, 95% and 99% of all executions took at most. Rising together: what all of them "
-            "use, such as a database, got slow.",
+            "The longest that half, 95% and 99% of all executions took. Rising together: something they all "
+            "use, such as a database, became slow.",
             runs,
             unit="s",
             width=12,
@@ -153,8 +153,8 @@ def run_times() -> list[core.Panel]:
         ),
         panels.timeseries(
             "p95 run time by function",
-            "What 95% of each function's executions took at most. One that rises alone: look at its data and "
-            "what it waits for.",
+            "The longest that 95% of each function's executions took. One that rises alone: look at its data "
+            "and what it waits for.",
             {LEGEND: quantile(0.95, RQ_JOB_RUN_SECONDS, by=BY)},
             unit="s",
             width=12,
@@ -162,7 +162,7 @@ def run_times() -> list[core.Panel]:
         ),
         panels.heatmap(
             "Run times",
-            "How many executions took how long; a row is a bucket. Two bright bands: two kinds of work; "
+            "How many executions took how long; each row is a bucket. Two bright bands: two kinds of work; "
             "choose a function above to tell them apart.",
             events_by_step(RQ_JOB_RUN_SECONDS, "_bucket", by="le"),
             unit="s",
@@ -190,7 +190,7 @@ def failures() -> list[core.Panel]:
         ),
         panels.bars(
             "Failures by exception",
-            "Executions that ended with an exception, retried ones too, of every function in the chosen "
+            "Executions that ended with an exception, including retried ones, of all functions in the chosen "
             "queues. A new one after a deploy: roll back or fix it.",
             {"{{exception}} in {{queue}}": events_by_step(RQ_JOB_FAILURES_TOTAL, by="exception, queue")},
             unit="short",
@@ -200,8 +200,8 @@ def failures() -> list[core.Panel]:
         shared.retries_by_queue(),
         panels.bars(
             "Killed and abandoned",
-            "When processes died under a job, and when executions were given up. Peaks at deploys: let "
-            "workers end their job first. Others: look for lack of memory.",
+            "When processes died while running a job, and executions were given up. Peaks at deploys: let "
+            "workers finish their job first. Others: look for lack of memory.",
             {
                 "Horses killed": events_by_step(RQ_WORK_HORSES_KILLED_TOTAL),
                 "Abandoned": events_by_step(RQ_JOBS_PROCESSED_TOTAL, outcome="abandoned"),
@@ -224,7 +224,7 @@ def functions() -> list[core.Panel]:
         panels.row("Functions to look at first"),
         panels.table(
             "Slowest functions",
-            "The ten with the longest p95 in the time range. One that runs often is worth the most: what "
+            "The ten with the longest p95 in the time range. One that runs often matters most: what "
             "does it wait for? Click it for its queue's failed jobs.",
             {
                 "p95": slowest,

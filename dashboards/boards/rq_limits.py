@@ -1,4 +1,4 @@
-"""The "RQ Limits & retries" dashboard: what rate limits refuse, and what has to run again or later.
+"""The "RQ Limits & retries" dashboard: what rate limits refuse, and which jobs run again or later.
 
 The panels about scheduled jobs, and "Retries by queue", are in rows/shared.py.
 """
@@ -27,7 +27,7 @@ from rqmon.thresholds import REFUSED_SHARE, RETRIED_SHARE
 
 
 def build() -> core.Dashboard:
-    """All sections: now, the limits themselves, and what they and failures make run again."""
+    """Return all sections: now, the limits themselves, and the jobs that run again."""
     return dashboard(
         "RQ Limits & retries",
         "rq-limits",
@@ -43,7 +43,7 @@ def _refused_share(*, by: str = "", window: str = RATE_INTERVAL) -> str:
 
 def _retried_share(*, by: str = "", window: str = RATE_INTERVAL) -> str:
     ended = rate(RQ_JOBS_PROCESSED_TOTAL, by=by, any_function=True, window=window)
-    # A function's first executions are not in its rate, though their retries are in the queue's.
+    # A function's first executions are not in its rate, but their retries are in the queue's.
     return f"clamp_max({rate(RQ_JOB_RETRIES_TOTAL, by=by, window=window)} / ({ended} > 0), 1)"
 
 
@@ -58,15 +58,15 @@ def now() -> list[core.Panel]:
         panels.row("Do limits or failures cost work?"),
         panels.stat(
             "Admitted requests",
-            "Requests that the rate limits let through a second, over 5 minutes. Zero while such jobs run: a "
-            "limit is exhausted, see Refused.",
+            "Requests per second that the rate limits admitted, over 5 minutes. Zero while such jobs run: a "
+            "limit is used up, see Refused.",
             {"Admitted": or_zero(requests["admitted"])},
             unit=theme.REQUESTS_PER_SECOND,
             thresholds=steps(INFO),
         ),
         panels.stat(
             "Refused requests",
-            "Requests that the rate limits refused a second, over 5 minutes. Each is an execution in vain: "
+            "Requests per second that the rate limits refused, over 5 minutes. Each is an execution in vain: "
             "retry later (retry_backoff), or run fewer at once.",
             {"Refused": or_zero(requests["refused"])},
             unit=theme.REQUESTS_PER_SECOND,
@@ -74,8 +74,8 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Refused share",
-            "Refused requests among all, over 5 minutes. Above a half, most of the work is in vain: spread "
-            "the jobs, or have the limit raised.",
+            "The share of requests that were refused, over 5 minutes. Above a half, most work is in vain: "
+            "spread the jobs, or have the limit raised.",
             {"Refused": or_zero(_refused_share(window=RECENT))},
             unit="percentunit",
             thresholds=steps(OK, *above(REFUSED_SHARE)),
@@ -83,16 +83,16 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Rate-limited executions",
-            "Executions that ended with TooManyRequests a second, over 5 minutes. Without a retry their work "
-            "is lost: see whether those jobs have one.",
+            "Executions per second that ended with TooManyRequests, over 5 minutes. Without a retry their "
+            "work is lost: see whether those jobs have one.",
             {"Rate-limited": or_zero(limited)},
             unit=theme.JOBS_PER_SECOND,
             thresholds=steps(INFO),
         ),
         panels.stat(
             "Retried share",
-            "Executions after which the job runs again, among all, over 5 minutes. High: workers are busy "
-            "with what fails; see RQ Jobs for the exceptions.",
+            "The share of executions after which the job runs again, over 5 minutes. High: workers are busy "
+            "with failing jobs; see RQ Jobs for the exceptions.",
             {"Retried": or_zero(_retried_share(window=RECENT))},
             unit="percentunit",
             thresholds=steps(OK, *above(RETRIED_SHARE)),
@@ -103,7 +103,7 @@ def now() -> list[core.Panel]:
 
 
 def resources() -> list[core.Panel]:
-    """What each limit lets through; no queue or function is known of a request."""
+    """What each limit admits; a request's queue and function are unknown."""
     by_outcome = {
         outcome: rate(RQ_RATE_LIMIT_REQUESTS_TOTAL, by="resource", outcome=outcome)
         for outcome in RATE_LIMIT_OUTCOMES
@@ -112,7 +112,7 @@ def resources() -> list[core.Panel]:
         panels.row("Rate limits, of all queues and functions"),
         panels.timeseries(
             "Admitted by resource",
-            "Requests that each resource's limits let through. Flat at a ceiling: the limit is used up; "
+            "Requests that each resource's limits admitted. Flat at a ceiling: the limit is used up; "
             "below it there is room for more workers.",
             {"{{resource}}": by_outcome["admitted"]},
             unit=theme.REQUESTS_PER_SECOND,
@@ -128,8 +128,8 @@ def resources() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Refused share by resource",
-            "Refused requests among all of each resource; a gap where none were made. Near 100%: nothing "
-            "gets through; is the limit right, does something else use it up?",
+            "The share of each resource's requests that were refused; a gap if there were none. Near 100%: "
+            "nothing gets through; is the limit right, or does something else use it up?",
             {"{{resource}}": _refused_share(by="resource")},
             unit="percentunit",
             width=8,
@@ -145,7 +145,7 @@ def executions() -> list[core.Panel]:
         panels.row("Executions that run again or later"),
         panels.bars(
             "Rate-limited executions by function",
-            "Executions that met a limit, of each function that ever did; no data if none. Give the one on "
+            "Executions that hit a limit, for each function that ever did; no data if none. Give the one on "
             "top a backoff or its own queue with fewer workers; those without a retry are in the failed "
             "jobs.",
             {
@@ -162,7 +162,7 @@ def executions() -> list[core.Panel]:
         shared.retries_by_queue(),
         panels.timeseries(
             "Retried share by queue",
-            "Executions after which the job runs again, among all of each queue; a gap where none ended. "
+            "The share of each queue's executions after which the job runs again; a gap if none ended. "
             "Rising: retries crowd out new work; wait longer between them.",
             {"{{queue}}": _retried_share(by="queue")},
             unit="percentunit",

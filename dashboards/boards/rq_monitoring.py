@@ -41,7 +41,7 @@ ALERT_STATES = theme.text_for_values({0: ("None", OK), 1: ("Pending", WARNING), 
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Monitoring itself",
         "rq-monitoring",
@@ -56,30 +56,30 @@ def now() -> list[core.Panel]:
         panels.row("Can the numbers be trusted?"),
         panels.stat(
             "Targets down",
-            "What Prometheus should read and can't, of all its targets. Above zero: see which, below, and "
-            "its log; what it measures is unknown until it is back.",
+            "Targets that Prometheus should read but can't. Above zero: see below which, and "
+            "their logs; what they measure is unknown until they are back.",
             {"Down": f"count({UP.name}) - sum({UP.name}) + (absent({select(UP)}) or 0 * count({UP.name}))"},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Alerts firing",
-            "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do.",
+            "Alerts that fire now. Above zero: see below which; docs/runbooks.md says what to do.",
             {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", by=UP, job=PROMETHEUS_JOB)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Scrape errors",
-            "What the exporter could not read in the time range: a server or one key. Above zero: the reason "
-            "is below, the details in its log.",
+            "Failed reads of the exporter in the time range: a server or one key. Above zero: the reason "
+            "is below, the details are in its log.",
             {"Errors": or_zero(events(RQ_SCRAPE_ERRORS_TOTAL), by=UP)},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
         panels.stat(
             "Rule failures",
-            "Evaluations of rules that failed in the time range. Above zero: those alerts can't fire; "
+            "Rule evaluations that failed in the time range. Above zero: those alerts can't fire; "
             "Prometheus's log and its page /rules say why.",
             {
                 "Failures": or_zero(
@@ -99,7 +99,7 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Series",
-            "What Prometheus holds in memory, some 4 kB each. Rising without end: a label takes ever new "
+            "Series in Prometheus's memory, about 4 kB each. Rising without end: a label takes ever new "
             "values; queues or functions named after ids are usual suspects.",
             {"Series": known(f"sum({select(PROMETHEUS_TSDB_HEAD_SERIES)})", by=UP, job=PROMETHEUS_JOB)},
             unit=theme.COUNT,
@@ -109,19 +109,19 @@ def now() -> list[core.Panel]:
 
 
 def targets() -> list[core.Panel]:
-    """What is read, by what, and what was found wrong."""
+    """Which targets are read, by which exporter, and which problems were found."""
     states = " or ".join(
         f"{code} * {peak(ALERTS, by='alertname', alertstate=state)}"
         for code, state in ((2, "firing"), (1, "pending"))
     )
-    # Empty would look like a panel that does not work.
+    # Without it the empty panel would look broken.
     up = f"max(max_over_time({UP.name}[{RATE_INTERVAL}]))"
     none = f'label_replace(0 * {up}, "alertname", "No alert", "", "") unless on () {peak(ALERTS)}'
     return [
         panels.row("Targets and alerts"),
         panels.state_timeline(
             "Targets",
-            "Whether each scrape of each target succeeded. Down: see that service's log; Prometheus's page "
+            "Whether each target's scrapes succeeded. Down: see that service's log; Prometheus's page "
             "/targets has the error.",
             {"{{job}}, {{instance}}": f"min by (job, instance) (min_over_time({UP.name}[{RATE_INTERVAL}]))"},
             mappings=UP_OR_DOWN,
@@ -137,8 +137,8 @@ def targets() -> list[core.Panel]:
         ),
         panels.table(
             "Exporters",
-            "What runs as the exporter. Two lines after a deploy: an old one still runs. Its rq should be "
-            "the workers' version.",
+            "The versions of the running exporters. Two lines after a deploy: an old one still runs. Its rq "
+            "should be the workers' version.",
             {"Exporters": f"count without (job, instance) ({select(RQ_EXPORTER_BUILD_INFO)})"},
             labels={"version": "Version", "rq_version": "rq", "python_version": "Python"},
             width=12,
@@ -146,8 +146,8 @@ def targets() -> list[core.Panel]:
         ),
         panels.bars(
             "Scrape errors by reason",
-            "What the exporter could not read: a server (connection, timeout, authentication), what it is "
-            "refused, or one key (another program's, or broken). See its log for which.",
+            "What the exporter failed to read: a server (connection, timeout, authentication), what it is "
+            "refused, or one key (another program's, or broken). Its log says which.",
             {"{{reason}}": events_by_step(RQ_SCRAPE_ERRORS_TOTAL, by="reason")},
             unit="short",
             width=12,
@@ -161,8 +161,8 @@ def scrapes() -> list[core.Panel]:
         panels.row("Scrapes"),
         panels.timeseries(
             "Scrape duration",
-            "How long Prometheus waits for each target; it gives up after 4 s. The exporter's rises with "
-            "queues and workers; if Time to read a Redis does not, the exporter lacks CPU.",
+            "How long Prometheus waits for each target; it gives up after 4 s. The exporter's time rises "
+            "with queues and workers; if Time to read a Redis does not, the exporter lacks CPU.",
             {"{{instance}}": peak(SCRAPE_DURATION_SECONDS, by="instance")},
             unit="s",
             width=8,
@@ -170,15 +170,15 @@ def scrapes() -> list[core.Panel]:
         panels.timeseries(
             "Time to read a Redis",
             "How long each Redis took to answer the last scrape. One slower than the others: it is loaded, "
-            "far away, or holds more queues and workers.",
+            "far away, or has more queues and workers.",
             {"Redis {{redis}}": peak(RQ_SCRAPE_DURATION_SECONDS, by="redis")},
             unit="s",
             width=8,
         ),
         panels.timeseries(
             "Samples in a scrape",
-            "How much each target says. The exporter's rises with queues, workers and functions. A jump: "
-            "names that were meant to be few, as functions', are many; what is too much is left out.",
+            "How many samples each target has. The exporter's rise with queues, workers and functions. A "
+            "jump: names that should be few, such as functions, are many; those over the limit are left out.",
             {
                 "{{instance}}": peak(SCRAPE_SAMPLES_SCRAPED, by="instance"),
                 "{{what}} left out": peak_total(RQ_LEFT_OUT, by="what"),
@@ -189,7 +189,7 @@ def scrapes() -> list[core.Panel]:
         shared.collection_time(),
         panels.timeseries(
             "Jobs looked for",
-            "A random sample of jobs that each scrape looks for, and those of them that are nowhere. Some "
+            "The random sample of jobs that each scrape looks for, and those that are nowhere. Some "
             "not found, scrape after scrape: jobs were lost; queue them again.",
             {
                 "Looked for": peak_total(RQ_JOBS_SAMPLED),
@@ -210,7 +210,7 @@ def prometheus() -> list[core.Panel]:
         panels.row("Prometheus"),
         panels.timeseries(
             "Rule evaluation",
-            "How long each group of rules takes; they are evaluated every 5 s. Near that, alerts come late: "
+            "How long each rule group takes; they are evaluated every 5 s. Near that, alerts come late: "
             "see which rule is slow on Prometheus's page /rules.",
             {"{{group}}": f"max by (group) ({durations})"},
             unit="s",
@@ -218,15 +218,15 @@ def prometheus() -> list[core.Panel]:
         ),
         panels.bars(
             "Failed rule evaluations",
-            "Rules whose evaluation failed, by group. Above zero: their alerts can't fire; Prometheus's log "
-            "says what is wrong with which.",
+            "Failed rule evaluations, by group. Above zero: those alerts can't fire; Prometheus's log "
+            "names the rule and the reason.",
             {"{{group}}": f"sum by (group) ({_by_group(failures)})"},
             unit="short",
             width=8,
         ),
         panels.timeseries(
             "Series in memory",
-            "What Prometheus holds in memory. Steps are new queues, workers and functions; a slope that "
+            "Series in Prometheus's memory. Steps are new queues, workers and functions; a slope that "
             "never ends is a label with ever new values.",
             {"Series": peak_total(PROMETHEUS_TSDB_HEAD_SERIES)},
             unit="short",
@@ -236,5 +236,5 @@ def prometheus() -> list[core.Panel]:
 
 
 def _by_group(expr: str) -> str:
-    """`expr` with the group's name alone: Prometheus's own label begins with the path of its file."""
+    """Reduce the group label to the group's name: Prometheus's begins with the path of its file."""
     return f'label_replace({expr}, "group", "$1", "rule_group", ".*;(.*)")'

@@ -1,8 +1,8 @@
-"""The "RQ Queues" dashboard: what waits in each queue, for how long, and who takes it.
+"""The "RQ Queues" dashboard: what waits in each queue, for how long, and which workers take it.
 
 The first row is here. "Waiting", "Arrivals and departures" and "Late and lost jobs" are in
 rows/queue_history.py, the objective in rows/wait_objective.py, "Slowest queue drains in" in
-rows/queue_pace.py, and what else another dashboard has too in rows/shared.py.
+rows/queue_pace.py, and other panels shared with another dashboard in rows/shared.py.
 """
 
 from grafanalib import core
@@ -32,17 +32,17 @@ from rqmon.thresholds import INTERMEDIATE_JOBS, OLDEST_JOB_AGE, QUEUED_JOBS, SCH
 
 
 def build() -> core.Dashboard:
-    """All sections, from what needs somebody now to how well the queues did."""
+    """Return all sections, from what needs attention now to how well the queues did."""
     return dashboard(
         "RQ Queues",
         "rq-queues",
-        "What waits in each queue of RQ, for how long, and who takes it.",
+        "What waits in each RQ queue, for how long, and which workers take it.",
         [*now(), *waiting(), *flow(), *objective(), *lost_and_late()],
     )
 
 
 def now() -> list[core.Panel]:
-    """Does any queue need somebody?"""
+    """Does any queue need attention?"""
     return [
         panels.row("Does a queue need somebody?"),
         shared.jobs_with("queued"),
@@ -57,8 +57,8 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Queues nobody serves",
-            "Queues that have jobs and no worker that listens. Any: start a worker for the queue, or find "
-            "out who queues jobs under a wrong name.",
+            "Queues that have jobs but no worker. Any: start a worker for the queue, or find "
+            "out which program uses a wrong queue name.",
             {"Nobody serves": or_zero(f"count({NO_WORKER})")},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
@@ -67,16 +67,17 @@ def now() -> list[core.Panel]:
         shared.worst_delay(),
         panels.stat(
             "Intermediate jobs",
-            "Jobs between their queue and their start. A moment each; some that stay were lost by a worker "
-            "that died, and count as abandoned once another worker of that queue cleans up: start one.",
+            "Jobs between their queue and their start. Normally for a moment; jobs that stay were lost by a "
+            "worker that died, and count as abandoned once another worker of that queue cleans up: start "
+            "one.",
             {"Intermediate": or_zero(total(RQ_QUEUE_INTERMEDIATE_JOBS))},
             unit=theme.COUNT,
             thresholds=steps(OK, *above(INTERMEDIATE_JOBS)),
         ),
         panels.table(
             "All queues",
-            "Every chosen queue now; its p95 wait is that of the time range. Workers in red: the queue has "
-            "jobs and none. Click a queue for its jobs in rq-dashboard.",
+            "Every chosen queue now; p95 wait is over the time range. Workers in red: the queue has "
+            "jobs but no worker. Click a queue for its jobs in rq-dashboard.",
             {
                 "Queued": QUEUED,
                 "Oldest": OLDEST,

@@ -1,4 +1,4 @@
-"""The "RQ Redis" dashboard: whether Redis answers, has room, and keeps what RQ gives it.
+"""The "RQ Redis" dashboard: whether Redis answers, has room, and keeps RQ's data.
 
 The tile "Redis" is in rows/shared.py.
 """
@@ -27,32 +27,32 @@ from rqmon.metrics import (
 )
 from rqmon.thresholds import REDIS_MEMORY_SHARE, REDIS_YOUNG_SECONDS
 
-# The label is empty when there is one server.
+# The label is empty if there is only one server.
 SERVER = "Redis {{redis}}"
 OK_OR_FAILED = theme.text_for_values({0: ("Failed", CRITICAL), 1: ("OK", OK)})
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Redis",
         "rq-redis",
-        "Whether Redis answers, has room, and keeps what RQ gives it.",
+        "Whether Redis answers, has room, and keeps RQ's data.",
         [*now(), *availability(), *memory(), *load()],
     )
 
 
 def now() -> list[core.Panel]:
-    """Does it answer, has it room, and does it keep what it is given?"""
+    """Does Redis answer, have room, and keep its data?"""
     used = select(RQ_REDIS_MEMORY_USED_BYTES)
-    # On every queue, whichever is chosen: the memory is that of all of them.
+    # Of all queues, whichever are chosen: the memory is used by all of them.
     held = " + ".join(f'sum({metric.name}{{redis=~"$redis"}})' for metric in (RQ_JOBS, RQ_JOBS_CANCELED))
     return [
         panels.row("Is Redis well?"),
         shared.redis_up(),
         panels.stat(
             "Memory of maximum",
-            "Memory used as a share of what Redis may use (maxmemory). At 100% it refuses jobs, or drops "
+            "Memory used as a share of what Redis may use (maxmemory). At 100% it refuses jobs, or evicts "
             "keys: purge old jobs or give it more. No limit: the machine's memory is the limit.",
             {"Memory": known(f"max({used} / ({select(RQ_REDIS_MEMORY_MAX_BYTES)} > 0)) or 0 * max({used})")},
             unit="percentunit",
@@ -62,7 +62,7 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Memory for each job",
-            "All memory divided by the jobs that Redis holds, whichever queue is chosen. About 2 kB with "
+            "All memory divided by all jobs in Redis, whichever queue is chosen. About 2 kB with "
             "thousands of small jobs. Much more: large arguments or results, or keys that are not RQ's.",
             {"Memory": known(f"sum({used}) / ({held} > 0)")},
             unit="decbytes",
@@ -70,7 +70,7 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Evicted keys",
-            "Keys that Redis dropped for lack of memory since it started. Above zero: jobs may be lost; set "
+            "Keys that Redis evicted for lack of memory since it started. Above zero: jobs may be lost; set "
             "maxmemory-policy to noeviction and give it more memory.",
             {"Evicted": known(f"sum({select(RQ_REDIS_EVICTED_KEYS_TOTAL)})")},
             unit=theme.COUNT,
@@ -87,7 +87,7 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Uptime",
-            "How long the Redis that started last has run. Short and nobody restarted it: it crashed or was "
+            "Uptime of the Redis that started last. Short though nobody restarted it: it crashed or was "
             "killed for its memory; see its log.",
             {"Uptime": known(f"min({select(RQ_REDIS_UPTIME_SECONDS)})")},
             unit="s",
@@ -97,7 +97,7 @@ def now() -> list[core.Panel]:
 
 
 def availability() -> list[core.Panel]:
-    """Since when it is as it is."""
+    """Availability and writes to disk over time."""
     return [
         panels.row("Availability and writes to disk"),
         panels.state_timeline(
@@ -110,8 +110,8 @@ def availability() -> list[core.Panel]:
         ),
         panels.state_timeline(
             "Last write to disk",
-            "Whether the last write of the append-only file (aof) and of the snapshot (rdb) went well. "
-            "Failed: the disk is full or read-only; Redis may refuse jobs until it is mended.",
+            "Whether the last write of the append-only file (aof) and of the snapshot (rdb) succeeded. "
+            "Failed: the disk is full or read-only; Redis may refuse jobs until that is fixed.",
             {"{{kind}} {{redis}}": low(RQ_REDIS_LAST_WRITE_OK, by="kind, redis")},
             mappings=OK_OR_FAILED,
             height=5,
@@ -125,7 +125,7 @@ def memory() -> list[core.Panel]:
         panels.row("Memory and keys"),
         panels.timeseries(
             "Memory",
-            "What Redis uses, and what it may use where there is a limit. Rising while jobs do not: results "
+            "What Redis uses, and what it may use if there is a limit. Rising while jobs don't: results "
             "or failed jobs are kept too long, or other programs write here.",
             {
                 "Used {{redis}}": peak(RQ_REDIS_MEMORY_USED_BYTES, by="redis"),
@@ -144,8 +144,8 @@ def memory() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Age of the last snapshot",
-            "Time since Redis last saved a snapshot, or started. As this project ships it none are saved: "
-            "the append-only file does it. Rising where `save` is set: see Last write to disk.",
+            "Time since Redis last saved a snapshot, or started. With this project's settings none are "
+            "saved: it writes the append-only file. Rising though `save` is set: see Last write to disk.",
             {SERVER: f"time() - {low(RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS, by='redis')}"},
             unit="s",
             width=8,
@@ -159,7 +159,7 @@ def load() -> list[core.Panel]:
         panels.row("Load"),
         panels.timeseries(
             "Commands",
-            "Commands Redis runs a second. It does some 100,000 of the small ones that RQ uses. Rising with "
+            "Commands that Redis runs per second. It can do about 100,000 of RQ's small ones. Rising with "
             "the same jobs: something polls too often.",
             {SERVER: rate(RQ_REDIS_COMMANDS_PROCESSED_TOTAL, by="redis")},
             unit="ops",
@@ -167,8 +167,8 @@ def load() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Clients",
-            "Open connections; a worker holds a few. Rising without end: a program connects and never "
-            "disconnects. At Redis's maxclients, 10,000, nobody gets in.",
+            "Open connections; a worker has a few. Rising without end: a program connects and never "
+            "disconnects. At Redis's maxclients, 10,000, nobody can connect.",
             {SERVER: peak(RQ_REDIS_CONNECTED_CLIENTS, by="redis")},
             unit="short",
             width=8,

@@ -22,7 +22,7 @@ from rqmon.thresholds import HEARTBEAT_AGE
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Workers",
         "rq-workers",
@@ -32,13 +32,13 @@ def build() -> core.Dashboard:
 
 
 def now() -> list[core.Panel]:
-    """Are there workers, do they work, and do they live?"""
+    """Are there workers, do they work, and are they alive?"""
     return [
         panels.row("Workers now"),
         panels.stat(
             "Registered workers",
-            "Workers on any queue, whichever is chosen above. Fewer than you started: see Workers gone, "
-            "below, and their logs. One that was killed counts until its key in Redis ends.",
+            "Workers on all queues, whichever is chosen above. Fewer than you started: see Workers gone, "
+            "below, and their logs. A killed one counts until its key in Redis expires.",
             {"Workers": known(f"sum({select(RQ_WORKERS_BY_STATE)})")},
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
@@ -52,15 +52,15 @@ def now() -> list[core.Panel]:
                 thresholds=steps(INFO),
             )
             for state, meaning in {
-                "busy": "Workers in a job. All of them for long while jobs queue: add workers.",
+                "busy": "Workers that run a job. All busy for long while jobs queue: add workers.",
                 "idle": "Workers that wait for a job. Many while jobs queue: they listen to other queues.",
             }.items()
         ),
         utilisation(),
         panels.stat(
             "Oldest heartbeat",
-            "A worker of this project shows a sign of life every 30 seconds. Older than a minute: it hangs "
-            "or was killed; RQ gives up its job after 90 s. An idle plain `rq worker` needs up to 405 s.",
+            "A worker of this project writes a heartbeat every 30 seconds. Older than a minute: it hangs "
+            "or was killed; RQ gives up its job after 90 s. An idle plain `rq worker` may take 405 s.",
             {"Oldest": known(f"max({select(RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS)})")},
             unit="s",
             thresholds=steps(OK, *above(HEARTBEAT_AGE)),
@@ -78,7 +78,7 @@ def now() -> list[core.Panel]:
 
 
 def deaths() -> list[core.Panel]:
-    """What went away, and what was killed while it worked."""
+    """Workers that went away, and processes killed while they ran a job."""
     seen = f"max by (redis, name) (last_over_time({select(RQ_WORKERS)}[{RATE_INTERVAL}]))"
     still = f"max by (redis, name) ({select(RQ_WORKERS)})"
     answers = f"max by (redis) ({select(RQ_REDIS_UP)} == 1)"
@@ -86,7 +86,7 @@ def deaths() -> list[core.Panel]:
         panels.row("Deaths"),
         panels.timeseries(
             "Workers gone",
-            "Workers that were registered a moment ago and are not any more. Each restart or deploy is a "
+            "Workers that were registered a moment ago but no longer are. Each restart or deploy is a "
             "peak; peaks at other times are crashes: read the workers' logs, look for lack of memory.",
             {"Gone": or_zero(f"count(({seen} unless {still}) and on (redis) {answers})")},
             unit="short",

@@ -43,7 +43,7 @@ def _by_queue(title: str, description: str, expr: str, unit: str, width: int = 8
 
 def waiting() -> list[core.Panel]:
     """How much waits, and how long."""
-    # Of each server, and then the worst.
+    # By server first, then the worst of them.
     served = f"max by (queue) (({LISTEN} > bool 0) + 2 * ({LISTEN} == bool 0) * ({HELD} > bool 0))"
     waits = {f"p{share}": quantile(share / 100, RQ_JOB_WAIT_SECONDS) for share in (50, 95, 99)}
     return [
@@ -51,15 +51,15 @@ def waiting() -> list[core.Panel]:
         shared.backlog_by_queue(width=8),
         _by_queue(
             "Oldest job by queue",
-            "How long the first job of each queue has waited. A saw is normal under load; a straight climb "
-            "means that nobody takes from the queue.",
+            "How long the first job of each queue has waited. A sawtooth is normal under load; a straight "
+            "climb means that nobody takes from the queue.",
             peak(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue"),
             "s",
         ),
         _by_queue(
             "Workers by queue",
             "Workers that listen to each queue. Fewer than you started: read their logs, or those of "
-            "whatever should start them again.",
+            "whatever should restart them.",
             low_total(RQ_QUEUE_WORKERS, by="queue"),
             "short",
         ),
@@ -74,16 +74,16 @@ def waiting() -> list[core.Panel]:
         ),
         _by_queue(
             "p95 wait by queue",
-            "What 95% of the executions of each queue waited at most. The line on top is the queue that "
-            "needs workers first; one that has none has no line.",
+            "The longest that 95% of each queue's executions waited. The line on top is the queue that "
+            "needs workers first; a queue without workers has no line.",
             quantile(0.95, RQ_JOB_WAIT_SECONDS, by="queue"),
             "s",
             12,
         ),
         panels.state_timeline(
             "Queues served",
-            "Whether somebody listened to each queue. Red: it had jobs and no worker; start one, or rename "
-            "what is queued there.",
+            "Whether workers listened to each queue. Red: it had jobs but no worker; start one, or queue "
+            "its jobs elsewhere.",
             {"{{queue}}": served},
             mappings=theme.text_for_values(
                 {
@@ -112,16 +112,17 @@ def flow() -> list[core.Panel]:
         panels.row("Arrivals and departures"),
         _by_queue(
             "Arrivals by queue",
-            "Jobs that entered each queue a second, retries and due ones too: what ended plus how queued and "
-            "running jobs changed, so about. Above the departures for long: add workers.",
+            "Estimated jobs per second entering each queue, with retries and due ones: ended ones plus the "
+            "change of queued and running ones. Above the departures for long: add workers.",
             f"clamp_min(sum by (queue) ({changes}), 0)",
             theme.JOBS_PER_SECOND,
             12,
         ),
         _by_queue(
             "Departures by queue",
-            "Recorded executions of each queue that ended a second, of every function. Level while the queue "
-            "grows: its workers do what they can; add some. Zero while it grows: they hang, or don't record.",
+            "Recorded executions of each queue that ended per second, of all functions. Level while the "
+            "queue grows: its workers do all they can; add some. Zero while it grows: they hang, or don't "
+            "record.",
             f"{rate(RQ_JOBS_PROCESSED_TOTAL, by='queue', any_function=True)} or 0 * {depth}",
             theme.JOBS_PER_SECOND,
             12,
@@ -137,8 +138,8 @@ def lost_and_late() -> list[core.Panel]:
         shared.worst_delay_by_queue(),
         _by_queue(
             "Intermediate jobs by queue",
-            "Jobs taken from the queue and not started. A level above zero: a worker died there; start one "
-            "for the queue, then requeue what its clean-up fails.",
+            "Jobs taken from the queue but not started. Constantly above zero: a worker died there; start "
+            "one for the queue, then requeue the jobs that its clean-up fails.",
             peak_total(RQ_QUEUE_INTERMEDIATE_JOBS, by="queue"),
             "short",
         ),

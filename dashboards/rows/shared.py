@@ -1,4 +1,4 @@
-"""Single panels that two dashboards show: each has one title, one description and one query.
+"""Single panels that two dashboards share, each with one title, one description and one query.
 
 Whole rows that two dashboards share are in rows/workers.py, and the slowest queue is in rows/queue_pace.py.
 """
@@ -33,9 +33,9 @@ DELAY = largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")
 
 _ADVICE = {
     "queued": "Growing without end: too few workers, or none for one of the queues.",
-    "started": "More than there are busy workers: some died, and their jobs are not yet failed.",
+    "started": "More than busy workers: some workers died, and their jobs are not yet failed.",
     "scheduled": (
-        "Waiting retries are among them. Past their time and still here: no worker runs RQ's scheduler "
+        "Includes waiting retries. Past their time and still here: no worker runs RQ's scheduler "
         "(--with-scheduler)."
     ),
     "deferred": "They stay if one of those fails: requeue or delete it.",
@@ -74,11 +74,11 @@ def backlog_by_queue(*, width: int) -> core.TimeSeries:
 
 
 def scheduled_by_queue(*, width: int) -> core.TimeSeries:
-    """How many jobs of each queue wait for their time."""
+    """How many jobs of each queue are scheduled for later."""
     return panels.timeseries(
         "Scheduled by queue",
-        "Jobs that wait for their time: delayed ones and retries. Rising without end: something schedules "
-        "more than it should, or nothing queues them; see Overdue by queue in RQ Queues.",
+        "Jobs scheduled for later: delayed ones and retries. Rising without end: something schedules "
+        "too much, or nothing queues them; see Overdue by queue in RQ Queues.",
         {"{{queue}}": peak_total(RQ_JOBS, by="queue", status="scheduled")},
         unit="short",
         width=width,
@@ -90,7 +90,7 @@ def overdue_by_queue() -> core.TimeSeries:
     """How many scheduled jobs of each queue are past their time."""
     return panels.timeseries(
         "Overdue by queue",
-        "Scheduled jobs whose time has come and that are not queued. More than a moment above zero: no "
+        "Scheduled jobs whose time has come but that are not queued. More than a moment above zero: no "
         "worker of that queue runs RQ's scheduler; start one with --with-scheduler.",
         {"{{queue}}": peak_total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")},
         unit="short",
@@ -103,7 +103,7 @@ def worst_delay() -> core.Stat:
     """How late the most overdue scheduled job is."""
     return panels.stat(
         "Worst delay",
-        "How far behind its time the most overdue scheduled job is. RQ's scheduler looks once a second. "
+        "How late the most overdue scheduled job is. RQ's scheduler checks once a second. "
         "Rising steadily: no worker of its queue runs it; start one with --with-scheduler.",
         {"{{queue}}": worst(DELAY)},
         unit="s",
@@ -116,7 +116,7 @@ def worst_delay_by_queue() -> core.TimeSeries:
     """How late the most overdue scheduled job of each queue is."""
     return panels.timeseries(
         "Worst delay by queue",
-        "How far behind its time the most overdue scheduled job of each queue is. A line that climbs with "
+        "How late the most overdue scheduled job of each queue is. A line that climbs with "
         "the clock: nothing queues that queue's scheduled jobs.",
         {"{{queue}}": peak(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")},
         unit="s",
@@ -129,7 +129,7 @@ def retries_by_queue() -> core.TimeSeries:
     """How often each queue's jobs have to run again."""
     return panels.bars(
         "Retries by queue",
-        "Executions after which the job was to run again, of every function. A level that stays: something "
+        "Executions after which the job was going to run again, of all functions. Constantly high: something "
         "fails each time, and retrying does not help; see the exceptions in RQ Jobs.",
         {"{{queue}}": events_by_step(RQ_JOB_RETRIES_TOTAL, by="queue")},
         unit="short",

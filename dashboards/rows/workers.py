@@ -15,12 +15,12 @@ from rqmon.metrics import (
 from rqmon.states import WORKER_STATES
 from rqmon.thresholds import BUSY_SHARE
 
-# Above any share, so that it is the worst.
+# Larger than any share, so that it counts as the worst.
 _NOBODY = 2
 
 
 def utilisation() -> core.GaugePanel:
-    """How busy the workers of the busiest queues were lately."""
+    """How busy the workers of the busiest queues were recently."""
     by = "by (redis, queues)"
     busy_samples = f"sum {by} (count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
     all_samples = f"sum {by} (count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
@@ -30,7 +30,7 @@ def utilisation() -> core.GaugePanel:
     return panels.gauge(
         "Busy workers",
         "How much of the last 5 minutes the busiest workers, named by their queues, spent in jobs. Near 100% "
-        "while jobs queue: add workers, or find out what they wait for. No worker: jobs that nobody takes.",
+        "while jobs queue: add workers, or find out what they wait for. No worker: nobody takes the jobs.",
         {"{{queues}}": known(f"topk(1, max by (queues) ({nobody} or {busy}))")},
         thresholds=steps(OK, *above(BUSY_SHARE)),
         mappings=theme.text_for_values({_NOBODY: ("No worker", CRITICAL)}),
@@ -38,15 +38,15 @@ def utilisation() -> core.GaugePanel:
 
 
 def throughput() -> list[core.Panel]:
-    """How fast work is done, and by how many."""
+    """How fast work is done, and by how many workers."""
     counts = {state: f"count({select(RQ_WORKERS, state=state)})" for state in WORKER_STATES}
     colors = {state.capitalize(): STATE_COLORS[state] for state in WORKER_STATES}
     return [
         panels.row("Throughput and capacity"),
         panels.timeseries(
             "Jobs ended",
-            "Jobs that succeeded and failed a second, retried ones too, by the workers' own counters. These "
-            "end with their worker, so short-lived (burst) workers may be missing here.",
+            "Jobs that succeeded and failed per second, with retried ones, by the workers' own counters. "
+            "These end with their worker, so short-lived (burst) workers may be missing here.",
             {
                 "Succeeded": or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL)),
                 "Failed": or_zero(rate(RQ_WORKERS_FAILED_TOTAL)),
@@ -58,7 +58,7 @@ def throughput() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Workers by state",
-            "How many workers are busy, idle, just started or suspended. Suspended ones take no job until "
+            "How many workers are busy, idle, just started or suspended. Suspended ones take no jobs until "
             "somebody runs `rq resume`.",
             {state.capitalize(): or_zero(count) for state, count in counts.items()},
             unit="short",
@@ -68,7 +68,7 @@ def throughput() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Capacity",
-            "The busy and the idle share of the workers. Nothing idle for long: jobs wait; add workers. "
+            "The shares of busy and idle workers. None idle for long: jobs wait; add workers. "
             "Much idle while jobs queue: the workers listen to other queues.",
             {
                 state.capitalize(): or_zero(f"{counts[state]} / count({select(RQ_WORKERS)})")
@@ -107,8 +107,8 @@ def workers() -> list[core.Panel]:
         ),
         panels.table(
             "Worker totals",
-            "What each living worker has done since it started; what is retried counts as failed here. One "
-            "that fails much more than others on the same queues has a bad machine or old code.",
+            "What each live worker has done since it started; retried jobs count as failed here. One "
+            "that fails much more than others on the same queues has a faulty machine or old code.",
             {column: f"sum by (name, queues) ({select(metric)})" for column, metric in per_worker.items()},
             labels={"name": "Worker", "queues": "Queues"},
             width=12,
@@ -119,8 +119,8 @@ def workers() -> list[core.Panel]:
         ),
         panels.timeseries(
             "Working time",
-            "How many workers the work kept busy: seconds of work a second, by the workers' queues. It is "
-            "counted when a job ends, so a long job is a peak at its end.",
+            "How many workers the work kept busy: seconds of work per second, by the workers' queues. It is "
+            "counted when a job ends, so a long job shows as a peak at its end.",
             {"{{queues}}": working},
             unit="short",
             width=12,
