@@ -42,7 +42,7 @@ def test_everything_is_healthy_and_seen_by_prometheus(containers):
     )
     has_grafana = "grafana" in running
     assert {service.name for service in (WITH_GRAFANA if has_grafana else WITH_PREVIEW)} <= running
-    assert has_grafana or "the preview of its dashboards starts in its place" in containers.said
+    assert has_grafana or "the preview of its dashboards starts instead" in containers.said
     wait_for(containers.healthy, seconds=60, what="all containers and targets are healthy")
     assert httpx.get(containers.stack.url("grafana"), follow_redirects=True).status_code == 200
 

@@ -95,7 +95,7 @@ def test_a_worker_is_well_while_it_beats_whatever_stands_beside_it(tmp_path, odd
         assert said() is None
         long_ago = utcformat(datetime.now(UTC) - timedelta(seconds=100))
         redis.hset(rq_worker.key, "last_heartbeat", long_ago)
-        assert said().startswith("has not beaten in Redis for 10")
+        assert said().startswith("has had no heartbeat in Redis for 10")
 
 
 def test_the_cron_process_is_well_while_it_beats_in_redis(tmp_path):

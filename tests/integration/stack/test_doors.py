@@ -211,8 +211,8 @@ def test_a_compressed_body_is_passed_on_as_it_came(behind, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["9090"], "'9090' is no door: give one such as 9090=http://127.0.0.1:19090"),
-        (["70000=http://127.0.0.1:1"], "'70000=http://127.0.0.1:1' is no door"),
+        (["9090"], "'9090' is not a door: give one such as 9090=http://127.0.0.1:19090"),
+        (["70000=http://127.0.0.1:1"], "'70000=http://127.0.0.1:1' is not a door"),
         ([], "Give at least one door"),
         (["9090=http://127.0.0.1:1", "9090=http://127.0.0.1:2"], "Give at least one door"),
         (["9090=http://127.0.0.1:1", "--header-file=/nonexistent"], "/nonexistent can't be read"),
