@@ -1,4 +1,4 @@
-"""`make verify-dashboards`, for real: all is well; a broken query is named; nothing is left behind."""
+"""`make verify-dashboards` for real: all is well, a broken query is named, nothing is left behind."""
 
 import copy
 import json
@@ -55,7 +55,7 @@ def left_behind(folder: Path) -> list[str]:
 
 @pytest.fixture
 def short_folder():
-    """A short path, as a socket's must be."""
+    """A short path, because it is in a socket's."""
     folder = Path("/tmp") / f"verify-{os.getpid()}"
     folder.mkdir()
     yield folder

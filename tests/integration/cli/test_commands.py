@@ -68,7 +68,7 @@ def test_purge_queue_finds_a_queue_that_does_not_exist_yet_empty(queue):
 
 def test_make_has_the_origins_commands(queue):
     def make(*args):
-        # The environment of these tests, not one that make would set up.
+        # These tests' environment, not one that make would set up.
         args = (
             "make",
             "--no-print-directory",
@@ -183,7 +183,7 @@ def test_a_redis_that_does_not_answer_is_one_line_at_once(args, fault):
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("manage.py: Redis does not answer")
-    # One wait of two seconds for an answer, and a start on a busy machine; several tries take longer.
+    # A two-second wait for an answer, and a start on a busy machine; several tries would take longer.
     assert seconds < 10
 
 

@@ -22,7 +22,7 @@ def test_health_is_1_without_a_process(queue):
 
 
 def beat(heart, passed_over):
-    """Let a process be live now: its heartbeat counts for 15 s, and beside other work commands take long."""
+    """Make a process live now: its heartbeat counts for 15 s, and on a busy machine commands take long."""
     heart.hurry()
     heart.worked()
     heart.beat(passed_over)
@@ -67,7 +67,7 @@ def test_health_is_1_while_no_process_can_queue_any_entry(entry, redis_connectio
 
 @pytest.fixture
 def cron_process(queue, rq_redis_url, tmp_path):
-    """Start cron-scheduler.py, by Python's own arguments, and wait until it is live; it is stopped after."""
+    """Start cron-scheduler.py with these Python arguments, wait until it is live, and stop it at the end."""
     started = []
 
     def start(*args):

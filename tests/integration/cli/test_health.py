@@ -1,4 +1,4 @@
-"""What is said of a service that answers, but is not well."""
+"""What is reported of a service that answers but is not healthy."""
 
 import contextlib
 import http.server
@@ -133,7 +133,7 @@ def test_a_cron_process_that_beats_and_queues_nothing_is_not_well(tmp_path):
 
 @pytest.fixture
 def stale_prometheus(tmp_path):
-    """Answers as Prometheus does whose disk is full: it is ready, and what it knows gets older."""
+    """Answers like a Prometheus with a full disk: it is ready, but its samples get older."""
     answers = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -264,7 +264,7 @@ def test_it(async_queue):
 
 
 def test_the_origins_tests_can_do_what_they_did(pytester):
-    """Every test runs its jobs at once, and one that doesn't want it puts another scheduler in the place."""
+    """Every test runs its jobs at once; one that doesn't want that replaces the scheduler."""
     pytester.makepyfile(
         test_origin=CODE
         + """
@@ -327,6 +327,6 @@ def _jobs_run_at_once(async_queue):
     Recorder.calls.clear()
 """
     )
-    # Where a scheduler that is made while modules are imported must not go.
+    # A scheduler that is made during an import must not use this Redis.
     pytester._monkeypatch.setenv("RQ_REDIS_URL", "redis://127.0.0.1:1/0")
     pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider").assert_outcomes(passed=5)

@@ -24,7 +24,7 @@ def panel(dashboard: Json, title: str) -> Json:
 
 
 def broken(title: str, change: Callable[[Json], object]) -> list[str]:
-    """What the lint says after one panel ("" for the dashboard itself) is changed."""
+    """Return the lint's output after changing one panel ("" for the dashboard itself)."""
     dashboard = copy.deepcopy(GOOD)
     change(panel(dashboard, title) if title else dashboard)
     return [str(problem) for problem in lint([dashboard])]

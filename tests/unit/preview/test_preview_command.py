@@ -1,4 +1,4 @@
-"""Bad input is one line and exit code 2."""
+"""Invalid input gives one line and exit code 2."""
 
 import socket
 from pathlib import Path
