@@ -1,4 +1,4 @@
-"""A scrape beside rq-exporter's: its time and its round trips, near Redis and 1 ms away from it."""
+"""A scrape compared with rq-exporter's: time and round trips, near Redis and 1 ms away."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ NOW = "2026-11-24T12:00:00.000000Z"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Milliseconds a scrape over HTTP takes, and round trips to Redis."""
+    """Milliseconds per scrape over HTTP, and round trips to Redis."""
 
     loopback_ms: float
     behind_latency_ms: float
@@ -40,7 +40,7 @@ class Measured:
 
 
 def fill(connection: Redis, queues: int, workers: int) -> None:
-    """Queues with three jobs each, and workers that listen to three of them."""
+    """Create queues with three jobs each, and workers that listen to three queues."""
     connection.flushall()
     with connection.pipeline(transaction=False) as pipe:
         for number in range(queues):
@@ -62,7 +62,7 @@ def fill(connection: Redis, queues: int, workers: int) -> None:
 
 
 def proxy(port: int, target: int, delay_seconds: float, trips: "Synchronized[int]") -> None:
-    """Pass on what comes, each way after the delay; count how often the talk turns to the server."""
+    """Forward data both ways after the delay; count how often the client starts sending."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", target)
@@ -99,7 +99,7 @@ def proxy(port: int, target: int, delay_seconds: float, trips: "Synchronized[int
 
 @contextmanager
 def exporter(module: str, redis_port: int) -> Iterator[str]:
-    """The URL of an exporter's metrics."""
+    """Run an exporter, and yield the URL of its metrics."""
     port = free_port()
     arguments = [
         "--host",
@@ -125,7 +125,7 @@ def exporter(module: str, redis_port: int) -> Iterator[str]:
 
 
 def scrape_seconds(url: str, rounds: int) -> float:
-    """The median of some scrapes, none of which shares another's snapshot."""
+    """Return the median time of some scrapes that share no snapshot."""
     took = []
     for _ in range(rounds):
         time.sleep(SHARED_SECONDS + 0.05)
@@ -137,7 +137,7 @@ def scrape_seconds(url: str, rounds: int) -> float:
 
 
 def measure(server: ValkeyServer, module: str, *, rounds: int) -> Measured:
-    """One exporter, near Redis and then behind the proxy."""
+    """Measure one exporter, near Redis and then behind the proxy."""
     with exporter(module, server.port) as url:
         near = scrape_seconds(url, rounds)
     port, trips = free_port(), multiprocessing.Value("i", 0)
@@ -156,7 +156,7 @@ def measure(server: ValkeyServer, module: str, *, rounds: int) -> Measured:
 
 
 def main() -> int:
-    """Print a table and a line of JSON; 1 when an aim is missed."""
+    """Print a table and a line of JSON; return 1 if an aim is missed."""
     table = Table(title="A scrape over HTTP; 'far' is 1 ms each way from Redis")
     columns = ("queues, workers", "exporter", "round trips", "near", "ratio", "far", "ratio")
     for column in columns:

@@ -1,4 +1,4 @@
-"""What volume costs: memory for each job kept, and a scrape with a million of them."""
+"""The cost of volume: memory per stored job, and a scrape with a million jobs."""
 
 import json
 import uuid
@@ -26,7 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def configure(connection: Redis) -> None:
-    """Set what the shipped redis.conf sets."""
+    """Apply the settings of the shipped redis.conf."""
     for line in SHIPPED.read_text().splitlines():
         if line and not line.startswith("#"):
             name, value = line.split(maxsplit=1)
@@ -34,7 +34,7 @@ def configure(connection: Redis) -> None:
 
 
 def copies(connection: Redis, template: str, number: int) -> float:
-    """Write a job, which RQ wrote and a worker ran, that many times under other ids; bytes for each."""
+    """Copy a job that a worker ran that many times under other ids; return the bytes per copy."""
     job = connection.hgetall(f"rq:job:{template}")
     results = connection.xrange(f"rq:results:{template}")
     before = connection.info("memory")["used_memory"]
@@ -56,7 +56,7 @@ def copies(connection: Redis, template: str, number: int) -> float:
 
 
 def finished_job(connection: Redis, kind: str) -> str:
-    """The id of a job of that kind that a worker ran."""
+    """Run a job of that kind in a worker, and return its id."""
     queue = Queue("bench", connection=connection)
     job = queue.enqueue(work_for, args=(0,), result_ttl=86400, **KINDS[kind])
     InProcessWorker([queue], connection=connection).work(burst=True, logging_level="ERROR")

@@ -1,4 +1,4 @@
-"""A real stack beside any other, driven by the commands that people use."""
+"""A real stack next to any other, controlled by the commands that people use."""
 
 import shutil
 import subprocess

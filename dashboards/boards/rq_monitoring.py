@@ -41,7 +41,7 @@ ALERT_STATES = theme.text_for_values({0: ("None", OK), 1: ("Pending", WARNING), 
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Monitoring itself",
         "rq-monitoring",
@@ -109,12 +109,12 @@ def now() -> list[core.Panel]:
 
 
 def targets() -> list[core.Panel]:
-    """What is read, by what, and what was found wrong."""
+    """Which targets are read, by which exporter, and which problems were found."""
     states = " or ".join(
         f"{code} * {peak(ALERTS, by='alertname', alertstate=state)}"
         for code, state in ((2, "firing"), (1, "pending"))
     )
-    # Empty would look like a panel that does not work.
+    # Without it the empty panel would look broken.
     up = f"max(max_over_time({UP.name}[{RATE_INTERVAL}]))"
     none = f'label_replace(0 * {up}, "alertname", "No alert", "", "") unless on () {peak(ALERTS)}'
     return [
@@ -236,5 +236,5 @@ def prometheus() -> list[core.Panel]:
 
 
 def _by_group(expr: str) -> str:
-    """`expr` with the group's name alone: Prometheus's own label begins with the path of its file."""
+    """Reduce the group label to the group's name: Prometheus's begins with the path of its file."""
     return f'label_replace({expr}, "group", "$1", "rule_group", ".*;(.*)")'

@@ -1,4 +1,4 @@
-"""The RQ Queues section about an objective: a share of executions that waits no longer than a bound."""
+"""The RQ Queues section on an objective: a share of executions waits no longer than a bound."""
 
 from grafanalib import core
 
@@ -16,19 +16,19 @@ _BURNING = steps(OK, *above(BURN_RATE))
 
 
 def _in_time(window: str) -> str:
-    """The share of executions that waited no longer; none without executions or without the bucket."""
+    """Return the share of executions that waited no longer; empty without executions or the bucket."""
     in_time = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=_LE)
     return f"{in_time} / ({rate(RQ_JOB_WAIT_SECONDS, '_count', window=window)} > 0)"
 
 
 def _burn_rate(window: str) -> str:
-    """The share of late executions by the share allowed; 0 when nothing ran though the bucket exists."""
+    """Return the ratio of late to allowed executions; 0 if nothing ran though the bucket exists."""
     exists = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=_LE)
     return f"(1 - {_in_time(window)}) / {_LATE_SHARE} or 0 * {exists}"
 
 
 def objective() -> list[core.Panel]:
-    """How well the queues kept to it, and how fast what is left is used up."""
+    """How well the queues met the objective, and how fast the error budget is used up."""
     executions = events(RQ_JOB_WAIT_SECONDS, "_count")
     late = f"{executions} - {events(RQ_JOB_WAIT_SECONDS, '_bucket', le=_LE)}"
     return [

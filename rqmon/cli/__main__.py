@@ -1,4 +1,4 @@
-"""`rqmon`, and `python -m rqmon.cli`: the command line, or in one line what it needs."""
+"""`rqmon`, and `python -m rqmon.cli`: runs the command line, or says in one line what it needs."""
 
 import sys
 
@@ -7,7 +7,7 @@ from rqmon.terminal import say
 
 
 def main() -> None:
-    """Run the command line; without the packages of the extra `stack` say so, with exit code 2."""
+    """Run the command line; if packages of the extra `stack` are missing, say so and exit with code 2."""
     try:
         from rqmon.cli.main import main as run
     except ModuleNotFoundError as error:

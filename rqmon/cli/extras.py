@@ -1,11 +1,11 @@
-"""Which packages the commands need beside the core's."""
+"""The packages that the commands need besides the core's."""
 
 
 def what_is_missing(error: ModuleNotFoundError) -> str:
-    """A sentence on which extra to install.
+    """Say which extra to install.
 
     Raises:
-        ModuleNotFoundError: It is a module of ours, which no installation lacks.
+        ModuleNotFoundError: The module is one of ours, which every installation has.
     """
     name = (error.name or "").partition(".")[0]
     if name in ("rqmon", "scheduler"):

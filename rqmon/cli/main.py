@@ -1,4 +1,4 @@
-"""The `rqmon` command: finds each command where it lives."""
+"""The `rqmon` command: finds each command's module."""
 
 import importlib
 import io
@@ -12,7 +12,7 @@ from rqmon.cli.extras import what_is_missing
 from rqmon.entry_point import one_line_errors
 from scheduler.errors import SchedulerError
 
-# name -> "module:attribute"; a module is imported only when its command is asked for.
+# name -> "module:attribute"; a module is imported only when its command is used.
 COMMANDS = {
     "cron": "rqmon.cli.cron:cron",
     "dashboards": "rqmon.cli.dashboards:dashboards",
@@ -57,9 +57,9 @@ def rqmon() -> None:
 
 
 def main(args: list[str] | None = None, **extra: Any) -> None:
-    """Run the command line; bad input or an unreachable Redis is one line and exit code 2."""
+    """Run the command line; invalid input or an unreachable Redis gives one line and exit code 2."""
     environ = dict(os.environ)  # as it was given, before `.env` is added to it
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is escaped, as on stderr
+    if isinstance(sys.stdout, io.TextIOWrapper):  # escape what its encoding lacks, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
     with one_line_errors(extra.get("prog_name", "rqmon")):
         rqmon(args=args, obj=environ, **extra)

@@ -11,7 +11,7 @@ _THREADS = 8
 
 
 def main() -> None:
-    """Read the options and serve; bad input is one line and exit code 2, an absent Redis is waited for."""
+    """Read the options and serve. Invalid input gives one line and exit code 2; Redis may come later."""
     before = dict(os.environ)
     with logged_process("rq-exporter"):
         options = of_command_line(before)

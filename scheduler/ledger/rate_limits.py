@@ -8,7 +8,7 @@ from scheduler.ledger.job_scripts import MAX_NAMES, OTHER
 from scheduler.ledger.reading import amounts, largest
 
 COUNTS = "rqmon:ledger:rate-limits"  # hash: "<admitted or refused>|<resource>" -> requests
-RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those that are told apart; the others are OTHER
+RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those counted separately; the others are OTHER
 COMMANDS = {"rate limits": ("HGETALL", COUNTS)}
 
 
@@ -20,7 +20,7 @@ class RateLimitOutcome(StrEnum):
 
 
 # A function for the limit's own script, so that counting costs no round trip. Its first two arguments are
-# COUNTS and RESOURCES, from KEYS. A key or field that holds something else costs the count, and no request.
+# COUNTS and RESOURCES, from KEYS. A key or field of the wrong type loses the count, but no request.
 COUNT = (
     """
 local function count(counts, resources, admitted, resource, requests)
@@ -44,9 +44,9 @@ end
 
 @dataclass(frozen=True, slots=True)
 class RateLimitCounts:
-    """Requests by (resource, outcome); of `left_out` resources, those with the fewest, there is nothing.
+    """Requests by (resource, outcome), without the `left_out` resources that have the fewest.
 
-    The fields in `unreadable` are in nothing else.
+    Fields in `unreadable` are counted nowhere else.
     """
 
     requests: Mapping[tuple[str, str], int]
@@ -55,7 +55,7 @@ class RateLimitCounts:
 
 
 def parse(answer: Mapping[bytes, bytes]) -> RateLimitCounts:
-    """The counts from the answer to COMMANDS; a field that can't be read costs nothing else."""
+    """Read the counts from the answer to COMMANDS; a field that can't be read affects no other."""
     numbers, unreadable = amounts(answer, "rate limits", bars=1)
     requests: dict[tuple[str, str], int] = {}
     sizes: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The core on Redis in a container, and our image beside it."""
+"""The core with Redis in a container, and our image with it."""
 
 import os
 import re
@@ -20,8 +20,8 @@ from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
-# Left out is what takes long and tells nothing about this server: two simulated years, and tests with servers
-# of their own, which are killed, cut off or refuse.
+# Tests are left out that take long and tell nothing about this server: two simulated years, and tests with
+# their own servers, which are killed, cut off or refuse.
 _OF_THEIR_OWN = (
     "once",
     "connections",

@@ -1,4 +1,4 @@
-"""What is known in one place: a panel that two dashboards show, and a colour for each state and outcome."""
+"""Facts with one place: panels that two dashboards share, and the colours of states and outcomes."""
 
 import json
 from collections import defaultdict
@@ -32,7 +32,7 @@ def _shown(files: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_panels_that_ask_the_same_say_the_same() -> None:
-    """Whatever dashboards they are on: title, description, unit and all but their place and size."""
+    """Return what must be equal on every dashboard: everything but the panel's place and size."""
     by_question: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for uid, panel in _shown(FILES):
         by_question[tuple(target["expr"] for target in panel["targets"])].append((uid, panel))

@@ -1,4 +1,4 @@
-"""Where else a default port stands: in packages and files that can't ask rqmon.ports."""
+"""Other copies of the default ports: in packages and files that can't ask rqmon.ports."""
 
 import json
 

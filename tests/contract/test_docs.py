@@ -14,9 +14,9 @@ from rqmon.metrics import METRICS
 from tests import ROOT
 
 NAMES = {metric.name for metric in METRICS}
-FIXTURES = {"rq_redis_for_session", "rq_redis_url"}  # of the pytest plugin, named like metrics
+FIXTURES = {"rq_redis_for_session", "rq_redis_url"}  # from the pytest plugin, named like metrics
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {*(ROOT / "docs/adr").glob("*.md")})]
-# Everything that people read, and that links to other pages.
+# All pages that people read and that link to others.
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 # What is true now: the changelog and the decisions may name what is gone.
 CURRENT = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
@@ -31,7 +31,7 @@ def _code(text):
 
 
 def _anchors(document):
-    """The anchors that the usual forges give to the headings of a page."""
+    """Return the anchors that the usual forges give to a page's headings."""
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     titles = re.findall(r"^#+ +(.*?) *$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
@@ -69,7 +69,7 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
 def test_every_metric_that_is_named_exists(document):
-    # Names in code, not those of files, services and variables.
+    # Names in code, without those of files, services and variables.
     named = set(
         re.findall(r"\brq_(?:jobs?|queue|worker|workers|cron|redis|scrape|rate)_\w+", document.read_text())
     )

@@ -1,4 +1,4 @@
-"""The shape of the tree: small folders, modules that can be told apart, imports that go one way."""
+"""The shape of the tree: small folders, distinct module names, imports in one direction."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests import ROOT
 
 PACKAGES = ("scheduler", "rqmon", "dashboards")
 MOST_MODULES, MOST_LINES = 14, 300
-# file name -> why several modules of one package have it
+# file name -> why several modules in one package have it
 SAME_NAME = {
     "app.py": "the web application of one program each",
     "cron.py": "the commands, and what the exporter reads of cron",
@@ -29,7 +29,7 @@ SAME_NAME = {
 LONG = {
     "rqmon/metrics.py": "the catalog: one entry each",
 }
-# file -> the line that is added to it, the contract that must notice
+# file -> the line to add to it, and the contract that must notice
 WRONG_IMPORTS = {
     "scheduler/retry.py": ("import rqmon.metrics", "The core knows RQ and Redis"),
     "rqmon/exporter/app.py": ("import rqmon.cli.main", "nothing imports the command line"),

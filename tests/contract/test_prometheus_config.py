@@ -1,4 +1,4 @@
-"""The committed Prometheus and Alertmanager files, judged by their own tools."""
+"""The committed Prometheus and Alertmanager files, checked by their own tools."""
 
 import re
 import shutil

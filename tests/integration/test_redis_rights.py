@@ -104,7 +104,7 @@ def test_rqmon(held):
         *(["diff", str(ROOT / "cron-scheduler.py")], ["remove", entry]),
     ):
         rqmon("cron", *arguments)
-    # It is not the part: what it sends is not to be counted.
+    # It is not the tested part, so its commands must not count.
     admin = f"redis://127.0.0.1:{held.port}/0?client_name={ADMIN}"
     with held.process("-c", CRON_PROGRAM, RQ_REDIS_URL=admin):
         wait_for(lambda: live_processes(held.admin))

@@ -1,4 +1,4 @@
-"""A real Alertmanager behind its door, both as the native stack starts them."""
+"""A real Alertmanager behind its door, both started as in the native stack."""
 
 import os
 import shutil

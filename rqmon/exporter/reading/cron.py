@@ -1,4 +1,4 @@
-"""Cron's state, of what its entries, its counts and its processes say: at most so many entries."""
+"""The state of cron, from its entries, counts and processes; the number of entries is limited."""
 
 import heapq
 
@@ -11,9 +11,9 @@ MAX_ENTRIES = 10_000
 
 
 def state(overview: Overview, counts: CronCounts, seen: Seen, *, now: float) -> tuple[CronState, int]:
-    """The state at that time, and how many entries are too many to be in it.
+    """Return the state at that time, and how many entries are left out as too many.
 
-    Those are in it that had the most slots which did not run in time, and of the others those with the most.
+    Entries with the most slots that did not run in time come first, then those with the most slots.
     """
     shown, left_out = _shown(overview, counts)
     return CronState(

@@ -1,4 +1,4 @@
-"""The answer to INFO, read line by line: one that can't be read costs itself alone."""
+"""Reads the answer to INFO line by line: a line that can't be read affects no other."""
 
 from dataclasses import fields
 
@@ -10,7 +10,7 @@ _LAST_WRITES = {"rdb": "rdb_last_bgsave_status", "aof": "aof_last_write_status"}
 
 
 def parse(text: bytes) -> tuple[ServerInfo, list[str]]:
-    """What it says, and the names of what can't be read."""
+    """Return the information, and the names of the fields that can't be read."""
     lines = (line.partition(":") for line in text.decode(errors="replace").splitlines())
     given = {name: value for name, colon, value in lines if colon}
     numbers = {name: given[name] for name in _NUMBERS if name in given}

@@ -15,7 +15,7 @@ COMMANDS = {
 
 
 class EntryLabels(NamedTuple):
-    """What an entry is; None is a field that can't be read."""
+    """An entry's labels; None for a field that can't be read."""
 
     function: str | None
     queue: str | None
@@ -25,7 +25,7 @@ class EntryLabels(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The entries, and their next slots in Unix seconds, by id; `unreadable` is in neither."""
+    """The entries and their next slots (Unix seconds) by id; what is in `unreadable` is in neither."""
 
     entries: Mapping[str, EntryLabels]
     next: Mapping[str, float]
@@ -33,7 +33,7 @@ class Overview:
 
 
 def parse(specs: Mapping[bytes, bytes], slots: Mapping[bytes, Any]) -> Overview:
-    """The entries from the answers to COMMANDS; an entry or a field that can't be read costs itself alone."""
+    """Read the answers to COMMANDS; an entry or field that can't be read affects no other."""
     entries, unreadable = {}, []
     for id_, spec in specs.items():
         try:
@@ -48,7 +48,7 @@ def parse(specs: Mapping[bytes, bytes], slots: Mapping[bytes, Any]) -> Overview:
 
 
 def _labels(fields: Mapping[str, Any]) -> tuple[EntryLabels, list[str]]:
-    """An entry's labels, and the names of those that can't be read."""
+    """Return an entry's labels, and the names of those that can't be read."""
     schedule = fields.get("schedule")
     if not isinstance(schedule, dict):
         schedule = {"cron": None, "interval_seconds": None}
@@ -66,7 +66,7 @@ def _labels(fields: Mapping[str, Any]) -> tuple[EntryLabels, list[str]]:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is, and has no half of a character, which JSON can hold and no text."""
+    """Whether it is a string without lone surrogates, which JSON can carry but UTF-8 can't."""
     if not isinstance(value, str):
         return False
     try:

@@ -177,7 +177,7 @@ def test_a_redis_that_does_not_answer_is_one_line_at_once(args, fault):
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("manage.py: Redis does not answer")
-    # One wait of two seconds for an answer, and a start on a busy machine; several tries take longer.
+    # A two-second wait for an answer, and a start on a busy machine; several tries would take longer.
     assert seconds < 10
 
 

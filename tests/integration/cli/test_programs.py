@@ -1,4 +1,4 @@
-"""The commands that run one program each."""
+"""The commands that each run one program."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def schedule_jobs():
 
 @pytest.fixture
 def program(rq_redis_url, tmp_path):
-    """Start `rqmon ...` in a folder with a module of its own; it must end well when it is told to."""
+    """Start `rqmon ...` in a folder with its own module; it must end cleanly when told to."""
     (tmp_path / "own_functions.py").write_text(FUNCTIONS)
     started = []
 
@@ -38,7 +38,7 @@ def program(rq_redis_url, tmp_path):
     yield start
     for process in started:
         process.terminate()
-        # uvicorn closes what is open, then ends by the signal itself.
+        # uvicorn closes open connections, then ends by the signal itself.
         assert process.wait(timeout=30) in (0, -signal.SIGTERM), (tmp_path / "log").read_text()
 
 
@@ -106,7 +106,7 @@ def test_a_server_takes_its_own_options(program, name, path):
 
 
 def test_the_exporter_weighs_its_address_as_without_the_command(tmp_path, rq_redis_url):
-    # An address in the environment wins over one in `.env`, also one of another kind.
+    # An address in the environment beats one in `.env`, even of another kind.
     (tmp_path / ".env").write_text("RQ_REDIS_URL=redis://nosuch:1/0\n")
     env = {k: v for k, v in os.environ.items() if not k.startswith(("RQ_", "PYTEST_"))}
     host, _, port = rq_redis_url.removeprefix("redis://").partition("/")[0].rpartition(":")

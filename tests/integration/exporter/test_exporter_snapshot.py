@@ -1,4 +1,4 @@
-"""A snapshot is frozen, and its page comes of nothing else: the same snapshot gives the same page."""
+"""A snapshot is frozen, and the only source of its page: the same snapshot gives the same page."""
 
 from copy import deepcopy
 from dataclasses import fields, is_dataclass
@@ -11,7 +11,7 @@ from rqmon.exporter.reading import reader
 
 
 def states(found):
-    """Every dataclass and named tuple that a snapshot is made of, with the names of its fields."""
+    """Return every dataclass and named tuple of a snapshot, with its field names."""
     if (
         names := [field.name for field in fields(found)]
         if is_dataclass(found)

@@ -53,7 +53,7 @@ print(job.return_value())
 
 
 def environment(**more):
-    """Of a shell that knows neither this project nor these tests."""
+    """The environment of a shell that knows neither this project nor these tests."""
     foreign = ("RQ", "PYTEST", "PYTHON", "COMPOSE", "VIRTUAL_ENV", "MODE")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(foreign) and k not in DEFAULT_PORTS}
     return {**inherited, "COLUMNS": "120", **more}
@@ -73,7 +73,7 @@ def run(*command, cwd, seconds=120, **more):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from the source distribution, so that nothing is missing there either."""
+    """The wheel, built from the source distribution, so that nothing may be missing there either."""
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
@@ -91,7 +91,7 @@ def wheel(tmp_path_factory):
 
 
 def installed(folder, what):
-    """A new environment with it, at the locked versions; its folder of programs."""
+    """A new environment with the wheel, at the locked versions; returns its folder of programs."""
     locked = re.findall(r"(?m)^([\w.-]+==[^\s;]+)", (ROOT / "requirements/stack.txt").read_text())
     (folder / "constraints.txt").write_text("\n".join(locked))
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
@@ -121,11 +121,11 @@ def programs(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(programs, tmp_path_factory):
-    """Somebody's folder with functions and cron entries, whose stack is started, and stopped at the end."""
+    """A user's folder with functions and cron entries; its stack is started, and stopped at the end."""
     folder = tmp_path_factory.mktemp("some body's 100% project")
     (folder / "tasks.py").write_text(TASKS)
     (folder / "cron-scheduler.py").write_text(CRON)
-    # A name that rq-dashboard imports too: the folder comes first for workers only.
+    # rq-dashboard imports a module of this name too: only for workers does the folder come first.
     (folder / "flask.py").write_text("raise ImportError('of the project')\n")
     ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
     try:

@@ -24,7 +24,7 @@ def panel(dashboard: Json, title: str) -> Json:
 
 
 def broken(title: str, change: Callable[[Json], object]) -> list[str]:
-    """What the lint says after one panel ("" for the dashboard itself) is changed."""
+    """Return the lint's output after changing one panel ("" for the dashboard itself)."""
     dashboard = copy.deepcopy(GOOD)
     change(panel(dashboard, title) if title else dashboard)
     return [str(problem) for problem in lint([dashboard])]
@@ -162,7 +162,7 @@ def test_the_command_names_what_is_broken_and_exits_1(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, done.stdout) == (
         1,
-        "rq-dashboard: Jobs in each queue: target-metric-rule: A: rq_nope is no sample of rqmon/metrics.py\n",
+        "rq-dashboard: Jobs in each queue: target-metric-rule: A: rq_nope is not in rqmon/metrics.py\n",
     )
 
 

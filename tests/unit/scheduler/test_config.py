@@ -71,7 +71,7 @@ def test_log_level_names_the_levels():
 
 @pytest.mark.parametrize("buckets", ["1,nan", "nan", "1,inf", "0,1", "-1,1", "2,1", "1,1", "1,,2", "x"])
 def test_buckets_are_finite_rising_seconds(buckets):
-    with pytest.raises(ConfigError, match="RQ_JOB_BUCKETS is no list of rising seconds"):
+    with pytest.raises(ConfigError, match="RQ_JOB_BUCKETS is not a list of ascending seconds"):
         Settings.from_env({"RQ_JOB_BUCKETS": buckets})
     assert Settings.from_env({"RQ_JOB_BUCKETS": "0.1,1,60"}).job_buckets_seconds == (0.1, 1.0, 60.0)
 

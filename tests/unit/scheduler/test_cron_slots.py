@@ -50,7 +50,7 @@ def test_every_constant_is_a_cron(name):
     ("cron", "named"),
     [
         ("61 * * * *", "minute can't be '61'"),
-        ("* * * *", "has 4 fields, and takes five"),
+        ("* * * *", "has 4 fields instead of five"),
         ("0 * * * * *", "has 6 fields"),
         ("* 25 * * *", "hour can't be '25'"),
         ("0 0 31 2 *", "day-of-month can't be '31'"),
