@@ -21,6 +21,7 @@ class Health:
     Attributes:
         processes: Those that are live, by name.
         working: The names of those that get their work done.
+        dead: The names of those that ended without saying so, until the next process starts.
         unreadable_processes: The names beside them whose heartbeats can't be read.
         cant_run: Why entries can't be queued, by id: nobody can read them, or a process says that it can't.
         overdue: How many entries should have been queued and were not.
@@ -29,6 +30,7 @@ class Health:
 
     processes: Mapping[str, Heartbeat]
     working: frozenset[str]
+    dead: tuple[str, ...]
     unreadable_processes: tuple[str, ...]
     cant_run: Mapping[str, str]
     overdue: int
@@ -47,6 +49,7 @@ class Health:
         return cls(
             processes=found.live,
             working=frozenset(working),
+            dead=tuple(name.decode(errors="backslashreplace") for name in found.gone),
             unreadable_processes=found.unreadable,
             cant_run={**reported, **listing.unreadable},
             overdue=sum(

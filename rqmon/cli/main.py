@@ -15,6 +15,7 @@ COMMANDS = {
     "cron": "rqmon.cli.cron:cron",
     "dashboards": "rqmon.cli.dashboards:dashboards",
     "demo": "rqmon.cli.load_test:demo",
+    "doctor": "rqmon.cli.doctor:doctor",
     "health-check": "rqmon.cli.queues:health_check",
     "logs": "rqmon.cli.services:logs",
     "purge-queue": "rqmon.cli.queues:purge_queue",
@@ -22,6 +23,7 @@ COMMANDS = {
     "status": "rqmon.cli.services:status",
     "stop": "rqmon.cli.services:stop",
     "test-rq": "rqmon.cli.load_test:test_rq",
+    "why": "rqmon.cli.doctor:why",
 }
 
 

@@ -1,0 +1,68 @@
+"""Runs every check over the facts, and orders what they find by gravity."""
+
+from collections.abc import Callable, Iterator
+
+from rqmon.doctor.checks import fitting, repeating, running, server, waiting
+from rqmon.doctor.facts import Facts
+from rqmon.doctor.finding import Finding, Severity
+
+Check = Callable[[Facts, float], Iterator[Finding]]
+
+# Among equally grave findings, those of the first checks come first.
+CHECKS: tuple[Check, ...] = (
+    server.refuses,
+    server.services,
+    waiting.suspended,
+    running.all_dead,
+    running.stuck,
+    waiting.without_worker,
+    waiting.not_taken,
+    running.overrunning,
+    repeating.no_process,
+    repeating.cant_run,
+    repeating.stuck,
+    waiting.without_scheduler,
+    waiting.overdue,
+    waiting.between,
+    running.abandoned,
+    fitting.serializer,
+    server.evicts,
+    server.memory,
+    server.persistence,
+    running.failing,
+    waiting.deferred,
+    waiting.limited,
+    repeating.late,
+    repeating.drifting,
+    repeating.duplicates,
+    repeating.paused,
+    running.unaccounted,
+    fitting.prefix,
+    fitting.database,
+    fitting.versions,
+    server.clocks,
+    server.unreadable,
+)
+
+
+def examine(facts: Facts, *, now: float) -> list[Finding]:
+    """What is wrong, the gravest first; a check that fails is a finding itself.
+
+    Args:
+        facts: What was read.
+        now: By Redis' clock, in Unix seconds.
+    """
+    found: list[Finding] = []
+    for check in CHECKS:
+        try:
+            found += check(facts, now)
+        except Exception as error:  # noqa: BLE001  # one bad thing in Redis must not hide the other findings
+            found.append(
+                Finding(
+                    Severity.WARNING,
+                    f"The check {check.__module__.rpartition('.')[2]}.{check.__name__} failed.",
+                    f"{type(error).__name__}: {error}",
+                    "",
+                )
+            )
+    return sorted(found, key=lambda finding: -finding.severity)

@@ -1,0 +1,200 @@
+"""What is asked about jobs that failed, are stuck, run or wait for others, and what the answers say."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rq import Queue
+from rq.job import Job
+from rq.registry import DeferredJobRegistry, FailedJobRegistry, StartedJobRegistry
+from rq.results import Result
+
+from rqmon.doctor.asking import Answers, Commands, of
+from rqmon.doctor.facts import DeferredJob, FailedJob, RunningJob, StoredFormats, WorkerFacts
+from rqmon.doctor.tracebacks import class_of, compressed_start, stored_exception
+from rqmon.exporter.reading.registries import key_of, pairs, shown, timestamp
+from rqmon.exporter.reading.state import QueueState, Snapshot
+
+# Of each kind of job so many are looked at, spread over the queues that have some.
+_SAMPLE = 100
+_BETWEEN = 20
+# Arguments of megabytes say no more about how they are written.
+_MOST_DATA = 1 << 16
+# By the first byte.
+_FORMATS = {b"\x80": "pickle", b"[": "json"}
+
+
+def key_of_job(id_: bytes) -> bytes:
+    """The key of a job."""
+    return Job.redis_job_namespace_prefix.encode() + id_
+
+
+def key_of_results(id_: bytes) -> bytes:
+    """The key of a job's results, a stream."""
+    key: str = Result.get_key("")  # type: ignore[no-untyped-call]  # rq leaves it untyped
+    return key.encode() + id_
+
+
+def of_queues(snapshot: Snapshot) -> Commands:
+    """What to ask of each queue that has jobs of a kind."""
+    commands: Commands = {}
+    for queue in snapshot.queues:
+        if queue.jobs.get("started"):
+            key = key_of(StartedJobRegistry, queue.raw)
+            commands["alive", queue.name] = ("ZRANGE", key, 0, _SAMPLE - 1, "WITHSCORES")
+        if queue.intermediate:
+            key = key_of_queue(queue.raw) + b":intermediate"
+            commands["between", queue.name, key] = ("LRANGE", key, 0, _BETWEEN - 1)
+    for queue, number in _spread(snapshot, "failed"):
+        key = key_of(FailedJobRegistry, queue.raw)
+        commands["failed", queue.name] = ("ZRANGE", key, -number, -1)
+    for queue, number in _spread(snapshot, "deferred"):
+        commands["deferred", queue.name] = ("ZRANGE", key_of(DeferredJobRegistry, queue.raw), 0, number - 1)
+    return commands
+
+
+def key_of_queue(queue: bytes) -> bytes:
+    """The key of a queue's list."""
+    return Queue.redis_queue_namespace_prefix.encode() + queue
+
+
+def _spread(snapshot: Snapshot, status: str) -> Iterator[tuple[QueueState, int]]:
+    """The queues with most jobs of a status, and how many to look at in each."""
+    some = [queue for queue in snapshot.queues if queue.jobs.get(status)]
+    some = sorted(some, key=lambda queue: -queue.jobs[status])[:_SAMPLE]
+    for queue in some:
+        yield queue, max(1, _SAMPLE // len(some))
+
+
+def of_jobs(snapshot: Snapshot, second: Answers, workers: tuple[WorkerFacts, ...]) -> Commands:
+    """What to ask of the jobs that were found."""
+    commands: Commands = {}
+    for (queue,), ids in of(second, "failed"):
+        for id_ in ids:
+            commands["result", queue, id_] = ("XREVRANGE", key_of_results(id_), "+", "-", "COUNT", 1)
+            commands["exc_info", queue, id_] = ("HGET", key_of_job(id_), "exc_info")
+    fields = ("dependency_ids", "dependency_id", "allow_dependency_failures")
+    for (queue,), ids in of(second, "deferred"):
+        for id_ in ids:
+            commands["dependencies", queue, id_] = ("HMGET", key_of_job(id_), *fields)
+    for worker in workers:
+        if worker.job_id:
+            key = key_of_job(worker.job_id.encode(errors="surrogateescape"))
+            commands["running", worker.name] = ("HMGET", key, "started_at", "timeout", "status")
+    waiting = [id_ for queue in snapshot.queues for id_ in queue.ends][:_SAMPLE]
+    for id_ in waiting:
+        commands["size", id_] = ("HSTRLEN", key_of_job(id_), "data")
+    return commands
+
+
+def of_dependencies(third: Answers) -> Commands:
+    """What to ask of the jobs that deferred ones wait for."""
+    commands: Commands = {}
+    for (queue, id_), (ids, first, allows_failure) in of(third, "dependencies"):
+        if allows_failure != b"1":  # else it is queued when its dependency has failed
+            for dependency in dependency_ids(ids, first)[:_BETWEEN]:
+                key = key_of_job(dependency.encode())
+                commands["dependency", queue, id_, dependency] = ("HGET", key, "status")
+    return commands
+
+
+def dependency_ids(ids: bytes | None, id_: bytes | None) -> list[str]:
+    """What a job depends on, from its two fields; nothing where they can't be read."""
+    try:
+        found = json.loads(ids) if ids else [id_.decode()] if id_ else []
+    except (ValueError, RecursionError):
+        return []
+    return [it for it in found if isinstance(it, str)] if isinstance(found, list) else []
+
+
+def of_data(third: Answers) -> Commands:
+    """Commands for the data of waiting jobs, where it is small."""
+    return {
+        ("data", id_): ("HGET", key_of_job(id_), "data")
+        for (id_,), size in of(third, "size")
+        if 0 < size <= _MOST_DATA
+    }
+
+
+def between(second: Answers) -> dict[tuple[str, bytes], list[bytes]]:
+    """The ids between a queue and its workers, by the queue's name and the list's key."""
+    return {(queue, key): ids for (queue, key), ids in of(second, "between") if ids}
+
+
+def still(found: Mapping[tuple[str, bytes], list[bytes]]) -> Commands:
+    """Commands that tell whether they are there still."""
+    return {
+        ("still", queue, id_): ("LPOS", key, id_, "MAXLEN", 1000)
+        for (queue, key), ids in found.items()
+        for id_ in ids
+    }
+
+
+def stuck(found: Mapping[tuple[str, bytes], list[bytes]], fourth: Answers) -> dict[str, tuple[str, ...]]:
+    """The ids that stayed between a queue and its workers."""
+    stayed = {
+        queue: tuple(shown(id_) for id_ in ids if fourth.get(("still", queue, id_)) is not None)
+        for (queue, _), ids in found.items()
+    }
+    return {queue: ids for queue, ids in stayed.items() if ids}
+
+
+def alive_until(second: Answers) -> dict[str, tuple[float, ...]]:
+    """Until when executions of a queue count as alive, in Unix seconds."""
+    return {
+        queue: tuple(float(score) for score in pairs(members).values())
+        for (queue,), members in of(second, "alive")
+    }
+
+
+def failed(second: Answers, third: Answers) -> tuple[FailedJob, ...]:
+    """The newest failed jobs and their exceptions, the newest first."""
+    found = []
+    for (queue,), ids in of(second, "failed"):
+        for id_ in reversed(ids):
+            result, exc_info = third.get(("result", queue, id_)), third.get(("exc_info", queue, id_))
+            exception = class_of(stored_exception(latest(result), exc_info))
+            found.append(FailedJob(queue, shown(id_), exception))
+    return tuple(found)
+
+
+def latest(results: Any) -> Mapping[bytes, bytes] | None:
+    """The fields of a job's latest result, from the answer to XREVRANGE."""
+    fields: Mapping[bytes, bytes] | None = results[0][1] if results else None
+    return fields
+
+
+def running(workers: tuple[WorkerFacts, ...], third: Answers) -> tuple[RunningJob, ...]:
+    """What busy workers run; a time that can't be read is unknown."""
+    found = []
+    for worker in workers:
+        started_at, timeout, status = third.get(("running", worker.name)) or (None, None, None)
+        if status == b"started":
+            try:
+                since = timestamp(started_at)
+            except ValueError:
+                since = None
+            seconds = float(timeout) if timeout and timeout.isdigit() else None
+            found.append(RunningJob(worker.name, worker.job_id, since, seconds))
+    return tuple(found)
+
+
+def deferred(fourth: Answers) -> tuple[DeferredJob, ...]:
+    """Deferred jobs and what they wait for."""
+    return tuple(
+        DeferredJob(queue, shown(id_), dependency, shown(status or b""))
+        for (queue, id_, dependency), status in of(fourth, "dependency")
+    )
+
+
+def formats(fourth: Answers) -> StoredFormats:
+    """How the sampled jobs are written, by the first byte of their data; nothing is unpickled."""
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for (id_,), data in of(fourth, "data"):
+        if data is not None:  # else it has just gone
+            name = _FORMATS.get(compressed_start(data), "another serializer")
+            counts[name] += 1
+            examples.setdefault(name, shown(id_))
+    return StoredFormats(dict(counts), examples)
