@@ -8,6 +8,7 @@ from rqmon.doctor.finding import Finding, Severity
 
 Check = Callable[[Facts, float], Iterator[Finding]]
 
+_MOST_OF_A_KIND = 5
 # Among equally grave findings, those of the first checks come first.
 CHECKS: tuple[Check, ...] = (
     server.refuses,
@@ -55,7 +56,7 @@ def examine(facts: Facts, *, now: float) -> list[Finding]:
     found: list[Finding] = []
     for check in CHECKS:
         try:
-            found += check(facts, now)
+            found += _first(list(check(facts, now)))
         except Exception as error:  # noqa: BLE001  # one bad thing in Redis must not hide the other findings
             found.append(
                 Finding(
@@ -65,4 +66,23 @@ def examine(facts: Facts, *, now: float) -> list[Finding]:
                     "",
                 )
             )
+    return _by_gravity(found)
+
+
+def _first(found: list[Finding]) -> list[Finding]:
+    """The gravest of one check, and how many more there are: a thousand queues may have the same fault."""
+    found = _by_gravity(found)
+    rest = found[_MOST_OF_A_KIND:]
+    if len(rest) < 2:
+        return found
+    more = Finding(
+        rest[0].severity,
+        f"{len(rest):,} more like the one before.",
+        "Mend that one first, and look again.",
+        "",
+    )
+    return [*found[:_MOST_OF_A_KIND], more]
+
+
+def _by_gravity(found: list[Finding]) -> list[Finding]:
     return sorted(found, key=lambda finding: -finding.severity)

@@ -29,7 +29,6 @@ class WorkerFacts:
         host: Its host's name.
         pid: Its process there.
         version: Of RQ.
-        job_id: Of the job that it runs, or empty.
         process: What this host says of its process, `gone` if there is none; empty where it was not asked.
     """
 
@@ -42,7 +41,6 @@ class WorkerFacts:
     host: str = ""
     pid: int | None = None
     version: str = ""
-    job_id: str = ""
     process: str = ""
 
     def listens_to(self, queue: str) -> bool:
@@ -55,6 +53,10 @@ class WorkerFacts:
             return False
         late = self.expires_at is not None and self.expires_at - now < _LATE_WITH_SECONDS_LEFT
         return late and (self.heartbeat is None or now - self.heartbeat > _FRESH_SECONDS)
+
+    def is_dead(self, now: float) -> bool:
+        """Whether it certainly is: its key is gone, or this host, where it ran, has no such process."""
+        return self.is_gone or (self.process == "gone" and self.is_stuck(now))
 
     def is_live(self, now: float) -> bool:
         """Whether it can run jobs."""
@@ -72,7 +74,7 @@ class FailedJob:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """The job that a busy worker says it runs; times in Unix seconds by the worker's host."""
+    """A job that counts as running; when it started is told by its worker's host, in Unix seconds."""
 
     worker: str
     id: str
@@ -133,7 +135,7 @@ class Facts:
         alive_until: Until when executions of a queue count as alive, those that end first.
         stuck_between: Ids that stay between a queue and its workers.
         failed: The newest failed jobs of each queue, a sample.
-        running: What busy workers run.
+        running: A sample.
         deferred: A sample.
         cron: None where it could not be read.
         limits: Rate limits that were found.

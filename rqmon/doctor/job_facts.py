@@ -11,7 +11,7 @@ from rq.registry import DeferredJobRegistry, FailedJobRegistry, StartedJobRegist
 from rq.results import Result
 
 from rqmon.doctor.asking import Answers, Commands, of
-from rqmon.doctor.facts import DeferredJob, FailedJob, RunningJob, StoredFormats, WorkerFacts
+from rqmon.doctor.facts import DeferredJob, FailedJob, RunningJob, StoredFormats
 from rqmon.doctor.tracebacks import class_of, compressed_start, stored_exception
 from rqmon.exporter.reading.registries import key_of, pairs, shown, timestamp
 from rqmon.exporter.reading.state import QueueState, Snapshot
@@ -19,6 +19,9 @@ from rqmon.exporter.reading.state import QueueState, Snapshot
 # Of each kind of job so many are looked at, spread over the queues that have some.
 _SAMPLE = 100
 _BETWEEN = 20
+_MOST_JOBS = 1_000
+_DEPENDENCY_FIELDS = ("dependency_ids", "dependency_id", "allow_dependency_failures")
+_RUNNING_FIELDS = ("started_at", "timeout", "worker_name", "status")
 # Arguments of megabytes say no more about how they are written.
 _MOST_DATA = 1 << 16
 # By the first byte.
@@ -67,21 +70,21 @@ def _spread(snapshot: Snapshot, status: str) -> Iterator[tuple[QueueState, int]]
         yield queue, max(1, _SAMPLE // len(some))
 
 
-def of_jobs(snapshot: Snapshot, second: Answers, workers: tuple[WorkerFacts, ...]) -> Commands:
+def of_jobs(snapshot: Snapshot, second: Answers) -> Commands:
     """What to ask of the jobs that were found."""
     commands: Commands = {}
     for (queue,), ids in of(second, "failed"):
         for id_ in ids:
             commands["result", queue, id_] = ("XREVRANGE", key_of_results(id_), "+", "-", "COUNT", 1)
             commands["exc_info", queue, id_] = ("HGET", key_of_job(id_), "exc_info")
-    fields = ("dependency_ids", "dependency_id", "allow_dependency_failures")
     for (queue,), ids in of(second, "deferred"):
         for id_ in ids:
-            commands["dependencies", queue, id_] = ("HMGET", key_of_job(id_), *fields)
-    for worker in workers:
-        if worker.job_id:
-            key = key_of_job(worker.job_id.encode(errors="surrogateescape"))
-            commands["running", worker.name] = ("HMGET", key, "started_at", "timeout", "status")
+            commands["dependencies", queue, id_] = ("HMGET", key_of_job(id_), *_DEPENDENCY_FIELDS)
+    for _, members in of(second, "alive"):
+        for member in pairs(members):
+            if len(commands) < _MOST_JOBS:
+                id_ = member.rpartition(b":")[0]  # what follows is the execution's own id
+                commands["running", id_] = ("HMGET", key_of_job(id_), *_RUNNING_FIELDS)
     waiting = [id_ for queue in snapshot.queues for id_ in queue.ends][:_SAMPLE]
     for id_ in waiting:
         commands["size", id_] = ("HSTRLEN", key_of_job(id_), "data")
@@ -94,9 +97,13 @@ def of_dependencies(third: Answers) -> Commands:
     for (queue, id_), (ids, first, allows_failure) in of(third, "dependencies"):
         if allows_failure != b"1":  # else it is queued when its dependency has failed
             for dependency in dependency_ids(ids, first)[:_BETWEEN]:
-                key = key_of_job(dependency.encode())
-                commands["dependency", queue, id_, dependency] = ("HGET", key, "status")
+                commands["dependency", queue, id_, dependency] = of_dependency(dependency)
     return commands
+
+
+def of_dependency(id_: str) -> tuple[Any, ...]:
+    """The command that asks how a job is that another depends on; no job has half a character in its id."""
+    return ("HGET", key_of_job(id_.encode(errors="replace")), "status")
 
 
 def dependency_ids(ids: bytes | None, id_: bytes | None) -> list[str]:
@@ -165,18 +172,17 @@ def latest(results: Any) -> Mapping[bytes, bytes] | None:
     return fields
 
 
-def running(workers: tuple[WorkerFacts, ...], third: Answers) -> tuple[RunningJob, ...]:
-    """What busy workers run; a time that can't be read is unknown."""
+def running(third: Answers) -> tuple[RunningJob, ...]:
+    """The jobs that run; a time that can't be read is unknown."""
     found = []
-    for worker in workers:
-        started_at, timeout, status = third.get(("running", worker.name)) or (None, None, None)
+    for (id_,), (started_at, timeout, worker, status) in of(third, "running"):
         if status == b"started":
             try:
                 since = timestamp(started_at)
             except ValueError:
                 since = None
             seconds = float(timeout) if timeout and timeout.isdigit() else None
-            found.append(RunningJob(worker.name, worker.job_id, since, seconds))
+            found.append(RunningJob(shown(worker or b""), shown(id_), since, seconds))
     return tuple(found)
 
 

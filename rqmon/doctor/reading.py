@@ -53,7 +53,7 @@ def take(connection: Redis, *, serializer: str) -> Facts:
     }
     second = ask(connection, commands)
     found_workers = workers.parse(second, now=snapshot.taken_at)
-    third = ask(connection, jobs.of_jobs(snapshot, second, found_workers))
+    third = ask(connection, jobs.of_jobs(snapshot, second))
     between = jobs.between(second)
     if between:  # only then is it waited for
         time.sleep(max(0.0, _BETWEEN_SECONDS - (time.monotonic() - found_at)))
@@ -78,7 +78,7 @@ def take(connection: Redis, *, serializer: str) -> Facts:
         alive_until=jobs.alive_until(second),
         stuck_between=jobs.stuck(between, fourth),
         failed=jobs.failed(second, third),
-        running=jobs.running(found_workers, third),
+        running=jobs.running(third),
         deferred=jobs.deferred(fourth),
         cron=cron,
         limits=surroundings.limits(second),

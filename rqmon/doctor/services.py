@@ -37,5 +37,5 @@ class Services:
             self._unhealthy = {
                 it.service.name: it.description for it in backend.states() if not it.is_healthy
             }
-        except (SchedulerError, OSError) as error:
+        except (SchedulerError, OSError, ImportError) as error:
             self._unhealthy = {"supervisor" if mode == "native" else "docker": str(error)}

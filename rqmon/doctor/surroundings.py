@@ -54,7 +54,7 @@ def limits(second: Answers) -> tuple[LimitFacts, ...]:
         try:
             resource, client, most, seconds = json.loads(key.removeprefix(_LIMIT_PREFIX))
             found.append(LimitFacts(str(resource), str(client), int(most), int(seconds), requests))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             continue
     return tuple(found)
 

@@ -23,7 +23,7 @@ def stored_exception(result: Mapping[bytes, bytes] | None, exc_info: bytes | Non
     """The text of an exception, from a job's latest result or its own field; empty where there is none."""
     packed = (result or {}).get(b"exc_string")
     try:
-        raw = base64.b64decode(packed) if packed else exc_info or b""
+        raw = base64.b64decode(packed, validate=True) if packed else exc_info or b""
         text = zlib.decompressobj().decompress(raw, _MOST_BYTES)
     except ValueError:
         return ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rqmon.terminal import shortened
 
 _NAMED = 5
+_MOST_QUEUES = 20
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 # They need the address in the shell's environment; rqmon's own read `.env`.
@@ -28,11 +29,11 @@ def counted(number: int, noun: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time span to read: `45 s`, `12 min`."""
+    """A time span to read: `45 s`, `12 min`; none where clocks that differ would make it negative."""
     for unit, size_seconds in _SPANS:
         if seconds >= 2 * size_seconds:
             return f"{seconds / size_seconds:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def quoted(*words: str) -> str:
@@ -46,9 +47,9 @@ def redis_cli(*words: str) -> str:
 
 
 def start_worker(*queues: str) -> str:
-    """The command that starts a worker, which looks after scheduled jobs too."""
+    """The command that starts a worker, which looks after scheduled jobs too; twenty queues at most."""
     options = "--worker-class scheduler.RecordingWorker --with-scheduler"
-    return f"rq worker {options} {quoted(*queues)}"
+    return f"rq worker {options} {quoted(*queues[:_MOST_QUEUES])}"
 
 
 def requeue(queue: str, job_id: str = "", *, serializer: str) -> str:

@@ -12,7 +12,10 @@ from rqmon.doctor.facts import WorkerFacts
 from rqmon.exporter.reading.registries import shown, timestamp
 from rqmon.exporter.reading.state import Snapshot
 
-_FIELDS = ("state", "queues", "last_heartbeat", "hostname", "pid", "version", "current_job")
+_FIELDS = ("state", "queues", "last_heartbeat", "hostname", "pid", "version")
+
+# Of a process id; int() refuses a text of thousands.
+_MOST_DIGITS = 18
 
 COMMANDS: Commands = {("workers",): ("SMEMBERS", Worker.redis_workers_keys)}
 
@@ -67,12 +70,12 @@ def _worker(key: bytes, fields: list[bytes | None], life: int | None, *, now: fl
     name = shown(key.removeprefix(Worker.redis_worker_namespace_prefix.encode()))
     if not any(fields):
         return WorkerFacts(name, is_gone=True)
-    state, queues, heartbeat, host, pid, version, job = fields
+    state, queues, heartbeat, host, pid, version = fields
     try:
         beat = timestamp(heartbeat)
     except ValueError:
         beat = None
-    process_id = int(pid) if pid and pid.isdigit() else None
+    process_id = int(pid) if pid and pid.isdigit() and len(pid) <= _MOST_DIGITS else None
     return WorkerFacts(
         name=name,
         state=shown(state or b""),
@@ -82,7 +85,6 @@ def _worker(key: bytes, fields: list[bytes | None], life: int | None, *, now: fl
         host=shown(host or b""),
         pid=process_id,
         version=shown(version or b""),
-        job_id=shown(job or b""),
         process=_process(process_id) if host == socket.gethostname().encode() and process_id else "",
     )
 

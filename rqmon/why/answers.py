@@ -244,4 +244,7 @@ def _short(seconds: float) -> str:
 
 
 def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%d %b %H:%M:%S} UTC"
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%d %b %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "a time beyond all calendars"

@@ -19,7 +19,14 @@ from rq.suspension import WORKERS_SUSPENDED
 
 from rqmon.doctor import worker_facts as workers
 from rqmon.doctor.asking import Answers, Commands, ask
-from rqmon.doctor.job_facts import dependency_ids, key_of_job, key_of_queue, key_of_results, latest
+from rqmon.doctor.job_facts import (
+    dependency_ids,
+    key_of_job,
+    key_of_queue,
+    key_of_results,
+    latest,
+    of_dependency,
+)
 from rqmon.doctor.tracebacks import stored_exception
 from rqmon.exporter.reading.registries import key_of, shown, timestamp
 from rqmon.why.facts import JobFacts
@@ -94,7 +101,7 @@ def _found(
         commands["alive",] = ("ZSCORE", key_of(StartedJobRegistry, queue), id_ + b":" + execution)
     dependencies = dependency_ids(job.get("dependency_ids"), job.get("dependency_id"))
     for dependency in dependencies:
-        commands["dependency", dependency] = ("HGET", key_of_job(dependency.encode()), "status")
+        commands["dependency", dependency] = of_dependency(dependency)
     limit = job.get("rate_limit_key")
     if limit is not None:
         commands["held",] = ("ZRANK", _held_key(limit), id_)

@@ -1,6 +1,7 @@
 """Producers, workers and this host that don't fit together: serializer, key prefix, database, versions."""
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -35,7 +36,7 @@ def prefix(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"RQ queues are also under the key prefix {listed(facts.other_prefixes)}; here it is {ours}.",
             "Producers and workers with different prefixes never meet, and nothing here shows those jobs.",
-            f"RQ_KEY_PREFIX={quoted(facts.other_prefixes[0])} rqmon doctor  # with rq 3",
+            f"RQ_KEY_PREFIX={shlex.quote(facts.other_prefixes[0])} rqmon doctor  # with rq 3",
         )
 
 
@@ -66,7 +67,7 @@ def versions(facts: Facts, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"Workers run different versions of RQ: {listed(said)}.",
             "What one writes, another may not read. It is so for a while when a new version is rolled out.",
-            f"pip install rq=={max(workers, key=_order)}  # where the others run",
+            f"pip install {quoted(f'rq=={max(workers, key=_order)}')}  # where the others run",
         )
     majors = {_order(version)[0] for version in workers}
     if len(workers) == 1 and majors != {_order(VERSION)[0]}:
@@ -74,9 +75,9 @@ def versions(facts: Facts, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"All workers run RQ {listed(list(workers))}, and here it is {VERSION}.",
             "Commands and the exporter of this host may read some of what they write wrongly.",
-            f"pip install rq=={quoted(*workers)}",
+            f"pip install {quoted(*(f'rq=={version}' for version in workers))}",
         )
 
 
 def _order(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) or (0,)
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:3]) or (0,)

@@ -16,32 +16,35 @@ _EXCEPTIONS = 5
 _WITHOUT_CLASS = {"killed": "killed with its process", "unknown": "for reasons that RQ did not keep"}
 
 
-def stuck(facts: Facts, now: float) -> Iterator[Finding]:
-    """Workers whose heartbeats stopped."""
-    for worker in facts.workers:
-        if not worker.is_stuck(now):
-            continue
-        since = f" for {span(now - worker.heartbeat)}" if worker.heartbeat is not None else ""
-        cause, command = why_silent(worker)
-        yield Finding(
-            Severity.BROKEN if worker.process != "gone" else Severity.WARNING,
-            f"Worker {listed([worker.name])} of {listed(worker.queues.split(','))} "
-            f"has sent no heartbeat{since}.",
-            cause,
-            command,
-        )
-
-
 def all_dead(facts: Facts, now: float) -> Iterator[Finding]:
     """Workers are registered, and none lives."""
-    if facts.workers and not any(worker.is_live(now) for worker in facts.workers):
-        queues = sorted({queue for worker in facts.workers for queue in worker.queues.split(",") if queue})
-        yield Finding(
-            Severity.BROKEN,
-            f"All registered workers are dead: {listed([worker.name for worker in facts.workers])}.",
-            "They ended without saying so, as when they are killed. No job runs.",
-            "rqmon start" if facts.has_stack else start_worker(*(queues or ["default"])),
-        )
+    if not facts.workers or not all(worker.is_dead(now) for worker in facts.workers):
+        return
+    queues = {queue for worker in facts.workers for queue in worker.queues.split(",") if queue}
+    queues |= {queue for queue, number in facts.registered.items() if number}
+    yield Finding(
+        Severity.BROKEN,
+        f"All registered workers are dead: {listed([worker.name for worker in facts.workers])}.",
+        "They ended without saying so, as when they are killed. No job runs.",
+        "rqmon start" if facts.has_stack else start_worker(*(sorted(queues) or ["default"])),
+    )
+
+
+def stuck(facts: Facts, now: float) -> Iterator[Finding]:
+    """Workers whose heartbeats stopped."""
+    if all(worker.is_dead(now) for worker in facts.workers):
+        return  # that is said of all of them
+    for worker in facts.workers:
+        if worker.is_stuck(now):
+            since = f" for {span(now - worker.heartbeat)}" if worker.heartbeat is not None else ""
+            cause, command = why_silent(worker)
+            yield Finding(
+                Severity.WARNING if worker.is_dead(now) else Severity.BROKEN,
+                f"Worker {listed([worker.name])} of {listed(worker.queues.split(','))} "
+                f"has sent no heartbeat{since}.",
+                cause,
+                command,
+            )
 
 
 def overrunning(facts: Facts, now: float) -> Iterator[Finding]:

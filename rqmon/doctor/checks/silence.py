@@ -1,10 +1,9 @@
 """Why a worker does nothing, as far as it can be told from here, and what ends that."""
 
-import shlex
 import socket
 
 from rqmon.doctor.facts import WorkerFacts
-from rqmon.doctor.words import listed, start_worker
+from rqmon.doctor.words import listed, quoted, start_worker
 
 
 def why_silent(worker: WorkerFacts) -> tuple[str, str]:
@@ -20,5 +19,5 @@ def why_silent(worker: WorkerFacts) -> tuple[str, str]:
     kill = f"kill -KILL {worker.pid}"
     return (
         f"It died, is stopped, hangs, or can't write to Redis: {place}. Once it has ended, start another.",
-        kill if worker.host == socket.gethostname() else f"ssh {shlex.quote(worker.host)} {kill}",
+        kill if worker.host == socket.gethostname() else f"ssh {quoted(worker.host)} {kill}",
     )

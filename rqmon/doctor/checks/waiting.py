@@ -29,25 +29,21 @@ def suspended(facts: Facts, _now: float) -> Iterator[Finding]:
 
 def without_worker(facts: Facts, now: float) -> Iterator[Finding]:
     """Queues with jobs to which no live worker listens."""
-    alone = [
-        queue
-        for queue in facts.snapshot.queues
-        if queue.jobs.get("queued") and not any(it.is_live(now) for it in facts.listeners(queue.name))
-    ]
-    if not alone:
+    queued = {queue.name: queue.jobs["queued"] for queue in facts.snapshot.queues if queue.jobs.get("queued")}
+    heard = {name: facts.listeners(name) for name in queued}
+    names = [name for name, listeners in heard.items() if not any(it.is_live(now) for it in listeners)]
+    if not names:
         return
-    alone.sort(key=lambda queue: -queue.jobs["queued"])
-    jobs = sum(queue.jobs["queued"] for queue in alone)
-    stuck = sum(bool(facts.listeners(queue.name)) for queue in alone)
-    dead = sum(not facts.listeners(queue.name) and facts.registered.get(queue.name, 0) > 0 for queue in alone)
+    names.sort(key=lambda name: -queued[name])
+    jobs = sum(queued[name] for name in names)
+    stuck = sum(bool(heard[name]) for name in names)
+    dead = sum(not heard[name] and facts.registered.get(name, 0) > 0 for name in names)
+    alone = len(names) == 1
     causes = [
-        f"All that listened to {counted(dead, 'of them')} died." if dead else "",
-        f"All that listen to {counted(stuck, 'of them')} send no heartbeats." if stuck else "",
+        f"All that listened to {'it' if alone else f'{dead:,} of them'} died." if dead else "",
+        f"All that listen to {'it' if alone else f'{stuck:,} of them'} send no heartbeats." if stuck else "",
         "No worker is registered." if not dead and not stuck else "",
     ]
-    if len(alone) == 1:
-        causes = [cause.replace("1 of them", "it") for cause in causes]
-    names = [queue.name for queue in alone]
     yield Finding(
         Severity.BROKEN,
         f"No worker listens to {listed(names)}: {'1 job waits' if jobs == 1 else f'{jobs:,} jobs wait'}.",

@@ -83,4 +83,4 @@ def test_its_round_trips_are_few_at_any_size(redis_connection, monkeypatch, queu
     record_property("summary", f"doctor: {queues} queues in {seconds:.2f} s and {trips} round trips")
     assert trips <= 12
     assert any(f"in {queues:,}" in it.fact or "No worker listens" in it.fact for it in found_)
-    assert len(found_) < 20
+    assert len(found_) < 20  # however many there are of a kind

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
-from rq import Queue
+from rq import Queue, Worker
 from rq.scheduler import RQScheduler
 from rq.suspension import resume, suspend
 
@@ -29,6 +29,9 @@ def test_jobs_to_which_nobody_listens(redis_connection, queue):
     other.enqueue(pid)
     it = found(redis_connection, "No worker listens to q and its name; rm -rf ~: 3 jobs wait.")
     assert (it.severity, it.cause) == (Severity.BROKEN, "No worker is registered.")
+    Worker([queue, other], connection=redis_connection, name="died").register_birth()
+    redis_connection.delete("rq:worker:died")
+    assert found(redis_connection, "No worker listens").cause == "All that listened to 2 of them died."
     assert it.command.endswith("scheduler.RecordingWorker --with-scheduler q 'its name; rm -rf ~'")
 
 
