@@ -115,7 +115,7 @@ def _show(found: Diagnosis) -> None:
 
 def _verdict(found: Diagnosis) -> str:
     if not found.findings:
-        return "All is well."
+        return "Nothing wrong was found." if found.unknown else "All is well."
     broken = sum(it.severity == Severity.BROKEN for it in found.findings)
     warnings = len(found.findings) - broken
     return f"{broken} broken, {warnings} {'warning' if warnings == 1 else 'warnings'}."

@@ -61,15 +61,14 @@ def diagnose(settings: Settings, config: StackConfig) -> Diagnosis:
         except (RedisError, SchedulerError) as error:
             refused = server.no_answer(error)
     unhealthy = services.unhealthy(seconds=max(0.0, started + _SERVICES_SECONDS - time.monotonic()))
-    unknown = () if unhealthy is not None else ("the stack's services: they did not answer in time",)
     if refused is not None:
-        findings = [refused, *server.unhealthy(unhealthy or {})]
+        findings = [refused, *server.unhealthy(unhealthy)]
     if facts is not None:
-        facts = replace(facts, has_stack=services.has_stack, unhealthy_services=unhealthy or {})
+        facts = replace(facts, has_stack=services.has_stack, unhealthy_services=unhealthy)
         findings = examine(facts, now=facts.snapshot.taken_at)
     return Diagnosis(
         findings=tuple(findings),
-        unknown=(*unknown, *(facts.unknown if facts else ())),
+        unknown=facts.unknown if facts else (),
         looked_at=_looked_at(facts) if facts else "nothing in Redis",
         seconds=time.monotonic() - started,
     )

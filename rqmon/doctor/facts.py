@@ -143,7 +143,8 @@ class Facts:
         other_prefixes: Where RQ's queues are found under another key prefix.
         rdb_saves: Redis' setting `save`; None where it can't be asked.
         has_stack: Whether a stack was started here.
-        unhealthy_services: What is wrong with services of that stack, by name.
+        unhealthy_services: What is wrong with services of that stack, by name; None if they did not say it
+            in time.
         unknown: What could not be looked at, and why.
     """
 
@@ -165,7 +166,7 @@ class Facts:
     other_prefixes: tuple[str, ...]
     rdb_saves: str | None
     has_stack: bool = False
-    unhealthy_services: Mapping[str, str] = field(default_factory=dict)
+    unhealthy_services: Mapping[str, str] | None = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
 
     def listeners(self, queue: str) -> list[WorkerFacts]:

@@ -72,8 +72,16 @@ def services(facts: Facts, _now: float) -> Iterator[Finding]:
     yield from unhealthy(facts.unhealthy_services)
 
 
-def unhealthy(services: Mapping[str, str]) -> Iterator[Finding]:
-    """What is said of services, by name and by what is wrong with them."""
+def unhealthy(services: Mapping[str, str] | None) -> Iterator[Finding]:
+    """What is said of services, by name and by what is wrong with them; None if they were too slow."""
+    if services is None:
+        yield Finding(
+            Severity.WARNING,
+            "Not all services of the stack have answered within a second.",
+            "One hangs, or this machine is very busy. The command takes longer, and names it.",
+            "rqmon status",
+        )
+        return
     for name, problem in services.items():
         yield Finding(
             Severity.BROKEN,

@@ -2,8 +2,11 @@
 
 import contextlib
 import shutil
+import socket
+import tempfile
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import pytest
@@ -167,4 +170,19 @@ def test_services_of_a_stack_whose_supervisor_is_gone(server, tmp_path):
     broken = [it for it in said.findings if "is not healthy" in it.fact]
     assert broken, said
     assert {it.severity for it in broken} == {Severity.BROKEN}
+    assert said.seconds < 2
+
+
+def test_services_that_hang_are_not_called_well(server):
+    pytest.importorskip("httpx", reason="the stack is not installed here")
+    # A socket's path must be short.
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as supervisor:
+        state = Path(name) / "state"
+        state.mkdir()
+        (state / "run.json").write_text('{"mode": "native", "settings": "x"}')
+        supervisor.bind(str(state / "supervisor.sock"))
+        supervisor.listen()  # it takes calls, and never answers
+        said = diagnosed(f"redis://127.0.0.1:{server.port}/0", Path(name))
+    [it] = said.findings
+    assert (it.severity, it.command) == (Severity.WARNING, "rqmon status")
     assert said.seconds < 2
