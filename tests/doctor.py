@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rqmon.doctor import reading
+from rqmon.doctor import gathering
 from rqmon.doctor.examine import examine
 from tests.servers import kill_with_children, wait_for
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 def findings(connection, *, later=0.0, serializer="pickle"):
     """What is found now, and judged so many seconds later: as long as nothing happens meanwhile."""
-    facts = reading.take(connection, serializer=serializer)
+    facts = gathering.take(connection, serializer=serializer)
     return examine(facts, now=facts.snapshot.taken_at + later)
 
 

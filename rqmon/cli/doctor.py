@@ -13,7 +13,7 @@ from rqmon.doctor.diagnosis import Diagnosis, diagnose, impatient
 from rqmon.doctor.finding import Severity
 from rqmon.stack.environment import StackConfig
 from rqmon.terminal import printable, say, shortened
-from rqmon.why import reading
+from rqmon.why import lookup
 from rqmon.why.answers import answer
 from scheduler import Settings
 
@@ -55,7 +55,7 @@ def why(environ: Mapping[str, str] | None, *, job_id: str, as_json: bool) -> Non
     """
     settings = Settings.from_env()
     with impatient(settings.redis_url) as connection:
-        job = reading.take(connection, job_id, serializer=settings.serializer)
+        job = lookup.take(connection, job_id, serializer=settings.serializer)
     found = answer(job)
     if as_json:
         click.echo(json.dumps(asdict(found)))

@@ -8,12 +8,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from rqmon.doctor import reading
-from rqmon.doctor.checks import server
+from rqmon.doctor import gathering
+from rqmon.doctor.checks import redis_server
 from rqmon.doctor.examine import examine
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding
-from rqmon.doctor.services import Services
+from rqmon.doctor.stack_services import Services
 from rqmon.doctor.words import counted
 from rqmon.stack.environment import StackConfig
 from scheduler import SchedulerError, Settings
@@ -57,12 +57,12 @@ def diagnose(settings: Settings, config: StackConfig) -> Diagnosis:
     facts, refused = None, None
     with impatient(settings.redis_url) as connection:
         try:
-            facts = reading.take(connection, serializer=settings.serializer)
+            facts = gathering.take(connection, serializer=settings.serializer)
         except (RedisError, SchedulerError) as error:
-            refused = server.no_answer(error)
+            refused = redis_server.no_answer(error)
     unhealthy = services.unhealthy(seconds=max(0.0, started + _SERVICES_SECONDS - time.monotonic()))
     if refused is not None:
-        findings = [refused, *server.unhealthy(unhealthy)]
+        findings = [refused, *redis_server.unhealthy(unhealthy)]
     if facts is not None:
         facts = replace(facts, has_stack=services.has_stack, unhealthy_services=unhealthy)
         findings = examine(facts, now=facts.snapshot.taken_at)

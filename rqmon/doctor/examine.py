@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from rqmon.doctor.checks import fitting, repeating, running, server, waiting
+from rqmon.doctor.checks import fitting, redis_server, repeating, running, waiting
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
 
@@ -11,8 +11,8 @@ Check = Callable[[Facts, float], Iterator[Finding]]
 _MOST_OF_A_KIND = 5
 # Among equally grave findings, those of the first checks come first.
 CHECKS: tuple[Check, ...] = (
-    server.refuses,
-    server.services,
+    redis_server.refuses,
+    redis_server.services,
     waiting.suspended,
     running.all_dead,
     running.stuck,
@@ -27,9 +27,9 @@ CHECKS: tuple[Check, ...] = (
     waiting.between,
     running.abandoned,
     fitting.serializer,
-    server.evicts,
-    server.memory,
-    server.persistence,
+    redis_server.evicts,
+    redis_server.memory,
+    redis_server.persistence,
     running.failing,
     waiting.deferred,
     waiting.limited,
@@ -41,8 +41,8 @@ CHECKS: tuple[Check, ...] = (
     fitting.prefix,
     fitting.database,
     fitting.versions,
-    server.clocks,
-    server.unreadable,
+    redis_server.clocks,
+    redis_server.unreadable,
 )
 
 

@@ -1,4 +1,4 @@
-"""What the doctor knows: one frozen record of the live system, read by `reading` and judged by the checks."""
+"""What the doctor knows: one frozen record of the live system, gathered once and judged by the checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,6 +126,7 @@ class Facts:
 
     Attributes:
         snapshot: What the exporter reads.
+        info: What INFO says, by its own names; empty where it may not be asked.
         database: The number of the database that is looked at.
         serializer: What `RQ_SERIALIZER` says here.
         clock_offset_seconds: This host's clock less that of Redis.
@@ -149,6 +150,7 @@ class Facts:
     """
 
     snapshot: Snapshot
+    info: Mapping[str, str]
     database: int
     serializer: str
     clock_offset_seconds: float | None

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rq import Queue
@@ -14,7 +14,7 @@ from rqmon.doctor.asking import Answers, Commands, of
 from rqmon.doctor.facts import DeferredJob, FailedJob, RunningJob, StoredFormats
 from rqmon.doctor.tracebacks import class_of, compressed_start, stored_exception
 from rqmon.exporter.reading.registries import key_of, pairs, shown, timestamp
-from rqmon.exporter.reading.state import QueueState, Snapshot
+from rqmon.exporter.reading.state import QueueState
 
 # Of each kind of job so many are looked at, spread over the queues that have some.
 _SAMPLE = 100
@@ -39,21 +39,22 @@ def key_of_results(id_: bytes) -> bytes:
     return key.encode() + id_
 
 
-def of_queues(snapshot: Snapshot) -> Commands:
-    """What to ask of each queue that has jobs of a kind."""
+def of_queues(queues: Sequence[tuple[QueueState, bytes]]) -> Commands:
+    """What to ask of each queue that has jobs of a kind, given with its name as Redis holds it."""
     commands: Commands = {}
-    for queue in snapshot.queues:
+    for queue, name in queues:
         if queue.jobs.get("started"):
-            key = key_of(StartedJobRegistry, queue.raw)
+            key = key_of(StartedJobRegistry, name)
             commands["alive", queue.name] = ("ZRANGE", key, 0, _SAMPLE - 1, "WITHSCORES")
         if queue.intermediate:
-            key = key_of_queue(queue.raw) + b":intermediate"
+            key = key_of_queue(name) + b":intermediate"
             commands["between", queue.name, key] = ("LRANGE", key, 0, _BETWEEN - 1)
-    for queue, number in _spread(snapshot, "failed"):
-        key = key_of(FailedJobRegistry, queue.raw)
-        commands["failed", queue.name] = ("ZRANGE", key, -number, -1)
-    for queue, number in _spread(snapshot, "deferred"):
-        commands["deferred", queue.name] = ("ZRANGE", key_of(DeferredJobRegistry, queue.raw), 0, number - 1)
+    for shown_name, name, number in _spread(queues, "failed"):
+        commands["failed", shown_name] = ("ZRANGE", key_of(FailedJobRegistry, name), -number, -1)
+    for shown_name, name, number in _spread(queues, "deferred"):
+        commands["deferred", shown_name] = ("ZRANGE", key_of(DeferredJobRegistry, name), 0, number - 1)
+    for shown_name, name, number in _spread(queues, "queued"):
+        commands["queued", shown_name] = ("LRANGE", key_of_queue(name), 0, number - 1)
     return commands
 
 
@@ -62,15 +63,14 @@ def key_of_queue(queue: bytes) -> bytes:
     return Queue.redis_queue_namespace_prefix.encode() + queue
 
 
-def _spread(snapshot: Snapshot, status: str) -> Iterator[tuple[QueueState, int]]:
-    """The queues with most jobs of a status, and how many to look at in each."""
-    some = [queue for queue in snapshot.queues if queue.jobs.get(status)]
-    some = sorted(some, key=lambda queue: -queue.jobs[status])[:_SAMPLE]
-    for queue in some:
-        yield queue, max(1, _SAMPLE // len(some))
+def _spread(queues: Sequence[tuple[QueueState, bytes]], status: str) -> Iterator[tuple[str, bytes, int]]:
+    """The queues with most jobs of a status, by both names, and how many to look at in each."""
+    some = [(queue.jobs[status], queue.name, name) for queue, name in queues if queue.jobs.get(status)]
+    for _, shown_name, name in sorted(some, reverse=True)[:_SAMPLE]:
+        yield shown_name, name, max(1, _SAMPLE // len(some))
 
 
-def of_jobs(snapshot: Snapshot, second: Answers) -> Commands:
+def of_jobs(second: Answers) -> Commands:
     """What to ask of the jobs that were found."""
     commands: Commands = {}
     for (queue,), ids in of(second, "failed"):
@@ -85,9 +85,9 @@ def of_jobs(snapshot: Snapshot, second: Answers) -> Commands:
             if len(commands) < _MOST_JOBS:
                 id_ = member.rpartition(b":")[0]  # what follows is the execution's own id
                 commands["running", id_] = ("HMGET", key_of_job(id_), *_RUNNING_FIELDS)
-    waiting = [id_ for queue in snapshot.queues for id_ in queue.ends][:_SAMPLE]
-    for id_ in waiting:
-        commands["size", id_] = ("HSTRLEN", key_of_job(id_), "data")
+    for _, ids in of(second, "queued"):
+        for id_ in ids:
+            commands["size", id_] = ("HSTRLEN", key_of_job(id_), "data")
     return commands
 
 

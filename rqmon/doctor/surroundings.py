@@ -15,10 +15,23 @@ _LIMIT_PREFIX = b"rqmon:rate-limit:"
 _QUEUES_SUFFIX = b":queues"
 
 COMMANDS: Commands = {
+    ("info",): ("INFO",),
+    ("queues",): ("SMEMBERS", Queue.redis_queues_keys),
     ("save",): ("CONFIG GET", "save"),
     ("prefixes",): ("SCAN", 0, "MATCH", b"*" + _QUEUES_SUFFIX, "COUNT", _SCANNED),
     ("limits",): ("SCAN", 0, "MATCH", _LIMIT_PREFIX + b"*", "COUNT", _SCANNED),
 }
+
+
+def info(first: Answers) -> dict[str, str]:
+    """What INFO says, by its own names."""
+    return {name: str(value) for name, value in first.get(("info",), {}).items()}
+
+
+def queue_names(first: Answers) -> dict[str, bytes]:
+    """The queues' names as Redis holds them, by how they are shown."""
+    prefix = Queue.redis_queue_namespace_prefix.encode()
+    return {shown(raw): raw for raw in (key.removeprefix(prefix) for key in first.get(("queues",), ()))}
 
 
 def rdb_saves(first: Answers) -> str | None:

@@ -1,6 +1,7 @@
 """What is asked about workers and schedulers, and what the answers say."""
 
 import socket
+from collections.abc import Iterable
 
 import psutil
 from rq import Worker
@@ -10,7 +11,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from rqmon.doctor.asking import Answers, Commands, of
 from rqmon.doctor.facts import WorkerFacts
 from rqmon.exporter.reading.registries import shown, timestamp
-from rqmon.exporter.reading.state import Snapshot
+from rqmon.exporter.reading.state import QueueState
 
 _FIELDS = ("state", "queues", "last_heartbeat", "hostname", "pid", "version")
 
@@ -29,14 +30,14 @@ def of_workers(first: Answers) -> Commands:
     return commands
 
 
-def of_queues(snapshot: Snapshot) -> Commands:
-    """What to ask about who looks after each queue."""
+def of_queues(queues: Iterable[tuple[QueueState, bytes]]) -> Commands:
+    """What to ask about who looks after each queue, given with its name as Redis holds it."""
     commands: Commands = {}
-    for queue in snapshot.queues:
+    for queue, name in queues:
         if queue.jobs.get("queued"):
-            commands["registered", queue.name] = ("SCARD", _key(WORKERS_BY_QUEUE_KEY, queue.raw))
+            commands["registered", queue.name] = ("SCARD", _key(WORKERS_BY_QUEUE_KEY, name))
         if queue.jobs.get("scheduled"):
-            commands["scheduler", queue.name] = ("EXISTS", scheduler_lock(queue.raw))
+            commands["scheduler", queue.name] = ("EXISTS", scheduler_lock(name))
     return commands
 
 

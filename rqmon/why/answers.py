@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from rqmon.doctor.tracebacks import class_of, last_line
 from rqmon.doctor.words import counted, listed, quoted, requeue, span, start_worker
-from rqmon.why.facts import Answer, JobFacts
+from rqmon.why.job import Answer, JobFacts
 
 _DOCTOR = "rqmon doctor"
 _ENDED_BADLY = ("failed", "stopped", "canceled", "")

@@ -44,7 +44,7 @@ def database(facts: Facts, _now: float) -> Iterator[Finding]:
     """No queue or worker in this database, and keys in others of the same Redis."""
     if facts.snapshot.queues or facts.workers:
         return
-    others = [name for name in facts.snapshot.info if re.fullmatch(r"db\d+", name)]
+    others = [name for name in facts.info if re.fullmatch(r"db\d+", name)]
     others = [name for name in others if name != f"db{facts.database}"]
     if others:
         yield Finding(

@@ -7,7 +7,7 @@ from redis import Redis
 from redis.connection import Connection
 from rq import Queue, Worker
 
-from rqmon.doctor import reading
+from rqmon.doctor import gathering
 from rqmon.doctor.examine import examine
 from rqmon.doctor.finding import Severity
 from scheduler.serializers import Json
@@ -76,7 +76,7 @@ def test_its_round_trips_are_few_at_any_size(redis_connection, monkeypatch, queu
 
     monkeypatch.setattr(Connection, "send_packed_command", counted)
     started = time.monotonic()
-    facts = reading.take(redis_connection, serializer="pickle")
+    facts = gathering.take(redis_connection, serializer="pickle")
     found_ = examine(facts, now=facts.snapshot.taken_at)
     seconds = time.monotonic() - started
     trips = len(sent) + 3  # those of the snapshot go another way

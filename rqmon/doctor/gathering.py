@@ -29,7 +29,7 @@ def take(connection: Redis, *, serializer: str) -> Facts:
     """Read everything, in a number of round trips that does not depend on how much there is.
 
     Args:
-        connection: Of the server.
+        connection: Of the redis_server.
         serializer: What `RQ_SERIALIZER` says.
 
     Raises:
@@ -45,22 +45,25 @@ def take(connection: Redis, *, serializer: str) -> Facts:
         (asked_at + answered_at) / 2 - from_answer(first["time",]).timestamp() if ("time",) in first else None
     )
     found_at = time.monotonic()
+    names = surroundings.queue_names(first)
+    queues = [(queue, names[queue.name]) for queue in snapshot.queues if queue.name in names]
     commands = {
         **surroundings.details(first),
         **workers.of_workers(first),
-        **workers.of_queues(snapshot),
-        **jobs.of_queues(snapshot),
+        **workers.of_queues(queues),
+        **jobs.of_queues(queues),
     }
     second = ask(connection, commands)
     found_workers = workers.parse(second, now=snapshot.taken_at)
-    third = ask(connection, jobs.of_jobs(snapshot, second))
+    third = ask(connection, jobs.of_jobs(second))
     between = jobs.between(second)
     if between:  # only then is it waited for
         time.sleep(max(0.0, _BETWEEN_SECONDS - (time.monotonic() - found_at)))
     fourth = ask(connection, {**jobs.of_dependencies(third), **jobs.of_data(third), **jobs.still(between)})
     if ("save",) not in first:
         unknown.append("whether Redis saves to disk: this user may not send CONFIG GET")
-    if not snapshot.info:
+    info = surroundings.info(first)
+    if not info:
         unknown.append("Redis' memory and version: this user may not send INFO")
     cron = None
     try:
@@ -69,6 +72,7 @@ def take(connection: Redis, *, serializer: str) -> Facts:
         unknown.append(f"cron: {error}")
     return Facts(
         snapshot=snapshot,
+        info=info,
         database=int(connection.connection_pool.connection_kwargs.get("db") or 0),
         serializer=serializer,
         clock_offset_seconds=offset,

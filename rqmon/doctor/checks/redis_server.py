@@ -7,7 +7,6 @@ from redis.exceptions import ResponseError
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
 from rqmon.doctor.words import counted, listed, redis_cli, span
-from rqmon.exporter.reading.registries import amount
 from scheduler.connections.refusals import meaning, refusal
 from scheduler.cron.clock import TOLERANCE_SECONDS
 from scheduler.errors import SchedulerError
@@ -93,7 +92,7 @@ def unhealthy(services: Mapping[str, str] | None) -> Iterator[Finding]:
 
 def evicts(facts: Facts, _now: float) -> Iterator[Finding]:
     """An eviction policy that throws jobs away when memory is full."""
-    info = facts.snapshot.info
+    info = facts.info
     policy, limit = info.get("maxmemory_policy", "noeviction"), _number(info, "maxmemory")
     if policy == "noeviction" or not limit:
         return
@@ -113,7 +112,7 @@ def evicts(facts: Facts, _now: float) -> Iterator[Finding]:
 
 def memory(facts: Facts, _now: float) -> Iterator[Finding]:
     """Memory near its limit: soon nothing can be queued."""
-    info = facts.snapshot.info
+    info = facts.info
     used, limit = _number(info, "used_memory"), _number(info, "maxmemory")
     if used is None or not limit or used / limit < _MEMORY_SHARE:
         return
@@ -127,7 +126,7 @@ def memory(facts: Facts, _now: float) -> Iterator[Finding]:
 
 def persistence(facts: Facts, _now: float) -> Iterator[Finding]:
     """A restart that loses everything, or a disk that can't be written."""
-    info = facts.snapshot.info
+    info = facts.info
     if facts.rdb_saves == "" and info.get("aof_enabled") == "0":
         yield Finding(
             Severity.WARNING,
@@ -186,7 +185,7 @@ def unreadable(facts: Facts, _now: float) -> Iterator[Finding]:
 
 def _number(info: Mapping[str, str], name: str) -> float | None:
     try:
-        return amount(info[name])
+        return float(info[name])
     except (KeyError, ValueError):
         return None
 
