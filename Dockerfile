@@ -1,10 +1,12 @@
 # One image for the workers, the cron scheduler, the exporter and rq-dashboard.
 FROM python:3.11.14-slim-bookworm AS build
 RUN python -m venv /opt/venv
-COPY requirements/stack.txt /tmp/
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/stack.txt
+# stack or rq3: what is installed is in requirements/.
+ARG LOCK=stack
+COPY requirements/$LOCK.txt /tmp/
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/$LOCK.txt
 # Packages of whoever runs this, where that file is there.
-COPY requirements/stack.txt requirements/own.tx[t] /tmp/
+COPY requirements/$LOCK.txt requirements/own.tx[t] /tmp/
 RUN test ! -e /tmp/own.txt || /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /tmp/own.txt
 COPY . /app
 # Whatever umask it was checked out with; compiled once, as nobody may write there later.

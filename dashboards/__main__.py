@@ -5,34 +5,32 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dashboards.boards.rq_cron import cron_dashboard
-from dashboards.boards.rq_dashboard import rq_dashboard
-from dashboards.boards.rq_jobs import jobs
-from dashboards.boards.rq_limits import limits
-from dashboards.boards.rq_monitoring import monitoring_dashboard
-from dashboards.boards.rq_queues import queues
-from dashboards.boards.rq_redis import redis_dashboard
-from dashboards.boards.rq_workers import workers_dashboard
+from dashboards.boards import (
+    rq_cron,
+    rq_dashboard,
+    rq_jobs,
+    rq_limits,
+    rq_monitoring,
+    rq_queues,
+    rq_redis,
+    rq_workers,
+)
 from dashboards.kit.render import render
+from dashboards.paths import DASHBOARDS, METRICS_PAGE, ROOT
 from dashboards.reference import metrics_page
-
-DASHBOARDS = Path("monitoring", "grafana", "dashboards")
-METRICS_PAGE = Path("docs", "metrics.md")
-
-ROOT = Path(__file__).parents[1]
 
 
 def generate() -> dict[Path, str]:
     """{path under the project's root: text} of every generated file; a dashboard's is named after its uid."""
     dashboards = (
-        rq_dashboard(),
-        queues(),
-        jobs(),
-        workers_dashboard(),
-        cron_dashboard(),
-        limits(),
-        redis_dashboard(),
-        monitoring_dashboard(),
+        rq_dashboard.build(),
+        rq_queues.build(),
+        rq_jobs.build(),
+        rq_workers.build(),
+        rq_cron.build(),
+        rq_limits.build(),
+        rq_redis.build(),
+        rq_monitoring.build(),
     )
     rendered = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
     return {**rendered, METRICS_PAGE: metrics_page()}

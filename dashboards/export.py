@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dashboards.__main__ import DASHBOARDS, generate
+from dashboards.__main__ import generate
 from dashboards.kit.render import GRAFANA_VERSION
+from dashboards.paths import DASHBOARDS
 
 Json = dict[str, Any]
 

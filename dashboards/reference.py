@@ -1,6 +1,7 @@
 """docs/metrics.md: every metric of the catalog, for people."""
 
-from rqmon.metrics import JOB_OUTCOMES, JOB_STATUSES, METRICS
+from rqmon.metrics import METRICS
+from rqmon.states import JOB_OUTCOMES, JOB_STATUSES
 
 _HEAD = """# Metrics
 

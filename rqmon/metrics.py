@@ -1,10 +1,12 @@
-"""Every metric that a dashboard, rule or document may name, once.
+"""The catalog: every metric once, with its type, unit, labels, help and source.
 
-Knows names only: it imports neither grafanalib nor prometheus_client, so the exporter can use it too.
+The exporter serves them, dashboards, rules and documents name them, and docs/metrics.md lists them.
 """
 
 from dataclasses import dataclass
 from typing import Literal
+
+from rqmon.states import CRON_OUTCOMES, JOB_OUTCOMES
 
 MetricType = Literal["counter", "gauge", "summary", "histogram"]
 
@@ -16,27 +18,6 @@ SAMPLE_SUFFIXES: dict[MetricType, tuple[str, ...]] = {
     "histogram": ("_bucket", "_sum", "_count"),
 }
 
-# The statuses that rq_jobs counts, and what they mean.
-JOB_STATUSES = {
-    "queued": "Waiting for a worker.",
-    "started": "Running now.",
-    "scheduled": "To be queued at a later time.",
-    "deferred": "Waiting for other jobs to finish.",
-    "finished": "Succeeded, and the result is still kept: 500 seconds by default.",
-    "failed": "Failed, and still kept: a year by default.",
-}
-# The outcomes that rq_jobs_processed_total counts, and what they mean; each execution has exactly one.
-JOB_OUTCOMES = {
-    "succeeded": "Returned.",
-    "failed": "Raised, or returned a Retry, and no retry was left.",
-    "retried": "Raised, or returned a Retry, and was to run again.",
-    "stopped": "A person stopped it.",
-    "abandoned": (
-        "Its process or its worker died, or the job was lost between queue and start; RQ fails the job, or "
-        "runs it again."
-    ),
-    "rate_limited": "Raised TooManyRequests, whether it was to run again or not.",
-}
 # The `job` label that Prometheus gives to what it scrapes from the exporter.
 EXPORTER_JOB = "rq-exporter"
 PROMETHEUS_JOB = "prometheus"
@@ -71,6 +52,7 @@ UP = Metric(
     help="1 if Prometheus's last scrape of the target succeeded, else 0.",
     source="Prometheus",
 )
+# Workers and jobs, as rq-exporter has them.
 RQ_WORKERS = Metric(
     name="rq_workers",
     type="gauge",
@@ -117,7 +99,7 @@ RQ_JOBS_CANCELED = Metric(
     unit="jobs",
     labels=("queue",),
     help=(
-        "Canceled jobs that Redis holds still. They are no status of rq_jobs, which has those of rq-exporter."
+        "Canceled jobs that Redis still holds. rq_jobs does not count them: its statuses are rq-exporter's."
     ),
     source="RQ",
 )
@@ -133,12 +115,13 @@ RQ_REQUEST_PROCESSING_SECONDS = Metric(
     source="rq-exporter",
 )
 
+# What the exporter says of itself and of what it reads.
 RQ_REDIS_UP = Metric(
     name="rq_redis_up",
     type="gauge",
     unit="boolean",
     labels=(),
-    help="1 if Redis answered this scrape and could be read, else 0: it is away, or refuses to be read.",
+    help="1 if Redis answered this scrape and could be read, else 0: it is down, or refuses the exporter.",
     source="exporter",
 )
 RQ_REDIS_REFUSING = Metric(
@@ -147,8 +130,8 @@ RQ_REDIS_REFUSING = Metric(
     unit="boolean",
     labels=("code",),
     help=(
-        "1 while Redis answers the exporter and refuses, by the code of its answer. READONLY, OOM, MISCONF "
-        "and NOREPLICAS are what whoever writes is answered; no series where the exporter's user may not ask."
+        "1 while Redis answers the exporter but refuses, by the code of its answer. READONLY, OOM, MISCONF "
+        "and NOREPLICAS are what a writer gets; no series where the exporter's user may not ask for that."
     ),
     source="exporter",
 )
@@ -158,8 +141,8 @@ RQ_LEFT_OUT = Metric(
     unit="names",
     labels=("what",),
     help=(
-        "What is too much for a page and not on it; the largest are: pairs of queue and function (pairs), of "
-        "queue and exception (failures), resources of rate limits, cron entries, and queues."
+        "How many names are left out as too many for a page, which has the largest: pairs of queue and "
+        "function (pairs), of queue and exception (failures), resources of rate limits, cron entries, queues."
     ),
     source="exporter",
 )
@@ -187,14 +170,11 @@ RQ_EXPORTER_BUILD_INFO = Metric(
     name="rq_exporter_build_info",
     type="gauge",
     unit="info",
-    labels=(
-        "version",
-        "rq_version",
-        "python_version",
-    ),
+    labels=("version", "rq_version", "python_version"),
     help="1; the labels say what the exporter is made of.",
     source="exporter",
 )
+# Queues, in RQ's own keys.
 RQ_SUSPENDED = Metric(
     name="rq_suspended",
     type="gauge",
@@ -246,14 +226,12 @@ RQ_QUEUE_WORKERS = Metric(
     help="Registered workers that listen to the queue.",
     source="RQ",
 )
+# Executions, counted in the ledger as they end.
 RQ_JOB_WAIT_SECONDS = Metric(
     name="rq_job_wait_seconds",
     type="histogram",
     unit="seconds",
-    labels=(
-        "queue",
-        "function",
-    ),
+    labels=("queue", "function"),
     help="From when a job was queued, or was due, to its start.",
     source="ledger",
 )
@@ -261,10 +239,7 @@ RQ_JOB_RUN_SECONDS = Metric(
     name="rq_job_run_seconds",
     type="histogram",
     unit="seconds",
-    labels=(
-        "queue",
-        "function",
-    ),
+    labels=("queue", "function"),
     help="From a job's start to its end.",
     source="ledger",
 )
@@ -272,26 +247,19 @@ RQ_JOBS_PROCESSED_TOTAL = Metric(
     name="rq_jobs_processed_total",
     type="counter",
     unit="jobs",
-    labels=(
-        "queue",
-        "function",
-        "outcome",
-    ),
-    help=("Executions that ended, by outcome: succeeded, failed, retried, stopped, abandoned, rate_limited."),
+    labels=("queue", "function", "outcome"),
+    help=f"Executions that ended, by outcome: {', '.join(JOB_OUTCOMES)}.",
     source="ledger",
 )
 RQ_JOB_FAILURES_TOTAL = Metric(
     name="rq_job_failures_total",
     type="counter",
     unit="jobs",
-    labels=(
-        "queue",
-        "exception",
-    ),
+    labels=("queue", "exception"),
     help=(
         "Executions that ended with an exception, by its class; also those that are retried. "
-        "WorkHorseKilled, which is no class, is a job's process that died. Jobs lost between queue and start "
-        "are not among them."
+        "WorkHorseKilled is no class: it stands for a job's process that died. Jobs lost between queue and "
+        "start are not among them."
     ),
     source="ledger",
 )
@@ -311,6 +279,7 @@ RQ_WORK_HORSES_KILLED_TOTAL = Metric(
     help="Processes that were killed or exited, with whatever code, before they had finished their job.",
     source="ledger",
 )
+# Workers and lost jobs, in RQ's own keys.
 RQ_WORKERS_BY_STATE = Metric(
     name="rq_workers_by_state",
     type="gauge",
@@ -349,6 +318,7 @@ RQ_JOBS_UNACCOUNTED = Metric(
     ),
     source="RQ",
 )
+# Cron.
 RQ_CRON_ENTRIES = Metric(
     name="rq_cron_entries",
     type="gauge",
@@ -361,13 +331,7 @@ RQ_CRON_ENTRY_INFO = Metric(
     name="rq_cron_entry_info",
     type="gauge",
     unit="info",
-    labels=(
-        "entry",
-        "function",
-        "queue",
-        "schedule",
-        "timezone",
-    ),
+    labels=("entry", "function", "queue", "schedule", "timezone"),
     help="1; the labels say what the entry is.",
     source="cron",
 )
@@ -399,11 +363,8 @@ RQ_CRON_SLOTS_TOTAL = Metric(
     name="rq_cron_slots_total",
     type="counter",
     unit="slots",
-    labels=(
-        "entry",
-        "outcome",
-    ),
-    help="Slots by outcome: ran, late, missed, skipped. They add up to the slots due.",
+    labels=("entry", "outcome"),
+    help=f"Slots by outcome: {', '.join(CRON_OUTCOMES)}. They add up to the slots due.",
     source="ledger",
 )
 RQ_CRON_PROCESSES = Metric(
@@ -422,17 +383,16 @@ RQ_CRON_ENTRIES_PASSED_OVER = Metric(
     help="Cron entries whose job can't be queued, as a live cron process says.",
     source="cron",
 )
+# Rate limits.
 RQ_RATE_LIMIT_REQUESTS_TOTAL = Metric(
     name="rq_rate_limit_requests_total",
     type="counter",
     unit="requests",
-    labels=(
-        "resource",
-        "outcome",
-    ),
+    labels=("resource", "outcome"),
     help="Requests that a rate limit admitted or refused.",
     source="ledger",
 )
+# Redis itself.
 RQ_REDIS_MEMORY_USED_BYTES = Metric(
     name="rq_redis_memory_used_bytes",
     type="gauge",
@@ -515,6 +475,7 @@ RQ_REDIS_KEYS = Metric(
     help="Keys in a database.",
     source="Redis INFO",
 )
+# Prometheus itself.
 SCRAPE_DURATION_SECONDS = Metric(
     name="scrape_duration_seconds",
     type="gauge",
@@ -564,60 +525,5 @@ PROMETHEUS_TSDB_HEAD_SERIES = Metric(
     source="Prometheus",
 )
 
-METRICS = (
-    UP,
-    RQ_WORKERS,
-    RQ_WORKERS_SUCCESS_TOTAL,
-    RQ_WORKERS_FAILED_TOTAL,
-    RQ_WORKERS_WORKING_TIME_TOTAL,
-    RQ_JOBS,
-    RQ_JOBS_CANCELED,
-    RQ_REQUEST_PROCESSING_SECONDS,
-    RQ_REDIS_UP,
-    RQ_REDIS_REFUSING,
-    RQ_LEFT_OUT,
-    RQ_SCRAPE_DURATION_SECONDS,
-    RQ_SCRAPE_ERRORS_TOTAL,
-    RQ_EXPORTER_BUILD_INFO,
-    RQ_SUSPENDED,
-    RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
-    RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
-    RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
-    RQ_QUEUE_INTERMEDIATE_JOBS,
-    RQ_QUEUE_WORKERS,
-    RQ_JOB_WAIT_SECONDS,
-    RQ_JOB_RUN_SECONDS,
-    RQ_JOBS_PROCESSED_TOTAL,
-    RQ_JOB_FAILURES_TOTAL,
-    RQ_JOB_RETRIES_TOTAL,
-    RQ_WORK_HORSES_KILLED_TOTAL,
-    RQ_WORKERS_BY_STATE,
-    RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS,
-    RQ_JOBS_SAMPLED,
-    RQ_JOBS_UNACCOUNTED,
-    RQ_CRON_ENTRIES,
-    RQ_CRON_ENTRY_INFO,
-    RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS,
-    RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS,
-    RQ_CRON_LATENESS_SECONDS,
-    RQ_CRON_SLOTS_TOTAL,
-    RQ_CRON_PROCESSES,
-    RQ_CRON_ENTRIES_PASSED_OVER,
-    RQ_RATE_LIMIT_REQUESTS_TOTAL,
-    RQ_REDIS_MEMORY_USED_BYTES,
-    RQ_REDIS_MEMORY_MAX_BYTES,
-    RQ_REDIS_EVICTED_KEYS_TOTAL,
-    RQ_REDIS_CONNECTED_CLIENTS,
-    RQ_REDIS_COMMANDS_PROCESSED_TOTAL,
-    RQ_REDIS_UPTIME_SECONDS,
-    RQ_REDIS_AOF_ENABLED,
-    RQ_REDIS_LAST_WRITE_OK,
-    RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS,
-    RQ_REDIS_KEYS,
-    SCRAPE_DURATION_SECONDS,
-    SCRAPE_SAMPLES_SCRAPED,
-    ALERTS,
-    PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS,
-    PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL,
-    PROMETHEUS_TSDB_HEAD_SERIES,
-)
+# In the order above.
+METRICS = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))

@@ -1,10 +1,19 @@
-"""Free ports, for what is started a moment later."""
+"""The ports that services have by default, and free ones for what is started a moment later."""
 
 import contextlib
 import random
 import socket
 from collections.abc import Collection
 
+# variable -> the port where it is not set; the compose files repeat them, which a contract test checks
+DEFAULT_PORTS = {
+    "REDIS_PORT": 6379,
+    "RQ_EXPORTER_PORT": 9726,
+    "PROMETHEUS_PORT": 9090,
+    "ALERTMANAGER_PORT": 9093,
+    "GRAFANA_PORT": 4000,
+    "RQ_DASHBOARD_PORT": 9181,
+}
 # Below what Linux and macOS give to outgoing connections: none of those takes the port meanwhile, nor while
 # what listens there is started again.
 _RANGE = range(10_000, 32_768)

@@ -1,5 +1,52 @@
-"""Where the files that are no Python are."""
+"""Where the files are that are no Python, in a checkout and in an installed copy alike."""
 
+from importlib.resources import files
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from scheduler.errors import ConfigError
+
+# Commands that a checkout has as targets of its Makefile.
+_TARGETS = {"start": "start-rq-mon", "stop": "stop-rq-mon", "logs": "logs"}
+
+
+def is_checkout() -> bool:
+    """Whether this is the project's own tree: a wheel has a copy of the tree's files instead."""
+    return not _copies().is_dir()
+
+
+def data(name: str) -> Path:
+    """One of the project's files or folders, by its path in the tree: `monitoring/redis/redis.conf`."""
+    return (_top_level() if is_checkout() else _copies()) / name
+
+
+def project() -> Path:
+    """The folder that a stack belongs to: the checkout, or for an installed copy the current folder.
+
+    Raises:
+        ConfigError: The current folder was deleted.
+    """
+    if is_checkout():
+        return _top_level()
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError("The current folder was deleted: change to one that exists") from None
+
+
+def command_line(words: str) -> str:
+    """How a person runs a command of rqmon here: `start` is `make start-rq-mon` in a checkout."""
+    if not is_checkout():
+        return f"rqmon {words}"
+    return f"make {_TARGETS[words]}" if words in _TARGETS else f".venv/bin/rqmon {words}"
+
+
+def _package() -> Path:
+    return Path(str(files("rqmon")))
+
+
+def _top_level() -> Path:
+    return _package().parent
+
+
+def _copies() -> Path:
+    return _package() / "data"

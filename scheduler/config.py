@@ -32,6 +32,7 @@ _NOT_IN_A_URL = {
 }
 _TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 _SERIALIZERS = ("pickle", "json")
+_VARIABLES = ("RQ_REDIS_URL", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS", "RQ_SERIALIZER")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -59,34 +60,45 @@ class Settings:
         Raises:
             ConfigError: A variable holds something it can't; the message never shows a password.
         """
-        return _checked(
-            redis_url=environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL,
-            log_level=(environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper(),
-            job_buckets=environ.get("RQ_JOB_BUCKETS") or "",
-            serializer=(environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower(),
+        redis_url = environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL
+        log_level = (environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper()
+        job_buckets = environ.get("RQ_JOB_BUCKETS")
+        serializer = (environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower()
+        _check_url(redis_url)
+        if log_level not in _LOG_LEVELS:
+            raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
+        buckets: tuple[float, ...] = DEFAULT_JOB_BUCKETS_SECONDS
+        if job_buckets:
+            try:
+                buckets = tuple(float(part) for part in job_buckets.split(","))
+            except ValueError:
+                buckets = ()
+        # What is no number is not below another.
+        if not all(low < high for low, high in pairwise((0.0, *buckets, math.inf))) or not buckets:
+            raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
+        if serializer not in _SERIALIZERS:
+            raise ConfigError(f"RQ_SERIALIZER is {serializer!r}: use {' or '.join(_SERIALIZERS)}")
+        return cls(
+            redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets, serializer=serializer
         )
 
 
-# Each job that is queued asks; to check a URL anew takes as long as queueing itself with redis-py 8.
+def current() -> Settings:
+    """The settings of this process's environment, for what is handed none.
+
+    They are checked once: for redis-py 8 to check a URL takes as long as to queue a job. A variable that has
+    changed since is noticed here; what was made before keeps the settings it was made with.
+
+    Raises:
+        ConfigError: As `Settings.from_env`.
+    """
+    return _of(tuple(map(os.environ.get, _VARIABLES)))
+
+
 @functools.lru_cache(maxsize=16)
-def _checked(*, redis_url: str, log_level: str, job_buckets: str, serializer: str) -> Settings:
-    _check_url(redis_url)
-    if log_level not in _LOG_LEVELS:
-        raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
-    buckets: tuple[float, ...] = DEFAULT_JOB_BUCKETS_SECONDS
-    if job_buckets:
-        try:
-            buckets = tuple(float(part) for part in job_buckets.split(","))
-        except ValueError:
-            buckets = ()
-    # What is no number is not below another.
-    if not all(low < high for low, high in pairwise((0.0, *buckets, math.inf))) or not buckets:
-        raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
-    if serializer not in _SERIALIZERS:
-        raise ConfigError(f"RQ_SERIALIZER is {serializer!r}: use {' or '.join(_SERIALIZERS)}")
-    return Settings(
-        redis_url=redis_url, log_level=log_level, job_buckets_seconds=buckets, serializer=serializer
-    )
+def _of(values: tuple[str | None, ...]) -> Settings:
+    given = zip(_VARIABLES, values, strict=True)
+    return Settings.from_env({name: value for name, value in given if value is not None})
 
 
 def _check_url(redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """Seconds that jobs are given: what RQ, Redis or a date could not hold is refused before it is queued."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from rq.exceptions import TimeoutFormatError
@@ -28,6 +29,19 @@ def is_whole(value: object) -> bool:
     return is_number(value) and value == int(value)  # type: ignore[call-overload]  # it is a number
 
 
+def is_timeout(timeout: Any, *, longest_seconds: int) -> bool:
+    """Whether RQ can give a job that time: seconds from 1, -1 for no limit, a text such as "1h", or None."""
+    if timeout is None:
+        return True
+    if not isinstance(timeout, str) and not (is_number(timeout) and (timeout >= 1 or timeout == -1)):
+        return False
+    try:
+        seconds = parse_timeout(timeout)
+    except (TimeoutFormatError, OverflowError):
+        return False
+    return seconds is not None and (seconds == -1 or 1 <= seconds <= longest_seconds)
+
+
 def check_timeout(timeout: Any) -> None:
     """Refuse a time that no job can be given to run.
 
@@ -37,21 +51,15 @@ def check_timeout(timeout: Any) -> None:
     Raises:
         SchedulerError: It is none of these, 0, negative, or longer than a year.
     """
-    if timeout is None:
-        return
-    try:
-        whole = isinstance(timeout, str) or is_whole(timeout)
-        seconds = parse_timeout(timeout) if whole else None
-    except (TimeoutFormatError, OverflowError):
-        seconds = None
-    if seconds is None or not (seconds == -1 or 1 <= seconds <= YEAR_SECONDS):
+    is_one = timeout is None or isinstance(timeout, str) or is_whole(timeout)
+    if not is_one or not is_timeout(timeout, longest_seconds=YEAR_SECONDS):
         raise SchedulerError(
             f"job_timeout is {timeout!r}: use whole seconds above 0 and up to a year, a text such as '1h', "
             "or -1 for no limit"
         )
 
 
-def check_kept(options: dict[str, Any]) -> None:
+def check_kept(options: Mapping[str, Any]) -> None:
     """Refuse a `result_ttl`, `failure_ttl` or `ttl` that Redis can't hold.
 
     Raises:

@@ -5,6 +5,9 @@ from typing import Any
 
 from scheduler.errors import FunctionError
 
+# What the module of a file is called that was started, and of one that `runpy` ran.
+_STARTED = ("__main__", "<run_path>")
+
 
 def import_path(function: Callable[..., Any] | str) -> str:
     """How a worker finds a function: its module and qualified name.
@@ -27,6 +30,6 @@ def import_path(function: Callable[..., Any] | str) -> str:
         raise FunctionError(
             f"A worker can't import {path}, which is nested: define it at the module's top level"
         )
-    if function.__module__ == "__main__":
-        raise FunctionError(f"A worker can't import {name} from __main__: move it into a module")
+    if function.__module__ in _STARTED:
+        raise FunctionError(f"A worker can't import {name} from {function.__module__}: move it into a module")
     return path

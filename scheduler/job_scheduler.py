@@ -8,14 +8,13 @@ from typing import Any, Unpack
 
 from rq.job import Job
 
-from scheduler.config import Settings
+from scheduler.config import Settings, current
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
 from scheduler.cron.entries import CronEntry, CronOptions, check_options
 from scheduler.durations import check_timeout
 from scheduler.errors import ScheduleConflictError, SchedulerError
-from scheduler.functions import import_path
 from scheduler.logs import CORRELATION_ID
-from scheduler.queues import SHORT_RUNNING_QUEUE, shared_connection
+from scheduler.queues import SHORT_RUNNING_QUEUE
 from scheduler.retry import build_retry, exponential_backoff_intervals, retry_backoff_intervals
 from scheduler.scheduler import DataHubScheduler, Scheduler
 
@@ -26,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 
 @functools.lru_cache(maxsize=16)
-def _scheduler(make: Callable[..., Scheduler], settings: Settings) -> Scheduler:
-    # Kept: a Queue asks a new connection for its server's version before it enqueues.
-    return make(connection=shared_connection(settings.redis_url))
+def _scheduler(make: Callable[..., Scheduler], _settings: Settings) -> Scheduler:
+    # Kept for each settings: a Queue asks a new connection for its server's version before it enqueues.
+    return make()
 
 
 def job_scheduler(
@@ -93,14 +92,15 @@ def job_scheduler(
         raise ScheduleConflictError(f"{', '.join(cron_options)} needs cron or interval_seconds")
     if time_delta is not None and not isinstance(time_delta, timedelta):
         raise SchedulerError(f"time_delta is {time_delta!r}: use a datetime.timedelta")
-    check_timeout(job_timeout)
+    if repeats:
+        check_timeout(job_timeout)  # a cron entry by itself takes longer ones
     if not queue_name:
         raise SchedulerError("queue_name is empty: name a queue")
     if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):
         raise SchedulerError(f"function_args is {type(function_args).__name__}: use a tuple, (value,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
     # Looked up at each call and called as the origin does, so that tests may put another one in its place.
-    with _scheduler(DataHubScheduler, Settings.from_env()) as scheduler:
+    with _scheduler(DataHubScheduler, current()) as scheduler:
         job: Job | CronEntry
         if repeats:
             job = scheduler.cron(
@@ -134,7 +134,7 @@ def job_scheduler(
         "job_scheduled",
         extra={
             "job_id": job.id,
-            "function": import_path(function),
+            "function": job.func_name,
             "queue": queue_name,
             "cron": cron,
             "correlation_id": job.meta.get(CORRELATION_ID),

@@ -1,6 +1,7 @@
 """Queue names, the process's shared connections, and emptying a queue."""
 
 import functools
+import os
 
 import redis
 from redis import Redis
@@ -12,14 +13,17 @@ from rq.job import Job
 from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 from rq.results import Result
 
-from scheduler.config import Settings
+from scheduler.config import current
 from scheduler.connections.failover import on_primary, reconnecting
-from scheduler.errors import QueueStateError
+from scheduler.errors import QueueStateError, SchedulerError
 
 SHORT_RUNNING_QUEUE = "short-running"
 LONG_RUNNING_QUEUE = "long-running"
 
 QUEUE_STATES = ("queued", "failed", "scheduled", "finished")
+
+# The variable with which `scheduler.testing` keeps tests off the Redis of RQ_REDIS_URL.
+FORBIDS_CONFIGURED_REDIS = "RQMON_FORBIDS_CONFIGURED_REDIS"
 
 _TIMEOUT_SECONDS = 2.0
 
@@ -66,9 +70,17 @@ def shared_connection(url: str | None = None) -> Redis:
     Closing the client gives its connection back; the pool stays, so the next call costs no new one.
 
     Args:
-        url: By default `Settings.from_env().redis_url`.
+        url: By default that of `RQ_REDIS_URL`.
+
+    Raises:
+        SchedulerError: No URL is given, in a test that did not ask for `scheduler.testing`'s Redis.
     """
-    return Redis(connection_pool=_shared_pool(url or Settings.from_env().redis_url))
+    if not url and os.environ.get(FORBIDS_CONFIGURED_REDIS):
+        raise SchedulerError(
+            "Code in a test asks for the Redis of RQ_REDIS_URL: ask for the fixture rq_redis in that test, or"
+            " for rq_redis_for_session in a fixture of its class, module or session"
+        )
+    return Redis(connection_pool=_shared_pool(url or current().redis_url))
 
 
 def registry(queue: Queue, state: str) -> BaseRegistry:

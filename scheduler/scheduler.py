@@ -11,29 +11,18 @@ from typing import Any, Unpack
 from redis import Redis
 from rq import Queue, Retry
 from rq.job import Job
-from rq.serializers import Serializer
 
-from scheduler import queues
-from scheduler.config import Settings
+from scheduler import jobs, queues
+from scheduler.config import Settings, current
 from scheduler.connections.failover import on_primary
 from scheduler.cron.constants import THREE_MINUTES_IN_SECONDS
-from scheduler.cron.entries import (
-    CronEntry,
-    CronOptions,
-    arguments_digest,
-    check_options,
-    derive_id,
-)
-from scheduler.cron.rq_scheduler import translated
-from scheduler.cron.slots import Schedule
+from scheduler.cron.entries import CronEntry, CronOptions
+from scheduler.cron.make_entry import make_entry
 from scheduler.cron.store.registry import CronRegistry, is_declaring
-from scheduler.durations import CENTURY_SECONDS, check_kept, check_timeout
-from scheduler.errors import ArgumentError, ConfigError, CronError, FunctionError, SchedulerError
-from scheduler.functions import import_path
-from scheduler.logs import CORRELATION_ID, current_correlation_id
-from scheduler.retry import check_repeat, check_retry
-from scheduler.serializers import call_arguments, check_text, configured, job_data
-from scheduler.workers.recording import DUE_AT
+from scheduler.durations import CENTURY_SECONDS
+from scheduler.errors import ConfigError, SchedulerError
+from scheduler.jobs import make_job
+from scheduler.serializers import SERIALIZERS, check_text
 from scheduler.workers.strategies import death_penalty
 from scheduler.workers.strategies import strategy as find_strategy
 
@@ -48,7 +37,8 @@ class Scheduler:
             same in one worker for each processor) or "burst-no-fork" (in this process, until the queues are
             empty).
         is_async: False runs each job at once in the caller instead of queueing it.
-        connection: By default this process's shared connection of `RQ_REDIS_URL`.
+        connection: By default this process's shared connection of `RQ_REDIS_URL`, or of the settings'.
+        settings: By default those of the environment when they are first needed.
 
     Raises:
         SchedulerError: There is no such strategy.
@@ -56,29 +46,35 @@ class Scheduler:
     """
 
     def __init__(
-        self, strategy: str = "fork", is_async: bool = True, *, connection: Redis | None = None
+        self,
+        strategy: str = "fork",
+        is_async: bool = True,
+        *,
+        connection: Redis | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self._strategy = find_strategy(strategy)
         self.is_async = is_async
         if connection and connection.connection_pool.connection_kwargs.get("decode_responses"):
             raise ConfigError("RQ needs a connection that answers bytes: make it without decode_responses")
-        self._given_connection = connection
+        self._given_connection, self._given_settings = connection, settings
         self._queues: dict[str, Queue] = {}
         self._used: set[str] = set()
 
+    # When they are first used: a scheduler that a test module makes as it is imported, for a mock to return,
+    # goes to the tests' Redis, which RQ_REDIS_URL names only later.
     @functools.cached_property
-    def _connection(self) -> Redis:
-        # When it is first used: one that a test module makes as it is imported, for a mock to return, goes to
-        # the tests' Redis, which RQ_REDIS_URL names only later.
-        return self._given_connection or queues.shared_connection()
+    def _settings(self) -> Settings:
+        return self._given_settings or current()
 
     @functools.cached_property
-    def _serializer(self) -> Serializer:
-        return configured()
+    def _connection(self) -> Redis:
+        given = self._given_settings
+        return self._given_connection or queues.shared_connection(given.redis_url if given else None)
 
     @functools.cached_property
     def _cron(self) -> CronRegistry:
-        return CronRegistry(self._connection)
+        return CronRegistry(self._connection, settings=self._settings)
 
     def get_queue(self, queue_name: str) -> Queue:
         """The RQ queue of that name, the same object each time.
@@ -94,7 +90,7 @@ class Scheduler:
                 queue_name,
                 is_async=self.is_async,
                 connection=self._connection,
-                serializer=self._serializer,
+                serializer=SERIALIZERS[self._settings.serializer],
                 death_penalty_class=death_penalty,  # type: ignore[arg-type]  # called as RQ calls a class
             )
             self._queues[queue_name] = queue
@@ -114,11 +110,8 @@ class Scheduler:
             SchedulerError: `job_timeout`, `result_ttl`, `failure_ttl` or `ttl` is.
             redis.RedisError: Redis refuses, or does not answer; then the job may have been queued.
         """
-        options = self._options(function, args, kwargs)
-        queue: Any = self.get_queue(queue_name)  # rq's own types allow no union of callable and path
-        self._used.add(queue_name)
-        job: Job = on_primary(self._connection, lambda: queue.enqueue(function, *args, **options))
-        return job
+        queue, job, how = self._make(queue_name, function, args, kwargs)
+        return jobs.enqueue(queue, job, **how)
 
     def enqueue_in(
         self,
@@ -139,12 +132,8 @@ class Scheduler:
             raise SchedulerError(f"time_delta is {time_delta}: use one of less than a century")
         # RQ would round it down: 145 of 200 jobs were seen to run up to 755 ms early.
         due = datetime.fromtimestamp(math.ceil((datetime.now(UTC) + time_delta).timestamp()), UTC)
-        options = self._options(function, args, kwargs)
-        options["meta"][DUE_AT] = due.timestamp()
-        queue = self.get_queue(queue_name)
-        self._used.add(queue_name)
-        job: Job = on_primary(self._connection, lambda: queue.enqueue_at(due, function, *args, **options))
-        return job
+        queue, job, how = self._make(queue_name, function, args, kwargs)
+        return jobs.schedule(queue, job, due, **how)
 
     def cron(
         self,
@@ -184,46 +173,18 @@ class Scheduler:
             ArgumentError: As for `enqueue`.
             RetryError: As for `enqueue`.
         """
-        path = import_path(function)
-        check_retry(retry)
-        # Only the path is kept: of an object that can be called, its class's.
-        is_object = not isinstance(function, str) and not hasattr(function, "__qualname__")
-        if is_object or getattr(function, "__self__", None) is not None:
-            raise FunctionError(
-                f"{path} is an object or bound to an object, which a cron entry can't keep: use a function"
-            )
-        queue_name = self.get_queue(queue_name).name
-        options = translated(options)
-        check_options(options)
-        cron_id = options.get("cron_id")
-        schedule = Schedule(
-            cron=cron, interval_seconds=interval_seconds, timezone=options.get("timezone", "UTC")
-        )
-        args, kwargs = call_arguments(args, kwargs)
-        data = job_data(path, args, kwargs, serializer=self._serializer)
-        try:
-            digest = arguments_digest(args, kwargs)
-        except CronError:
-            if cron_id is None:
-                raise
-            digest = None
-        entry = CronEntry(
-            id=cron_id
-            if cron_id is not None
-            else derive_id(function=path, queue_name=queue_name, schedule=schedule, digest=digest or ""),
-            function=path,
-            data=data,
-            queue_name=queue_name,
-            schedule=schedule,
+        entry = make_entry(
+            self.get_queue(queue_name),
+            cron,
+            function,
+            args,
+            kwargs,
+            interval_seconds=interval_seconds,
+            description=description,
             timeout=timeout,
-            description=description or path,
-            retry_max=retry.max if retry else 0,
-            retry_intervals=tuple(retry.intervals) if retry else (),
-            digest=digest,
-            catch_up=options.get("catch_up", "latest"),
-            overlap=options.get("overlap", "allow"),
-            late_after_seconds=options.get("late_after_seconds", 30.0),
-            serializer=Settings.from_env().serializer,
+            retry=retry,
+            serializer=self._settings.serializer,
+            **options,
         )
         on_primary(self._connection, lambda: self._cron.register(entry))
         return entry
@@ -287,7 +248,9 @@ class Scheduler:
         if not queue_names:
             raise SchedulerError("work() has no queue: name those whose jobs are to run")
         names = tuple(self.get_queue(name).name for name in queue_names)
-        return self._strategy(names, connection=self._connection, with_scheduler=with_scheduler)
+        return self._strategy(
+            names, connection=self._connection, with_scheduler=with_scheduler, settings=self._settings
+        )
 
     def job(self, job_id: str) -> Job:
         """The job of that id, read from Redis.
@@ -295,7 +258,9 @@ class Scheduler:
         Raises:
             rq.exceptions.NoSuchJobError: There is none, or it has expired.
         """
-        return Job.fetch(job_id, connection=self._connection, serializer=self._serializer)
+        return Job.fetch(
+            job_id, connection=self._connection, serializer=SERIALIZERS[self._settings.serializer]
+        )
 
     def clear(self) -> None:
         """Delete the queued jobs of every queue this object has put a job into."""
@@ -310,29 +275,22 @@ class Scheduler:
     ) -> None:
         self._connection.close()
 
-    def _options(
-        self, function: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
-        path = import_path(function)
-        check_timeout(kwargs.get("job_timeout"))
-        check_kept(kwargs)
-        check_retry(kwargs.get("retry"))
-        check_repeat(kwargs.get("repeat"))
+    def _make(
+        self,
+        queue_name: str,
+        function: Callable[..., Any] | str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> tuple[Queue, Job, dict[str, Any]]:
+        """A queue, a job that is not in it yet, and how it is to be put there."""
         parse: Any = Queue.parse_args  # typed as `enqueue` is
-        parsed = parse(function, *args, **kwargs)
-        # RQ would ask Redis before it fails.
-        given_args, given_kwargs = call_arguments(parsed.args, parsed.kwargs)
-        job_data(function, given_args, given_kwargs, serializer=self._serializer)
-        for name in ("description", "job_id", "group_id"):
-            if kwargs.get(name) is not None:
-                check_text(name, kwargs[name])
-        if not isinstance(kwargs.get("meta"), Mapping | None):
-            raise ArgumentError(f"meta is {kwargs['meta']!r:.200}: use a dict")
-        # Only where they were given so, else RQ takes them for the function's own.
-        if "args" in kwargs or "kwargs" in kwargs:
-            kwargs = {**kwargs, "args": given_args, "kwargs": given_kwargs}
-        meta = {CORRELATION_ID: current_correlation_id(), **(kwargs.get("meta") or {})}
-        return {**kwargs, "description": kwargs.get("description") or path, "meta": meta}
+        options = parse("", *args, **kwargs)._asdict()  # what it says of the function, `make_job` does
+        del options["func"]
+        how = {name: options.pop(name) for name in ("at_front", "unique", "pipeline")}
+        queue = self.get_queue(queue_name)
+        job = make_job(queue, function, **options)
+        self._used.add(queue_name)
+        return queue, job, how
 
 
 DataHubScheduler = Scheduler

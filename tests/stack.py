@@ -1,5 +1,6 @@
 """A real stack beside any other, driven by the commands that people use."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,11 +8,17 @@ import httpx
 import psutil
 from redis import Redis
 
-from rqmon.resources import ROOT
 from rqmon.stack.own_stack import COMMAND, OwnStack
 from rqmon.stack.services import WITH_GRAFANA
+from tests import ROOT
 
 PORTS = {service.name: service.port_variable for service in WITH_GRAFANA if service.port_variable}
+_PROGRAMS = {
+    "prometheus": ("prometheus",),
+    "prometheus-alertmanager": ("prometheus-alertmanager", "alertmanager"),
+}
+# What a native stack needs and this machine lacks.
+MISSING = [package for package, names in _PROGRAMS.items() if not any(map(shutil.which, names))]
 
 
 class Stack(OwnStack):

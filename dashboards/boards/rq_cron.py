@@ -1,22 +1,22 @@
-"""The "RQ Cron & scheduled" dashboard: what is due when, what became of it, and what is overdue."""
+"""The "RQ Cron & scheduled" dashboard: what is due when, what became of it, and what is overdue.
+
+The panels about scheduled jobs are in rows/shared.py.
+"""
 
 from grafanalib import core
 
-from dashboards.kit import links, panels, theme
+from dashboards.kit import panels, theme
 from dashboards.kit.common import dashboard
 from dashboards.kit.queries import (
     events,
     events_by_step,
     known,
-    largest,
     or_zero,
-    peak,
-    peak_total,
     quantile,
     select,
-    worst,
 )
-from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, SLOT_COLORS, WARNING, steps
+from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, SLOT_COLORS, WARNING, above, steps
+from dashboards.rows import shared
 from rqmon.metrics import (
     RQ_CRON_ENTRIES,
     RQ_CRON_ENTRIES_PASSED_OVER,
@@ -26,15 +26,15 @@ from rqmon.metrics import (
     RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS,
     RQ_CRON_PROCESSES,
     RQ_CRON_SLOTS_TOTAL,
-    RQ_JOBS,
-    RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
     RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
 )
+from rqmon.states import CRON_OUTCOMES
+from rqmon.thresholds import CRON_OVERDUE, OVERDUE_JOBS
 
 COLUMNS = {"function": "Function", "schedule": "Schedule", "timezone": "Time zone", "queue": "Queue"}
 
 
-def cron_dashboard() -> core.Dashboard:
+def build() -> core.Dashboard:
     """All sections, from the question asked first to the detail needed last."""
     return dashboard(
         "RQ Cron & scheduled",
@@ -98,17 +98,9 @@ def now() -> list[core.Panel]:
             "second. Many, or a Worst delay that is not green: see Overdue by queue.",
             {"Overdue": or_zero(f"sum({select(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS)})")},
             unit=theme.COUNT,
-            thresholds=steps(OK, (100, WARNING), (1000, CRITICAL)),
+            thresholds=steps(OK, *above(OVERDUE_JOBS)),
         ),
-        panels.stat(
-            "Worst delay",
-            "How far behind its time the most overdue scheduled job is. Rising steadily: no worker of its "
-            "queue runs RQ's scheduler (--with-scheduler).",
-            {"{{queue}}": worst(largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue"))},
-            unit="s",
-            thresholds=steps(OK, (5, WARNING), (60, CRITICAL)),
-            named=True,
-        ),
+        shared.worst_delay(),
     ]
 
 
@@ -131,7 +123,7 @@ def entries() -> list[core.Panel]:
             overrides=[
                 theme.column_unit("Next run in", "s"),
                 theme.column_unit("Overdue by", "s"),
-                theme.column_thresholds("Overdue by", steps(NEUTRAL, (15, CRITICAL))),
+                theme.column_thresholds("Overdue by", steps(NEUTRAL, *above(CRON_OVERDUE))),
                 theme.column_unit("Last run ago", "s"),
             ],
         ),
@@ -140,7 +132,7 @@ def entries() -> list[core.Panel]:
 
 def slots() -> list[core.Panel]:
     """What became of the times at which entries were due."""
-    codes = {outcome: code for code, outcome in enumerate(SLOT_COLORS)}
+    codes = {outcome: code for code, outcome in enumerate(CRON_OUTCOMES)}
     # The worst outcome comes first: `or` keeps it.
     happened = {
         outcome: events_by_step(RQ_CRON_SLOTS_TOTAL, by="redis, entry", outcome=outcome)
@@ -156,11 +148,11 @@ def slots() -> list[core.Panel]:
             "interval.",
             {
                 outcome.capitalize(): events_by_step(RQ_CRON_SLOTS_TOTAL, outcome=outcome)
-                for outcome in SLOT_COLORS
+                for outcome in CRON_OUTCOMES
             },
             unit="short",
             width=12,
-            colors={outcome.capitalize(): color for outcome, color in SLOT_COLORS.items()},
+            colors={outcome.capitalize(): SLOT_COLORS[outcome] for outcome in CRON_OUTCOMES},
         ),
         panels.timeseries(
             "Lateness",
@@ -187,33 +179,9 @@ def scheduled() -> list[core.Panel]:
     """Jobs that run once, later."""
     return [
         panels.row("Scheduled jobs"),
-        panels.timeseries(
-            "Scheduled by queue",
-            "Jobs that wait for their time: delayed ones and retries. Rising without end: something "
-            "schedules more than it should, or nothing queues them; see Overdue.",
-            {"{{queue}}": peak_total(RQ_JOBS, by="queue", status="scheduled")},
-            unit="short",
-            width=8,
-            link=links.SCHEDULED,
-        ),
-        panels.timeseries(
-            "Overdue by queue",
-            "Scheduled jobs whose time has come and that are not queued. More than a moment above zero: no "
-            "worker of that queue runs RQ's scheduler (--with-scheduler).",
-            {"{{queue}}": peak_total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")},
-            unit="short",
-            width=8,
-            link=links.SCHEDULED,
-        ),
-        panels.timeseries(
-            "Worst delay by queue",
-            "How far behind its time the most overdue job of each queue is. A line that climbs with the "
-            "clock: nothing queues that queue's scheduled jobs.",
-            {"{{queue}}": peak(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")},
-            unit="s",
-            width=8,
-            link=links.SCHEDULED,
-        ),
+        shared.scheduled_by_queue(width=8),
+        shared.overdue_by_queue(),
+        shared.worst_delay_by_queue(),
     ]
 
 

@@ -1,19 +1,20 @@
-"""The "RQ Dashboard": is everything fine, what is in the queues, who works on it, and how fast."""
+"""The "RQ Dashboard": is everything fine, what is in the queues, who works on it, and how fast.
+
+The rows "Throughput and capacity" and "Workers" and the tile "Busy workers" are in rows/workers.py, "Slowest
+queue drains in" is in rows/queue_pace.py, and what else another dashboard has too in rows/shared.py.
+"""
 
 from grafanalib import core
 
-from dashboards.boards.rq_jobs import FAILING_SHARE
-from dashboards.boards.rq_redis import redis_up
 from dashboards.kit import links, panels, theme
 from dashboards.kit.common import dashboard
-from dashboards.kit.queries import RECENT, jobs, known, low, or_zero, peak_total, rate, select, share, total
-from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
-from dashboards.rows.exporter_panels import collection_time
+from dashboards.kit.queries import RECENT, jobs, known, low, or_zero, rate, select, share, total
+from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, above, steps
+from dashboards.rows import shared
+from dashboards.rows.failures import failing_share
 from dashboards.rows.queue_pace import slowest_queue
-from dashboards.rows.worker_panels import throughput, utilisation, workers
+from dashboards.rows.workers import throughput, utilisation, workers
 from rqmon.metrics import (
-    JOB_STATUSES,
-    RQ_JOBS,
     RQ_JOBS_CANCELED,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS,
@@ -21,9 +22,11 @@ from rqmon.metrics import (
     RQ_WORKERS_SUCCESS_TOTAL,
     UP,
 )
+from rqmon.states import CANCELED, JOB_STATUSES
+from rqmon.thresholds import FAILING_SHARE, QUEUED_JOBS
 
 
-def rq_dashboard() -> core.Dashboard:
+def build() -> core.Dashboard:
     """All sections, from the question asked first to the detail needed last."""
     return dashboard(
         "RQ Dashboard",
@@ -50,7 +53,7 @@ def health() -> list[core.Panel]:
             thresholds=steps(CRITICAL, (1, OK)),
             mappings=UP_OR_DOWN,
         ),
-        redis_up(),
+        shared.redis_up(),
         panels.stat(
             "Workers",
             "Workers that listen to the chosen queues. None: nothing runs; start some. One that was killed "
@@ -60,73 +63,41 @@ def health() -> list[core.Panel]:
             thresholds=steps(CRITICAL, (1, OK)),
         ),
         utilisation(),
-        slowest_queue("Queue clears in"),
+        slowest_queue(),
         panels.stat(
             "Failing",
             "The share of executions that left their job failed for good, over 5 minutes; where workers do "
             "not record, retried ones too. Above zero: read the exceptions before requeueing.",
-            {"Failing": or_zero(f"{FAILING_SHARE} or ({failed}) / ({ended} > 0) unless on () {recorded}")},
+            {"Failing": or_zero(f"{failing_share()} or ({failed}) / ({ended} > 0) unless on () {recorded}")},
             unit="percentunit",
             decimals=1,
-            thresholds=steps(OK, (0.01, WARNING), (0.05, CRITICAL)),
+            thresholds=steps(OK, *above(FAILING_SHARE)),
         ),
     ]
 
 
 def jobs_now() -> list[core.Panel]:
     """How many jobs are in each status, in all and in each queue."""
-    advice = {
-        "queued": "Growing without end: too few workers, or none for this queue.",
-        "started": "More than there are busy workers: some died, and their jobs are not yet failed.",
-        "scheduled": "Past their time and still here: no worker runs RQ's scheduler (--with-scheduler).",
-        "deferred": "They stay if one of those fails: requeue or delete it.",
-        "finished": "Not a total: it falls as results expire. Rates are in Jobs ended, below.",
-        "failed": "Read why in rq-dashboard, then requeue or delete them.",
-    }
-    thresholds = {
-        "queued": steps(INFO, (100, WARNING), (1000, CRITICAL)),
-        "finished": steps(OK),
-        "failed": steps(OK, (1, WARNING), (100, CRITICAL)),
-    }
     return [
         panels.row("Jobs now"),
-        *(
-            panels.stat(
-                status.capitalize(),
-                f"{JOB_STATUSES[status]} {words}",
-                {status.capitalize(): or_zero(jobs(status=status))},
-                unit=theme.COUNT,
-                thresholds=thresholds.get(status, steps(INFO)),
-            )
-            for status, words in advice.items()  # one line of them; canceled jobs are in the table
-        ),
+        *(shared.jobs_with(status) for status in JOB_STATUSES),  # one line; canceled jobs are in the table
         panels.table(
             "Jobs in each queue",
             "Every queue with its jobs by status, now. Many queued and none started: no worker listens to "
             "that queue. Click a queue for its jobs in rq-dashboard.",
             {
                 **{status.capitalize(): jobs("queue", status=status) for status in JOB_STATUSES},
-                "Canceled": total(RQ_JOBS_CANCELED, by="queue"),
+                CANCELED.capitalize(): total(RQ_JOBS_CANCELED, by="queue"),
             },
             labels={"queue": "Queue"},
             width=12,
             overrides=[
-                theme.column_thresholds(
-                    "Queued", steps(NEUTRAL, (1, INFO), (100, WARNING), (1000, CRITICAL))
-                ),
+                theme.column_thresholds("Queued", steps(NEUTRAL, (1, INFO), *above(QUEUED_JOBS))),
                 theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
             ],
             link=links.QUEUED,
         ),
-        panels.timeseries(
-            "Backlog by queue",
-            "Jobs waiting in each queue. A line that only rises needs more workers on that queue; one that "
-            "stays up and level has none.",
-            {"{{queue}}": peak_total(RQ_JOBS, by="queue", status="queued")},
-            unit="short",
-            width=12,
-            link=links.QUEUED,
-        ),
+        shared.backlog_by_queue(width=12),
     ]
 
 
@@ -184,5 +155,5 @@ def exporter() -> list[core.Panel]:
             mappings=UP_OR_DOWN,
             height=4,
         ),
-        collection_time(),
+        shared.collection_time(),
     ]

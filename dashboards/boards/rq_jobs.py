@@ -1,4 +1,7 @@
-"""The "RQ Jobs" dashboard: how often, how long and how well each function runs."""
+"""The "RQ Jobs" dashboard: how often, how long and how well each function runs.
+
+"Retries by queue" is in rows/shared.py, what counts as failed for good in rows/failures.py.
+"""
 
 from grafanalib import core
 
@@ -17,29 +20,26 @@ from dashboards.kit.queries import (
     rate,
     select,
 )
-from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNING, steps
-from dashboards.rows.failures import failed_for_good
+from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNING, above, steps
+from dashboards.rows import shared
+from dashboards.rows.failures import failed_for_good, failing_share
 from rqmon.metrics import (
     RQ_JOB_FAILURES_TOTAL,
-    RQ_JOB_RETRIES_TOTAL,
     RQ_JOB_RUN_SECONDS,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_JOBS_UNACCOUNTED,
     RQ_WORK_HORSES_KILLED_TOTAL,
 )
+from rqmon.thresholds import FAILING_SHARE
 
 # A function that runs in two queues is two series: they differ in run time, and a link needs the queue.
 BY = "function, queue"
 _ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)
-FAILING_SHARE = (
-    f"sum({failed_for_good(by='redis, queue', window=RECENT)})"
-    f" / ({events(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)} > 0)"
-)
 LEGEND = "{{function}} in {{queue}}"
 LABELS = {"function": "Function", "queue": "Queue"}
 
 
-def jobs() -> core.Dashboard:
+def build() -> core.Dashboard:
     """All sections, from whether jobs fail to which functions to look at."""
     return dashboard(
         "RQ Jobs",
@@ -77,9 +77,9 @@ def health() -> list[core.Panel]:
             "Failing",
             "The share of executions that left their job failed for good, over 5 minutes: of an exception, "
             "of a rate limit, or as its process died. Above zero: see which function and exception below.",
-            {"Failing": or_zero(FAILING_SHARE)},
+            {"Failing": or_zero(failing_share())},
             unit="percentunit",
-            thresholds=steps(OK, (0.01, WARNING), (0.05, CRITICAL)),
+            thresholds=steps(OK, *above(FAILING_SHARE)),
             decimals=1,
         ),
         panels.stat(
@@ -197,7 +197,7 @@ def failures() -> list[core.Panel]:
             width=12,
             link=links.FAILED,
         ),
-        retries(),
+        shared.retries_by_queue(),
         panels.bars(
             "Killed and abandoned",
             "When processes died under a job, and when executions were given up. Peaks at deploys: let "
@@ -256,16 +256,3 @@ def functions() -> list[core.Panel]:
             sort="Failed",
         ),
     ]
-
-
-def retries() -> core.Panel:
-    """How often each queue's jobs have to run again; on RQ Limits & retries too."""
-    return panels.bars(
-        "Retries by queue",
-        "Executions after which the job was to run again, of every function. A level that stays: something "
-        "fails each time, and retrying does not help; see the exceptions in RQ Jobs.",
-        {"{{queue}}": events_by_step(RQ_JOB_RETRIES_TOTAL, by="queue")},
-        unit="short",
-        width=12,
-        link=links.FAILED,
-    )

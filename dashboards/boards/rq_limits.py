@@ -1,30 +1,32 @@
-"""The "RQ Limits & retries" dashboard: what rate limits refuse, and what has to run again or later."""
+"""The "RQ Limits & retries" dashboard: what rate limits refuse, and what has to run again or later.
+
+The panels about scheduled jobs, and "Retries by queue", are in rows/shared.py.
+"""
 
 from grafanalib import core
 
-from dashboards.boards.rq_jobs import retries
 from dashboards.kit import links, panels, theme
 from dashboards.kit.common import dashboard
 from dashboards.kit.queries import (
     RATE_INTERVAL,
     RECENT,
     events_by_step,
-    jobs,
     or_zero,
-    peak_total,
     rate,
     select,
 )
-from dashboards.kit.theme import CRITICAL, INFO, OK, WARNING, steps
+from dashboards.kit.theme import INFO, OK, above, steps
+from dashboards.rows import shared
 from rqmon.metrics import (
     RQ_JOB_RETRIES_TOTAL,
-    RQ_JOBS,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_RATE_LIMIT_REQUESTS_TOTAL,
 )
+from rqmon.states import RATE_LIMIT_OUTCOMES
+from rqmon.thresholds import REFUSED_SHARE, RETRIED_SHARE
 
 
-def limits() -> core.Dashboard:
+def build() -> core.Dashboard:
     """All sections: now, the limits themselves, and what they and failures make run again."""
     return dashboard(
         "RQ Limits & retries",
@@ -49,7 +51,7 @@ def now() -> list[core.Panel]:
     """Do limits or failures cost work?"""
     requests = {
         outcome: rate(RQ_RATE_LIMIT_REQUESTS_TOTAL, window=RECENT, outcome=outcome)
-        for outcome in ("admitted", "refused")
+        for outcome in RATE_LIMIT_OUTCOMES
     }
     limited = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT, outcome="rate_limited")
     return [
@@ -76,7 +78,7 @@ def now() -> list[core.Panel]:
             "the jobs, or have the limit raised.",
             {"Refused": or_zero(_refused_share(window=RECENT))},
             unit="percentunit",
-            thresholds=steps(OK, (0.2, WARNING), (0.5, CRITICAL)),
+            thresholds=steps(OK, *above(REFUSED_SHARE)),
             decimals=1,
         ),
         panels.stat(
@@ -93,17 +95,10 @@ def now() -> list[core.Panel]:
             "with what fails; see RQ Jobs for the exceptions.",
             {"Retried": or_zero(_retried_share(window=RECENT))},
             unit="percentunit",
-            thresholds=steps(OK, (0.2, WARNING), (0.5, CRITICAL)),
+            thresholds=steps(OK, *above(RETRIED_SHARE)),
             decimals=1,
         ),
-        panels.stat(
-            "Scheduled for later",
-            "Jobs that are scheduled, retries that wait among them. Growing without end: more is retried or "
-            "scheduled than gets done.",
-            {"Scheduled": or_zero(jobs(status="scheduled"))},
-            unit=theme.COUNT,
-            thresholds=steps(INFO),
-        ),
+        shared.jobs_with("scheduled"),
     ]
 
 
@@ -111,7 +106,7 @@ def resources() -> list[core.Panel]:
     """What each limit lets through; no queue or function is known of a request."""
     by_outcome = {
         outcome: rate(RQ_RATE_LIMIT_REQUESTS_TOTAL, by="resource", outcome=outcome)
-        for outcome in ("admitted", "refused")
+        for outcome in RATE_LIMIT_OUTCOMES
     }
     return [
         panels.row("Rate limits, of all queues and functions"),
@@ -163,16 +158,8 @@ def executions() -> list[core.Panel]:
             width=12,
             link=links.FAILED,
         ),
-        panels.timeseries(
-            "Scheduled for later by queue",
-            "Scheduled jobs of each queue. It should fall as they become due; if not, see Overdue scheduled "
-            "jobs in RQ Queues.",
-            {"{{queue}}": peak_total(RQ_JOBS, by="queue", status="scheduled")},
-            unit="short",
-            width=12,
-            link=links.SCHEDULED,
-        ),
-        retries(),
+        shared.scheduled_by_queue(width=12),
+        shared.retries_by_queue(),
         panels.timeseries(
             "Retried share by queue",
             "Executions after which the job runs again, among all of each queue; a gap where none ended. "

@@ -1,4 +1,7 @@
-"""The "RQ Monitoring itself" dashboard: whether what the other dashboards show can be trusted."""
+"""The "RQ Monitoring itself" dashboard: whether what the other dashboards show can be trusted.
+
+"Collection time history" is in rows/shared.py.
+"""
 
 from grafanalib import core
 
@@ -14,8 +17,8 @@ from dashboards.kit.queries import (
     peak_total,
     select,
 )
-from dashboards.kit.theme import CRITICAL, INFO, OK, UP_OR_DOWN, WARNING, steps
-from dashboards.rows.exporter_panels import collection_time
+from dashboards.kit.theme import CRITICAL, INFO, OK, UP_OR_DOWN, WARNING, above, steps
+from dashboards.rows import shared
 from rqmon.metrics import (
     ALERTS,
     PROMETHEUS_JOB,
@@ -32,11 +35,12 @@ from rqmon.metrics import (
     SCRAPE_SAMPLES_SCRAPED,
     UP,
 )
+from rqmon.thresholds import PROMETHEUS_SERIES, SCRAPE_DURATION
 
 ALERT_STATES = theme.text_for_values({0: ("None", OK), 1: ("Pending", WARNING), 2: ("Firing", CRITICAL)})
 
 
-def monitoring_dashboard() -> core.Dashboard:
+def build() -> core.Dashboard:
     """All sections, from the question asked first to the detail needed last."""
     return dashboard(
         "RQ Monitoring itself",
@@ -91,7 +95,7 @@ def now() -> list[core.Panel]:
             "Scrape duration for which it is.",
             {"Longest": known(f"max({select(SCRAPE_DURATION_SECONDS)})", by=UP, job=PROMETHEUS_JOB)},
             unit="s",
-            thresholds=steps(OK, (1, WARNING), (3, CRITICAL)),
+            thresholds=steps(OK, *above(SCRAPE_DURATION)),
         ),
         panels.stat(
             "Series",
@@ -99,7 +103,7 @@ def now() -> list[core.Panel]:
             "values; queues or functions named after ids are usual suspects.",
             {"Series": known(f"sum({select(PROMETHEUS_TSDB_HEAD_SERIES)})", by=UP, job=PROMETHEUS_JOB)},
             unit=theme.COUNT,
-            thresholds=steps(INFO, (1_000_000, WARNING)),
+            thresholds=steps(INFO, *above(PROMETHEUS_SERIES)),
         ),
     ]
 
@@ -182,7 +186,7 @@ def scrapes() -> list[core.Panel]:
             unit="short",
             width=8,
         ),
-        collection_time(),
+        shared.collection_time(),
         panels.timeseries(
             "Jobs looked for",
             "A random sample of jobs that each scrape looks for, and those of them that are nowhere. Some "

@@ -1,11 +1,15 @@
-"""The "RQ Redis" dashboard: whether Redis answers, has room, and keeps what RQ gives it."""
+"""The "RQ Redis" dashboard: whether Redis answers, has room, and keeps what RQ gives it.
+
+The tile "Redis" is in rows/shared.py.
+"""
 
 from grafanalib import core
 
 from dashboards.kit import panels, theme
 from dashboards.kit.common import dashboard
 from dashboards.kit.queries import known, low, peak, peak_total, rate, select
-from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, steps
+from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, WARNING, above, steps
+from dashboards.rows import shared
 from rqmon.metrics import (
     RQ_JOBS,
     RQ_JOBS_CANCELED,
@@ -21,32 +25,20 @@ from rqmon.metrics import (
     RQ_REDIS_UP,
     RQ_REDIS_UPTIME_SECONDS,
 )
+from rqmon.thresholds import REDIS_MEMORY_SHARE, REDIS_YOUNG_SECONDS
 
 # The label is empty when there is one server.
 SERVER = "Redis {{redis}}"
 OK_OR_FAILED = theme.text_for_values({0: ("Failed", CRITICAL), 1: ("OK", OK)})
 
 
-def redis_dashboard() -> core.Dashboard:
+def build() -> core.Dashboard:
     """All sections, from the question asked first to the detail needed last."""
     return dashboard(
         "RQ Redis",
         "rq-redis",
         "Whether Redis answers, has room, and keeps what RQ gives it.",
         [*now(), *availability(), *memory(), *load()],
-    )
-
-
-def redis_up() -> core.Panel:
-    """Whether it answers; on the overview too."""
-    return panels.stat(
-        "Redis",
-        "Whether every chosen Redis answers the exporter. Down: nothing is queued and no job starts; see "
-        "its log, and docs/runbooks.md, RQRedisDown.",
-        {"Redis": f"min({select(RQ_REDIS_UP)})"},
-        unit="short",
-        thresholds=steps(CRITICAL, (1, OK)),
-        mappings=UP_OR_DOWN,
     )
 
 
@@ -57,7 +49,7 @@ def now() -> list[core.Panel]:
     held = " + ".join(f'sum({metric.name}{{redis=~"$redis"}})' for metric in (RQ_JOBS, RQ_JOBS_CANCELED))
     return [
         panels.row("Is Redis well?"),
-        redis_up(),
+        shared.redis_up(),
         panels.stat(
             "Memory of maximum",
             "Memory used as a share of what Redis may use (maxmemory). At 100% it refuses jobs, or drops "
@@ -65,7 +57,7 @@ def now() -> list[core.Panel]:
             {"Memory": known(f"max({used} / ({select(RQ_REDIS_MEMORY_MAX_BYTES)} > 0)) or 0 * max({used})")},
             unit="percentunit",
             decimals=0,
-            thresholds=steps(OK, (0.75, WARNING), (0.9, CRITICAL)),
+            thresholds=steps(OK, *above(REDIS_MEMORY_SHARE)),
             mappings=theme.text_for_values({0: ("No limit", NEUTRAL)}),
         ),
         panels.stat(
@@ -99,7 +91,7 @@ def now() -> list[core.Panel]:
             "killed for its memory; see its log.",
             {"Uptime": known(f"min({select(RQ_REDIS_UPTIME_SECONDS)})")},
             unit="s",
-            thresholds=steps(WARNING, (300, OK)),
+            thresholds=steps(WARNING, (REDIS_YOUNG_SECONDS, OK)),
         ),
     ]
 

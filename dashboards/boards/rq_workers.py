@@ -1,12 +1,15 @@
-"""The "RQ Workers" dashboard: how many workers there are, what each does, and which of them died."""
+"""The "RQ Workers" dashboard: how many workers there are, what each does, and which of them died.
+
+The rows "Throughput and capacity" and "Workers" and the tile "Busy workers" are in rows/workers.py.
+"""
 
 from grafanalib import core
 
 from dashboards.kit import links, panels, theme
 from dashboards.kit.common import dashboard
 from dashboards.kit.queries import RATE_INTERVAL, events_by_step, known, or_zero, select
-from dashboards.kit.theme import CRITICAL, INFO, OK, WARNING, steps
-from dashboards.rows.worker_panels import throughput, utilisation, workers
+from dashboards.kit.theme import CRITICAL, INFO, OK, WARNING, above, steps
+from dashboards.rows.workers import throughput, utilisation, workers
 from rqmon.metrics import (
     RQ_REDIS_UP,
     RQ_SUSPENDED,
@@ -15,9 +18,10 @@ from rqmon.metrics import (
     RQ_WORKERS,
     RQ_WORKERS_BY_STATE,
 )
+from rqmon.thresholds import HEARTBEAT_AGE
 
 
-def workers_dashboard() -> core.Dashboard:
+def build() -> core.Dashboard:
     """All sections, from the question asked first to the detail needed last."""
     return dashboard(
         "RQ Workers",
@@ -59,7 +63,7 @@ def now() -> list[core.Panel]:
             "or was killed; RQ gives up its job after 90 s. An idle plain `rq worker` needs up to 405 s.",
             {"Oldest": known(f"max({select(RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS)})")},
             unit="s",
-            thresholds=steps(OK, (60, WARNING), (90, CRITICAL)),
+            thresholds=steps(OK, *above(HEARTBEAT_AGE)),
         ),
         panels.stat(
             "Taking jobs",

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from rqmon.thresholds import Threshold
+
 OK, WARNING, CRITICAL, NEUTRAL, INFO = "green", "orange", "red", "text", "blue"
 
+# Of the lists in rqmon/states.py, each value has a colour.
 STATUS_COLORS = {
     "queued": "blue",
     "started": "light-blue",
@@ -32,6 +35,12 @@ DAY_SECONDS = 86_400
 def steps(base: str, *above: tuple[float, str]) -> list[dict[str, Any]]:
     """Threshold steps: `base` from zero, then each colour from its value on, in rising order."""
     return [{"color": base, "value": 0}, *({"color": color, "value": value} for value, color in above)]
+
+
+def above(threshold: Threshold) -> list[tuple[float, str]]:
+    """The steps of a threshold: its colours, each from its value on."""
+    colored = ((threshold.warning, WARNING), (threshold.critical, CRITICAL))
+    return [(value, color) for value, color in colored if value is not None]
 
 
 def text_for_values(texts: dict[int, tuple[str, str]]) -> list[dict[str, Any]]:

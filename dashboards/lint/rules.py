@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.kit.theme import OK
+from dashboards.kit.variables import DATASOURCE
 from dashboards.lint import promql
+from dashboards.paths import DASHBOARDS, ROOT
 from rqmon.metrics import METRICS
 
 Json = dict[str, Any]
 
-FOLDER = Path(__file__).parents[2] / "monitoring/grafana/dashboards"
-DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SINGLE_VALUES = ("stat", "gauge", "bargauge", "table", "piechart")
 TILES = ("stat", "gauge", "bargauge")
 # Windows of single values that do not follow the time range on purpose, and why.
@@ -36,9 +36,7 @@ ANSWERS = {"up", "rq_redis_up"}
 GAUGE_FUNCTIONS = {"rate", "delta", "deriv"} | OVER_TIME
 COUNTER_FUNCTIONS = {"rate", "irate", "increase", "changes", "resets"} | OVER_TIME
 AGGREGATIONS = {"sum", "avg", "max", "min", "count", "topk", "bottomk", "quantile", "group"}
-# Prometheus's own, in no catalog of ours.
-PROMETHEUS_OWN = {"ALERTS", "ALERTS_FOR_STATE"}
-SAMPLES = {sample for metric in METRICS for sample in metric.samples} | PROMETHEUS_OWN
+SAMPLES = {sample for metric in METRICS for sample in metric.samples}
 GAUGES = {sample for metric in METRICS if metric.type == "gauge" for sample in metric.samples}
 INFOS = {sample for metric in METRICS if metric.unit == "info" for sample in metric.samples}
 COUNTERS = {sample for metric in METRICS if metric.type != "gauge" for sample in metric.samples}
@@ -277,7 +275,7 @@ def _of_legend(panel: Json, legend: str, labels: frozenset[str] | None) -> Itera
         yield "target-legend-rule", f"its series have no label {', '.join(sorted(named - labels))}"
 
 
-def main(folder: Path = FOLDER) -> None:
+def main(folder: Path = ROOT / DASHBOARDS) -> None:
     """Print a line for each broken rule; exit 1 if there is one."""
     files = sorted(folder.glob("*.json"))
     problems = lint([json.loads(file.read_text(encoding="utf-8")) for file in files])

@@ -1,6 +1,6 @@
 """How often jobs failed for good: by an exception, by a rate limit, or because their process died."""
 
-from dashboards.kit.queries import events
+from dashboards.kit.queries import RECENT, events
 from rqmon.metrics import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL
 
 
@@ -18,3 +18,9 @@ def failed_for_good(*, by: str, window: str) -> str:
     )
     of_them = f"clamp_min({again} - {retried}, 0)"
     return f"({failed} + clamp_min({unclear} - on (redis, queue) group_left () {of_them}, 0) or {failed})"
+
+
+def failing_share() -> str:
+    """The share of recent executions that left their job failed for good."""
+    failed = failed_for_good(by="redis, queue", window=RECENT)
+    return f"sum({failed}) / ({events(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)} > 0)"

@@ -1,10 +1,10 @@
-"""How fast each queue gets empty, and the tile about the slowest, which the RQ Dashboard has too."""
+"""How fast each queue gets empty, and the tile about the slowest: on RQ Queues and on the RQ Dashboard."""
 
 from grafanalib import core
 
 from dashboards.kit import panels, theme
 from dashboards.kit.queries import RECENT, known, rate, total
-from dashboards.kit.theme import CRITICAL, OK, WARNING, steps
+from dashboards.kit.theme import OK, above, steps
 from rqmon.metrics import (
     RQ_JOBS,
     RQ_JOBS_PROCESSED_TOTAL,
@@ -12,6 +12,7 @@ from rqmon.metrics import (
     RQ_WORKERS_FAILED_TOTAL,
     RQ_WORKERS_SUCCESS_TOTAL,
 )
+from rqmon.thresholds import DRAIN_TIME
 
 _BY = "redis, queue"  # a queue has the workers of its own server
 HELD, LISTEN = total(RQ_JOBS, by=_BY, status="queued"), total(RQ_QUEUE_WORKERS, by=_BY)
@@ -29,12 +30,12 @@ _BUSY = f"clamp_max(({HELD} > 0) / {_PACE}, {theme.DAY_SECONDS})"
 DRAINS_IN = f"{_BUSY} or 0 * ({HELD} == 0)"
 
 
-def slowest_queue(title: str) -> core.Stat:
+def slowest_queue() -> core.Stat:
     """How long the slowest queue will need to get empty; unknown while it is unknown for any queue."""
     idle = 'label_replace(vector(0), "queue", "Every queue", "", "")'
     unknown = f"({HELD} > 0) unless {_BUSY}"
     return panels.stat(
-        title,
+        "Slowest queue drains in",
         "Queued jobs by the pace of the last 5 minutes, of the queue that needs longest. Rising: add "
         "workers to it. A standstill, or no worker, shows as 'Over a day'. Unknown: the pace of a queue is.",
         {
@@ -44,7 +45,7 @@ def slowest_queue(title: str) -> core.Stat:
             )
         },
         unit="s",
-        thresholds=steps(OK, (60, WARNING), (300, CRITICAL)),
+        thresholds=steps(OK, *above(DRAIN_TIME)),
         mappings=theme.OVER_A_DAY,
         named=True,
     )

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rq import Queue
 
+from dashboards.paths import DASHBOARDS, ROOT
 from dashboards.verify.panel_checks import Row, State, Verdict, ask_all
 from rqmon.demo.jobs import queue_health_check
 from rqmon.entry_point import one_line_errors
@@ -29,10 +30,10 @@ from rqmon.preview.grafana.library import load_dashboards
 from rqmon.preview.grafana.model import Dashboard
 from rqmon.stack.native.supervisor import Supervisor
 from rqmon.stack.own_stack import OwnStack, own_stack
+from rqmon.states import CANCELED, JOB_STATUSES
 from scheduler import SHORT_RUNNING_QUEUE, Scheduler
 
-FOLDER = Path(__file__).parents[2] / "monitoring/grafana/dashboards"
-STATUSES = ("queued", "started", "finished", "failed", "deferred", "scheduled", "canceled")
+STATUSES = (*JOB_STATUSES, CANCELED)
 _REST_SECONDS = 60.0
 # Two steps of the graph with the longest one, a minute, and some.
 _PATIENCE_SECONDS = 150.0
@@ -41,7 +42,9 @@ _PATIENCE_SECONDS = 150.0
 def main(arguments: Sequence[str] | None = None) -> None:
     """Start, load, ask, print, stop."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.verify", description=__doc__)
-    parser.add_argument("--dashboards", type=Path, default=FOLDER, help="a folder of dashboards' JSON")
+    parser.add_argument(
+        "--dashboards", type=Path, default=ROOT / DASHBOARDS, help="a folder of dashboards' JSON"
+    )
     parser.add_argument("--seconds", type=int, default=60, help="how long to load it before asking")
     options = parser.parse_args(arguments)
     os.environ.pop("RQ_SERIALIZER", None)  # another stack's

@@ -8,20 +8,19 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
-from rqmon.preview.asking import ask, choices_of
 from rqmon.preview.draw.frames import Answer, Frame, frames_of
+from rqmon.preview.fetch import choices_of, fetch
 from rqmon.preview.grafana.model import Annotation, Dashboard, Panel, Target, Variable
+from rqmon.preview.grafana.queries import plan, plan_annotation
 from rqmon.preview.grafana.timerange import TimeRange
 from rqmon.preview.grafana.variables import Value, chosen, value_of
-from rqmon.preview.panels import plan, plan_annotation
 from rqmon.preview.prometheus import Prometheus, QueryError
-from rqmon.preview.web.state import state_from_query
+from rqmon.preview.web.view_state import state_from_query
 
 # What a query asks for -> why there is none of it under the demo's load.
 EXPECTED_EMPTY = {
     "label_values(rq_redis_up, redis)": "one Redis only; metrics say which when there are several",
     "ALERTS": "no alert fires",
-    "ALERTS_FOR_STATE": "no alert is pending",
     "rq_scrape_errors_total": "Redis answers every scrape",
     "rq_work_horses_killed_total": "no job's process is killed",
     "rq_redis_evicted_keys_total": "Redis has memory enough",
@@ -141,7 +140,7 @@ class _Asking:
         return Verdict(State.OK) if choices else empty(variable.query)
 
     async def _of_annotation(self, annotation: Annotation) -> Verdict:
-        found = await ask(
+        found = await fetch(
             self._prometheus, plan_annotation(annotation, self._range(), self._values, self._interval)
         )
         if isinstance(found, QueryError):
@@ -153,7 +152,7 @@ class _Asking:
         panel, target = replace(panel, targets=(bare,)), bare
         planned = plan(panel, self._range(), self._values, scrape_interval_seconds=self._interval)
         query = next(query for planned_target, query in planned if planned_target is target)
-        found = await ask(self._prometheus, query)
+        found = await fetch(self._prometheus, query)
         if isinstance(found, QueryError):
             return Verdict(State.ERROR, str(found))
         return judge(panel, Answer(target, found, query.times), self._values)

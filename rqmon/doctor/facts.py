@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rqmon.cron_health import Health
-from rqmon.exporter.reading.state import Snapshot
+from rqmon.crons.health import Health
+from rqmon.exporter.reading.snapshot import Snapshot
+from rqmon.thresholds import HEARTBEAT_AGE
 from scheduler.cron.store.listing import Listing
 from scheduler.ledger.cron import SlotRecord
 
 # RQ lets a worker's key live 60 s longer than it takes to the next heartbeat. With half of that gone, a
 # heartbeat is late by 30 s, whatever the worker's own interval is.
 _LATE_WITH_SECONDS_LEFT = 30.0
-# A busy worker writes its key's life anew each 30 s, and shorter when its job runs too long.
-_FRESH_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,8 @@ class WorkerFacts:
         if self.is_gone:
             return False
         late = self.expires_at is not None and self.expires_at - now < _LATE_WITH_SECONDS_LEFT
-        return late and (self.heartbeat is None or now - self.heartbeat > _FRESH_SECONDS)
+        # A busy worker writes its key's life anew each 30 s, and shorter when its job runs too long.
+        return late and (self.heartbeat is None or now - self.heartbeat > HEARTBEAT_AGE.warns_from)
 
     def is_dead(self, now: float) -> bool:
         """Whether it certainly is: its key is gone, or this host, where it ran, has no such process."""

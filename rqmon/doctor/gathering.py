@@ -6,13 +6,13 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from rqmon.cron_health import Health
+from rqmon.crons.health import Health
 from rqmon.doctor import job_facts as jobs
 from rqmon.doctor import surroundings
 from rqmon.doctor import worker_facts as workers
 from rqmon.doctor.asking import ask
 from rqmon.doctor.facts import CronFacts, Facts
-from rqmon.exporter.reading import snapshot as snapshots
+from rqmon.exporter.reading import reader
 from scheduler.cron.clock import from_answer
 from scheduler.cron.store.registry import CronRegistry
 from scheduler.ledger.cron import cron_history
@@ -36,7 +36,7 @@ def take(connection: Redis, *, serializer: str) -> Facts:
         redis.RedisError: Redis does not answer, or refuses.
         OldRedisError: It is too old.
     """
-    snapshot = snapshots.take(connection, seconds=_SNAPSHOT_SECONDS)
+    snapshot = reader.take(connection, seconds=_SNAPSHOT_SECONDS)
     unknown: list[str] = []
     asked_at = time.time()
     first = ask(connection, {("time",): ("TIME",), **surroundings.COMMANDS, **workers.COMMANDS})

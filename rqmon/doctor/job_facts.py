@@ -13,8 +13,9 @@ from rq.results import Result
 from rqmon.doctor.asking import Answers, Commands, of
 from rqmon.doctor.facts import DeferredJob, FailedJob, RunningJob, StoredFormats
 from rqmon.doctor.tracebacks import class_of, compressed_start, stored_exception
-from rqmon.exporter.reading.registries import key_of, pairs, shown, timestamp
-from rqmon.exporter.reading.state import QueueState
+from rqmon.exporter.reading.pipeline import pairs
+from rqmon.exporter.reading.registries import key_of, shown, timestamp
+from rqmon.exporter.reading.snapshot import QueueState
 
 # Of each kind of job so many are looked at, spread over the queues that have some.
 _SAMPLE = 100

@@ -11,7 +11,7 @@ from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 from rqmon.doctor.asking import Answers, Commands, of
 from rqmon.doctor.facts import WorkerFacts
 from rqmon.exporter.reading.registries import shown, timestamp
-from rqmon.exporter.reading.state import QueueState
+from rqmon.exporter.reading.snapshot import QueueState
 
 _FIELDS = ("state", "queues", "last_heartbeat", "hostname", "pid", "version")
 

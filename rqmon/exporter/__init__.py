@@ -8,7 +8,7 @@ def create_app() -> Any:
     """The WSGI application, from the environment alone: `gunicorn "rqmon.exporter:create_app()"`."""
     # Importing a package does nothing, and its modules are what reads the environment.
     from rqmon.entry_point import one_line_errors
-    from rqmon.exporter.__main__ import application
+    from rqmon.exporter.app import application
     from rqmon.exporter.options import of_environment
 
     before = dict(os.environ)

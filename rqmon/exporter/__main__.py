@@ -1,185 +1,20 @@
 """`python -m rqmon.exporter`: serve until SIGTERM, with rq-exporter's options and variables."""
 
-import argparse
 import os
-import platform
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-    Summary,
-)
-from redis import Redis
-from rq import Queue
-from rq.utils import import_attribute
-from rq.worker import BaseWorker
-
-from rqmon.entry_point import installed_version, logged_process
-from rqmon.exporter import options as exporter_options
-from rqmon.exporter.app import HOSTS_VARIABLE, WsgiApp, wsgi_app
-from rqmon.exporter.scrapes import REASONS, Scrapes, Server
-from rqmon.hosts import given_names
-from rqmon.metrics import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL
+from rqmon.entry_point import logged_process
+from rqmon.exporter.app import application
+from rqmon.exporter.options import of_command_line
 from rqmon.web import serve
-from scheduler.config import Settings
-from scheduler.errors import ConfigError
 
 _THREADS = 8
-_MOST_PORT = 65_535
-
-
-def servers(options: argparse.Namespace) -> list[Server]:
-    """The servers that the command line and the environment name.
-
-    Raises:
-        ConfigError: One of the options can't be.
-    """
-    # Like its options, it reads the environment when it is imported.
-    from rq_exporter.utils import get_redis_connection
-
-    classes: dict[str, Any] = {
-        "queue_class": _class("RQ_QUEUE_CLASS", options.queue_class, base=Queue),
-        "worker_class": _class("RQ_WORKER_CLASS", options.worker_class, base=BaseWorker),
-    }
-    try:
-        if options.redis_urls:
-            if options.password_counts:
-                raise ConfigError(
-                    "RQ_REDIS_URLS names servers with passwords of their own, so --redis-pass, "
-                    "RQ_REDIS_PASS and their files can't be used: put each password into its URL"
-                )
-            clients = [Redis.from_url(url) for url in _split(options.redis_urls)]
-            found = [Server(client, {"redis": _name(client)}, **classes) for client in clients]
-            if not found:
-                raise ConfigError("RQ_REDIS_URLS has only commas: name a server, or remove it")
-            if len({server.labels["redis"] for server in found}) < len(found):
-                raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
-            return found
-        Settings.from_env({"RQ_REDIS_URL": options.redis_url or ""})  # refuses what redis-py would later
-        if not options.redis_url:
-            _check_numbers(options)
-        password = _password(options) if options.password_counts or not options.redis_url else None
-        client = get_redis_connection(
-            url=options.redis_url,
-            host=options.redis_host,
-            port=options.redis_port,
-            db=options.redis_db,
-            sentinel=options.sentinel_host,
-            sentinel_port=options.sentinel_port,
-            sentinel_master=options.sentinel_master,
-            password=password,
-        )
-    except ValueError:
-        raise ConfigError(
-            "RQ_REDIS_URL is not a Redis URL: use redis://[:password@]host[:port][/db]"
-        ) from None
-    if options.redis_url and options.password_counts:
-        client.connection_pool.connection_kwargs["password"] = password
-    return [Server(client, {}, **classes)]
-
-
-def _class(variable: str, path: str, *, base: type) -> type:
-    try:
-        found = import_attribute(path)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{variable} can't be imported: {error}") from None
-    if not (isinstance(found, type) and issubclass(found, base)):
-        raise ConfigError(f"{variable} is {path!r}, which is not an RQ {base.__name__}: name a class that is")
-    return found
-
-
-def _check_numbers(options: argparse.Namespace) -> None:
-    """Refuse what redis-py would take, and stumble over at each scrape."""
-    sentinels = (address.partition(":")[2] for address in (options.sentinel_host or "").split(","))
-    for variable, given, most in (
-        ("RQ_REDIS_PORT", options.redis_port, _MOST_PORT),
-        ("RQ_SENTINEL_PORT", options.sentinel_port, _MOST_PORT),
-        *(("RQ_SENTINEL_HOST", port, _MOST_PORT) for port in sentinels if port),
-        ("RQ_REDIS_DB", options.redis_db, None),
-    ):
-        text = str(given)
-        if not (text.isascii() and text.isdigit()) or (most and not 0 < int(text) <= most):
-            raise ConfigError(
-                f"{variable} has {text!r}: use a number{f' from 1 to {most}' if most else ', 0 or more'}"
-            )
-
-
-def _password(options: argparse.Namespace) -> str | None:
-    if not options.redis_pass_file:
-        given: str | None = options.redis_pass
-        return given
-    try:
-        return Path(options.redis_pass_file).read_text().strip()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"RQ_REDIS_PASS_FILE can't be read: {error}") from None
-
-
-def _split(urls: str) -> list[str]:
-    given = [url.strip() for url in urls.split(",") if url.strip()]
-    for number, url in enumerate(given, 1):
-        try:
-            Settings.from_env({"RQ_REDIS_URL": url})
-        except ConfigError:
-            raise ConfigError(
-                f"Entry {number} of RQ_REDIS_URLS is not a Redis URL: "
-                "use redis://[:password@]host[:port][/db], and a comma between two"
-            ) from None
-    return given
-
-
-def _name(client: Redis) -> str:
-    """host:port/db, or the socket's path instead of the first two: without user and password."""
-    given = client.connection_pool.connection_kwargs
-    address = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
-    return f"{address}/{given.get('db', 0)}"
-
-
-def own_metrics() -> tuple[CollectorRegistry, Counter, Summary]:
-    """What the exporter tells of itself, as rq-exporter does, and what it is made of."""
-    own = CollectorRegistry()
-    for collector in (GCCollector, PlatformCollector, ProcessCollector):
-        collector(registry=own)
-    errors = Counter(RQ_SCRAPE_ERRORS_TOTAL.name, RQ_SCRAPE_ERRORS_TOTAL.help, ["reason"], registry=own)
-    for reason in REASONS:
-        errors.labels(reason)
-    processing = Summary(RQ_REQUEST_PROCESSING_SECONDS.name, RQ_REQUEST_PROCESSING_SECONDS.help, registry=own)
-    build = Gauge(
-        RQ_EXPORTER_BUILD_INFO.name, RQ_EXPORTER_BUILD_INFO.help, RQ_EXPORTER_BUILD_INFO.labels, registry=own
-    )
-    build.labels(installed_version(), version("rq"), platform.python_version()).set(1)
-    return own, errors, processing
-
-
-def application(options: argparse.Namespace) -> tuple[WsgiApp, Scrapes]:
-    """The WSGI application with these options, and what it serves.
-
-    Raises:
-        ConfigError: One of them, or a variable, can't be.
-    """
-    exporter_options.configure_logging(options)
-    own, errors, processing = own_metrics()
-    scrapes = Scrapes(
-        servers(options),
-        bounds=Settings.from_env().job_buckets_seconds,
-        errors=errors,
-        processing=processing,
-    )
-    allowed_hosts = given_names(os.environ.get(HOSTS_VARIABLE, ""))
-    return wsgi_app(scrapes, own, allowed_hosts=allowed_hosts), scrapes
 
 
 def main() -> None:
     """Read the options and serve; bad input is one line and exit code 2, an absent Redis is waited for."""
     before = dict(os.environ)
     with logged_process("rq-exporter"):
-        options = exporter_options.of_command_line(before)
+        options = of_command_line(before)
         app, scrapes = application(options)
         scrapes.require_supported()
         serve(app, name="rq_exporter", host=options.host, port=options.port, threads=_THREADS)

@@ -1,6 +1,8 @@
-"""The web side: /healthz, and the metrics on every other path, as rq-exporter has them."""
+"""The HTTP answers: /healthz, and the metrics on every other path, as rq-exporter has them."""
 
+import argparse
 import gzip
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -9,13 +11,35 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from rqmon.exporter.exposition import write
+from rqmon.exporter.options import configure_logging
+from rqmon.exporter.own_metrics import own_metrics
 from rqmon.exporter.scrapes import Scrapes
-from rqmon.hosts import is_accepted
+from rqmon.exporter.servers import servers
+from rqmon.hosts import given_names, is_accepted
+from scheduler.config import Settings
 
 Respond = Callable[[str, list[tuple[str, str]]], Any]
 WsgiApp = Callable[[dict[str, Any], Respond], Iterable[bytes]]
 
 HOSTS_VARIABLE = "RQ_EXPORTER_ALLOWED_HOSTS"
+
+
+def application(options: argparse.Namespace) -> tuple[WsgiApp, Scrapes]:
+    """The WSGI application with these options, and what it serves.
+
+    Raises:
+        ConfigError: One of them, or a variable, can't be.
+    """
+    configure_logging(options)
+    own, errors, processing = own_metrics()
+    scrapes = Scrapes(
+        servers(options),
+        bounds=Settings.from_env().job_buckets_seconds,
+        errors=errors,
+        processing=processing,
+    )
+    allowed_hosts = given_names(os.environ.get(HOSTS_VARIABLE, ""))
+    return wsgi_app(scrapes, own, allowed_hosts=allowed_hosts), scrapes
 
 
 def wsgi_app(scrapes: Scrapes, own: CollectorRegistry, *, allowed_hosts: frozenset[str]) -> WsgiApp:

@@ -7,26 +7,26 @@ what prometheus_client's parser and writer make of the same samples.
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rqmon.metrics import Metric
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Family:
     """A metric and its samples, each a line of text or several."""
 
     metric: Metric
-    lines: list[str] = field(default_factory=list)
-
-    def add(self, text: str, value: float, suffix: str = "") -> None:
-        """Add the sample with these labels."""
-        name = self.metric.name
-        self.lines.append(f"{name}{suffix}{{{text}}} {value}\n" if text else f"{name}{suffix} {value}\n")
+    lines: tuple[str, ...]
 
 
 _LONGEST = 250  # characters of a label: names come from Redis, and each stands on many lines
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+
+def sample(name: str, text: str, value: float) -> str:
+    """The line of a sample with these labels."""
+    return f"{name}{{{text}}} {value}\n" if text else f"{name} {value}\n"
 
 
 def labels(pairs: Mapping[str, str]) -> str:

@@ -3,24 +3,23 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import Counter, Summary
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from rq import Queue, Worker
-from rq.worker import BaseWorker
 
-from rqmon.exporter.collector import Families
-from rqmon.exporter.reading import snapshot as snapshots
+from rqmon.exporter.collector import collect, joined
+from rqmon.exporter.exposition import Family
+from rqmon.exporter.reading import reader
 from rqmon.exporter.reading.pipeline import Waited
-from rqmon.exporter.reading.state import Snapshot
+from rqmon.exporter.reading.snapshot import Snapshot
+from rqmon.exporter.servers import Server
 from scheduler.connections.refusals import meaning, refusal
 from scheduler.errors import OldRedisError
 
@@ -39,16 +38,6 @@ REASONS = ("connection", "timeout", "authentication", "refused", "unexpected", "
 _NAMED = 20
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A Redis server, and the labels its samples carry: none where there is but one."""
-
-    client: Redis
-    labels: Mapping[str, str]
-    queue_class: type[Queue] = Queue
-    worker_class: type[BaseWorker] = Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +64,7 @@ class Scrapes:
             )
         self._threads = ThreadPoolExecutor(max_workers=len(servers), thread_name_prefix="redis")
         self._lock = threading.Lock()
-        self._taken: tuple[float, Families, Health] | None = None
+        self._taken: tuple[float, list[Family], Health] | None = None
         self._busy: dict[int, Future[tuple[Snapshot | Exception, float]]] = {}
         self._waited: dict[int, Waited] = {}
         self._too_old: OldRedisError | None = None
@@ -92,7 +81,7 @@ class Scrapes:
         if self._too_old is not None:
             raise self._too_old
 
-    def families(self) -> Families:
+    def families(self) -> list[Family]:
         """The samples of now, at most a second old."""
         return self._current()[1]
 
@@ -100,7 +89,7 @@ class Scrapes:
         """Whether every server could be read, and what they refuse."""
         return self._current()[2]
 
-    def _current(self) -> tuple[float, Families, Health]:
+    def _current(self) -> tuple[float, list[Family], Health]:
         with self._lock:  # who comes meanwhile waits for this one's, and shares it
             if self._taken is None or time.monotonic() - self._taken[0] > SHARED_SECONDS:
                 with self._processing.time():
@@ -108,34 +97,34 @@ class Scrapes:
                 self._taken = (time.monotonic(), families, health)
             return self._taken
 
-    def take(self) -> tuple[Families, Health]:
+    def take(self) -> tuple[list[Family], Health]:
         """Read every server now, at the same time."""
         started = time.monotonic()
-        families, readable, problems = Families(self._bounds), True, []
+        parts: list[list[Family]] = []
+        readable, problems = True, []
         for number, server in enumerate(self._servers):
             # One that hung in the last scrape has its thread still: it is not given another.
             if number not in self._busy or self._busy[number].done():
                 self._waited[number] = Waited()
                 self._busy[number] = self._threads.submit(_read, server, self._waited[number])
         for number, server in enumerate(self._servers):
-            part = Families(self._bounds)
+            families_of = partial(collect, base=server.labels, bounds=self._bounds)
             seconds: float | None = None
             try:
                 taken, seconds = self._result(number)
                 if isinstance(taken, Exception):
                     raise taken
-                part.server(server.labels, taken, seconds=seconds)
+                parts.append(families_of(taken, seconds=seconds))
             except Exception as error:  # noqa: BLE001  # whatever it is, the other servers are told of
                 self._lost(number, server, error)
-                readable, part = False, Families(self._bounds)
+                readable = False
                 took = seconds or time.monotonic() - started
-                part.server(server.labels, None, seconds=took, refusal=refusal(error))
+                parts.append(families_of(None, seconds=took, refusal=refusal(error)))
                 problems.append(_said(error, server))
             else:
                 self._told(number, server, taken)
                 problems += [_of(server, meaning(code)) for code in taken.refuses]
-            families.add(part)
-        return families, Health(readable, tuple(problems))
+        return joined(parts), Health(readable, tuple(problems))
 
     def _result(self, number: int) -> tuple[Snapshot | Exception, float]:
         """What the server's thread read, once it is there.
@@ -192,7 +181,7 @@ def _read(server: Server, waited: Waited) -> tuple[Snapshot | Exception, float]:
     """What the server holds, or why that can't be told; and the seconds it took."""
     started = time.monotonic()
     try:
-        taken: Snapshot | Exception = snapshots.take(
+        taken: Snapshot | Exception = reader.take(
             server.client,
             queue_class=server.queue_class,
             worker_class=server.worker_class,

@@ -1,1 +1,1 @@
-"""rq-dashboard behind a login: safe to open in a browser, and honest when Redis does not answer."""
+"""rq-dashboard behind a login: safe to open in a browser, and truthful when Redis does not answer."""

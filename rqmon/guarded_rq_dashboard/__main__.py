@@ -14,7 +14,7 @@ _THREADS = 16
 
 
 def main() -> None:
-    """Read the environment and serve; bad input is one line and exit code 2."""
+    """Read the environment and serve; bad input ends with one line and exit code 2."""
     with logged_process("rq-dashboard"):
         settings = DashboardSettings.from_env()
         if names := options.unknown(os.environ):

@@ -1,7 +1,7 @@
 """Requeues and deletes jobs and compacts queues: each job on its own, in transactions of a few hundred.
 
-RQ takes several round trips a job and stops at the first that is gone; and a job that it requeues still
-expires when the failure would have.
+RQ takes several round trips for each job and stops at the first job that is gone. A job that it requeues
+still expires when its failure would have.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from rqmon.guarded_rq_dashboard.reading import REGISTRIES, answers, dependencies
 from scheduler.queues import purge
 
 _BATCH = 500
-# A batch is built anew when one of its jobs changed meanwhile; one more time is nearly always enough.
+# A batch is built again when one of its jobs has changed meanwhile. A second try is nearly always enough.
 _TRIES = 10
 
 _FIELDS = ["data", "origin", "ttl", "group_id"]
@@ -36,9 +36,9 @@ class Outcome:
     """What became of some jobs.
 
     Attributes:
-        done: How many were requeued, or deleted.
-        gone: Those that were gone already, and are now gone from their list too.
-        changed: Those that others kept changing; they are as they were.
+        done: How many jobs were requeued, or deleted.
+        gone: The jobs that were gone already; they are now removed from their list too.
+        changed: The jobs that others kept changing; they are left as they were.
     """
 
     done: int = 0
@@ -111,7 +111,7 @@ def delete(redis: Redis, id_: str) -> None:
 
 
 def compact(redis: Redis, queue_name: str) -> Outcome:
-    """Take out of a queue's list the jobs that are gone; the others keep their places."""
+    """Remove from a queue's list the jobs that are gone; the others keep their places."""
     key = Queue(queue_name, connection=redis).key
     entries = cast(list[bytes], redis.lrange(key, 0, -1))
     gone = []
@@ -124,7 +124,7 @@ def compact(redis: Redis, queue_name: str) -> Outcome:
         missing = [entry for entry, exists in zip(batch, there, strict=True) if not exists]
         with redis.pipeline() as pipeline:
             for entry in missing:
-                pipeline.lrem(key, 1, cast(str, entry))  # bytes do as well
+                pipeline.lrem(key, 1, cast(str, entry))  # redis-py takes bytes too
             pipeline.execute()
         gone += [job_id(entry, "queued") for entry in missing]
     return Outcome(gone=gone)
@@ -148,10 +148,10 @@ def _each(redis: Redis, listed: _Listed, act: Callable[[Pipeline, _Job], None]) 
 
 
 def _transaction(redis: Redis, listed: _Listed, act: Callable[[Pipeline, _Job], None]) -> Outcome:
-    """Act on what is still listed, and take out what is gone.
+    """Act on the jobs that are still listed, and remove from the list those that are gone.
 
-    A job's hash changes with all that is done to it: watching the hashes finds who else acts on these jobs,
-    and is not disturbed by others that fail meanwhile.
+    A job's hash changes with everything that is done to it. So watching the hashes shows whether somebody
+    else acts on these jobs, and is not disturbed by other jobs that fail meanwhile.
     """
     key = REGISTRIES[listed.state](listed.queue_name, connection=redis).key
     named = [(job_id(entry, listed.state), entry) for entry in listed.entries]

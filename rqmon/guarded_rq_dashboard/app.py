@@ -1,4 +1,4 @@
-"""rq-dashboard's pages with a login, security headers, a health check and an error page around them."""
+"""The application: rq-dashboard's pages with a login, security headers, a health check and error pages."""
 
 import logging
 import secrets
@@ -56,7 +56,7 @@ def create_app(settings: DashboardSettings) -> Flask:
     app.config["ADDRESSES"] = [server.address for server in servers]
     app.jinja_env.add_extension(TextOnly)
     app.url_map.converters |= {"name": Name, "word": Word, "int": Number}
-    # A redirect would spoil the names in an address.
+    # Redirects, for doubled slashes or to defaults, would change the names in an address.
     app.url_map.merge_slashes = app.url_map.redirect_defaults = False
     _protect(app, settings)
     _choose_server(app, settings, servers)
@@ -69,7 +69,7 @@ def create_app(settings: DashboardSettings) -> Flask:
 
 
 def _lead_to_prefix(app: Flask, prefix: str) -> None:
-    """Send links that lack the prefix to where they mean: the dashboards' to jobs, and this machine's own."""
+    """Redirect links that lack the prefix, such as those of the Grafana dashboards to jobs."""
 
     @app.get("/", defaults={"rest": ""})
     @app.get("/<path:rest>")
@@ -84,7 +84,7 @@ def _choose_server(app: Flask, settings: DashboardSettings, servers: Sequence[Se
     def choose_server() -> None:
         if request.blueprint != views.NAME or request.endpoint == f"{views.NAME}.static":
             return
-        # A page's path has it; that of an action has not, and the pages add it.
+        # A page's path has the prefix; that of an action has none, and the pages add it.
         asked = (request.view_args or {}).pop("instance_number", request.args.get("instance", 0))
         if str(asked) not in map(str, range(len(servers))):
             raise NotFound(f"There is no Redis with this number here: use 0 to {len(servers) - 1}.")
@@ -94,7 +94,7 @@ def _choose_server(app: Flask, settings: DashboardSettings, servers: Sequence[Se
             redis=redis, serializer=SERIALIZERS[settings.serializer], full_args=settings.full_args
         )
         # Pages that read nothing themselves would otherwise be shown, and stay empty. A Redis that can't save
-        # refuses PING, and answers this.
+        # to disk refuses PING, but answers this.
         redis.exists(Queue.redis_queues_keys)
 
     @app.url_defaults

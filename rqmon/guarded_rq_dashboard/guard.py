@@ -3,21 +3,21 @@
 The rules, in the order in which they are checked:
 
 1. Everything but /healthz, whatever the path and method, needs the user name and password (401). This also
-   stops a page whose own name was turned to this address (DNS rebinding): a browser keeps a password for
-   the name that it was given for. /healthz tells nothing but whether Redis answers. `Host` itself is not
-   compared with anything: which names a proxy in front is reached by is not known here.
+   stops a page whose own name was made to lead to this address (DNS rebinding): a browser sends a password
+   only to the name that it was given for. /healthz tells nothing but whether Redis answers. `Host` is not
+   compared with anything: the names of a proxy in front are not known here.
 2. A route that accepts POST changes state, so it accepts nothing else: a link, an image or a
    browser's prefetch must not requeue jobs (405).
-3. A request that changes state must come from the dashboard's own pages (403). Browsers send the
-   password they remember with any request, also one that a foreign page makes them send, so the password
-   proves nothing here. What does, in this order:
+3. A request that changes state must come from the dashboard's own pages (403). A browser sends the
+   password that it remembers with every request, even one that a foreign page makes it send, so the
+   password proves nothing here. These headers do, in this order:
    - `Sec-Fetch-Site`, which current browsers send and no page can forge, must be `same-origin`. They send
      it only to https and loopback addresses; elsewhere, and in older browsers,
    - `Origin`, or else `Referer`, must name the host and port of the `Host` header. Schemes are not
      compared: a proxy in front may end TLS.
-   - With none of the three it is curl or a script, or a browser too old to say: then the request must carry
-     `X-Requested-With`, with any value. A foreign page can't add a header without asking first
-     (CORS preflight), and the dashboard never answers yes.
+   - Without any of the three the request is from curl, a script or a very old browser. It must then carry
+     `X-Requested-With`, with any value. A foreign page can't add a header without asking first (CORS
+     preflight), and the dashboard never agrees.
 """
 
 import hmac
@@ -31,7 +31,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_login(given: Authorization | None, *, username: str, password: str) -> bool:
-    """Whether these are the user name and password, in a time that does not depend on how wrong they are."""
+    """Whether these are the user name and password, in a time that does not depend on where they differ."""
     if given is None or given.type != "basic":
         return False
     same_username = hmac.compare_digest((given.username or "").encode(), username.encode())
@@ -75,7 +75,7 @@ def check_origin(headers: Headers, *, host: str) -> None:
 
 
 def _names_host(source: str, host: str) -> bool:
-    # Neither header has a user's name before the host, and browsers read a backslash there as the host's end.
+    # Neither header has a user name before the host, and for browsers a backslash ends the host.
     try:
         return urlsplit(source).netloc.lower() == host.lower()
     except ValueError:

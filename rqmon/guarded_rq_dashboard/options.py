@@ -1,4 +1,4 @@
-"""rq-dashboard's own options: which do something here, and what to set in place of the others."""
+"""rq-dashboard's own options: those that work here, and what to set instead of the others."""
 
 from collections.abc import Mapping
 
@@ -36,10 +36,10 @@ _ON, _OFF = frozenset({"1", "true", "t", "yes", "y", "on"}), frozenset({"0", "fa
 
 
 def check(environ: Mapping[str, str]) -> None:
-    """Refuse the options of rq-dashboard that do nothing here; empty or switched off they ask for nothing.
+    """Refuse the options of rq-dashboard that do nothing here, unless they are empty or switched off.
 
     Raises:
-        ConfigError: It says what to do instead.
+        ConfigError: An option does nothing here; the message says what to set instead.
     """
     for name, instead in _REFUSED.items():
         value = environ.get(PREFIX + name)
@@ -48,7 +48,7 @@ def check(environ: Mapping[str, str]) -> None:
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
-    """The variables that are named as if they were for the dashboard, and do nothing."""
+    """The variables that are named like options of the dashboard, and are none."""
     known = {PREFIX + name for name in (*_USED, *_REFUSED)}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 

@@ -1,7 +1,7 @@
-"""Names in addresses: any text that a queue or a job may be called is one part of a path.
+"""Names in addresses: the name of a queue or a job, whatever it is, is one part of a path.
 
-WSGI servers decode a path before anything is routed, so `high%2Fmail` arrives as two parts. The request's own
-line, which waitress and others hand on, still has it as one.
+WSGI servers decode a path before it is routed, so `high%2Fmail` arrives as two parts. The line of the
+request, which waitress and others hand on, still has it as one.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter, IntegerConverter
 
 
 class Name(BaseConverter):
-    """A name, percent-encoded. One with slashes is understood as well, for proxies that decode paths."""
+    """A name, percent-encoded. A name with plain slashes is understood too, as some proxies decode paths."""
 
     part_isolating = False
     regex = r"[^/][\s\S]*?"
@@ -34,7 +34,7 @@ class Word(Name):
 
 
 class Number(IntegerConverter):
-    """A number that fits; Python refuses to read one of thousands of digits."""
+    """A number of a bounded length: Python refuses to read thousands of digits."""
 
     regex = r"\d{1,9}"
 
@@ -49,7 +49,7 @@ class KeptNames:
         """Answer a request."""
         path = environ["PATH_INFO"].encode("latin-1")
         asked = environ.get("REQUEST_URI", "").partition("?")[0].encode("latin-1")
-        if unquote_to_bytes(asked) != path:  # a server or a proxy that changed it
+        if unquote_to_bytes(asked) != path:  # a server or a proxy has changed it
             asked = quote(path).encode()
         parts = (unquote_to_bytes(p).replace(b"%", b"%25").replace(b"/", b"%2F") for p in asked.split(b"/"))
         return self._app({**environ, "PATH_INFO": b"/".join(parts).decode("latin-1")}, start_response)

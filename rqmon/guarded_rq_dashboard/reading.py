@@ -1,6 +1,6 @@
-"""Reads from Redis what the pages show, a page in one or two round trips, and changes nothing there.
+"""Reads from Redis what the pages show, in one or two round trips a page, and changes nothing there.
 
-RQ's own readers remove what they find gone, unpickle, and stop at the first thing that they can't read.
+RQ's own readers remove what they find to be gone, unpickle, and stop at the first thing that they can't read.
 """
 
 import json
@@ -45,9 +45,9 @@ class Reader:
     """Reads with one connection and serializer.
 
     Attributes:
-        redis: Where to read.
+        redis: The Redis to read.
         serializer: How jobs are stored there.
-        full_args: Whether a job is described by all of its arguments, as they are.
+        full_args: Whether a job's description has all of its arguments, at full length.
     """
 
     redis: Redis
@@ -75,7 +75,7 @@ class Reader:
     def job_ids(
         self, queue_name: str, state: str, *, offset: int, count: int, newest_first: bool
     ) -> tuple[int, list[str]] | None:
-        """How many jobs a list or registry has, and the ids of one page of them; None: it is no list."""
+        """How many jobs a list or registry has, and the ids of one page; None if the key holds no list."""
         last = offset + count - 1
         with self.redis.pipeline(transaction=False) as pipeline:
             if state == "queued":
@@ -161,18 +161,19 @@ class Reader:
     def workers(self) -> list[dict[str, Any]]:
         """All workers, the busy ones first, with the jobs that they run."""
         prefix = Worker.redis_worker_namespace_prefix
-        keys = sorted(cast("set[str]", self.redis.smembers(Worker.redis_workers_keys)))  # bytes, in truth
+        keys = sorted(cast("set[bytes]", self.redis.smembers(Worker.redis_workers_keys)))
         with self.redis.pipeline(transaction=False) as pipeline:
             for key in keys:
-                pipeline.hgetall(key)
+                pipeline.hgetall(key)  # type: ignore[arg-type]  # redis-py takes bytes too
+                pipeline.smembers(key + b":executions")  # type: ignore[arg-type]
             found = answers(pipeline)
         workers = [
-            (values.text(key).removeprefix(prefix), fields)
-            for key, fields in zip(keys, found, strict=True)
-            if fields  # else it died, and no other worker has removed it yet
+            (values.text(key).removeprefix(prefix), fields, _current_job(fields, executions))
+            for key, fields, executions in zip(keys, found[::2], found[1::2], strict=True)
+            if fields  # otherwise it has died, and no other worker has removed it yet
         ]
-        running = self._running([values.text(fields.get(b"current_job")) for _, fields in workers])
-        rows = [_worker(name, fields, job) for (name, fields), job in zip(workers, running, strict=True)]
+        running = self._running([job for _, _, job in workers])
+        rows = [_worker(name, fields, job) for (name, fields, _), job in zip(workers, running, strict=True)]
         return sorted(rows, key=lambda row: (row["state"], row["queues"], row["name"]))
 
     def _running(self, ids: list[str]) -> list[dict[str, Any] | str]:
@@ -200,18 +201,25 @@ class Reader:
 
 
 def job_id(entry: bytes, state: str) -> str:
-    """The id in an entry of a list or registry; a started job's entry ends with its execution's id."""
+    """The job's id in an entry of a list or registry; a started job's entry also has its execution's id."""
     id_ = entry.decode(errors="replace")
     return id_.rpartition(":")[0] or id_ if state == "started" else id_
 
 
+def _current_job(fields: dict[bytes, bytes], executions: set[bytes] | None) -> str:
+    """The id of the job that a worker runs, or nothing: RQ 2 has it in the worker's hash, RQ 3 in a set."""
+    if executions:
+        return job_id(min(executions), "started")
+    return values.text(fields.get(b"current_job"))
+
+
 def dependencies_key(id_: str) -> str:
-    """The key of what a job depends on; RQ has it on its instances, and makes none for an older RQ's ids."""
+    """The key of what a job depends on. RQ offers it on jobs only, and makes none of an older RQ's ids."""
     return f"{Job.redis_job_namespace_prefix}:{id_}:dependencies"
 
 
 def answers(pipeline: Pipeline) -> list[Any]:
-    """A pipeline's answers; None for a key that is of another type, which costs only itself."""
+    """A pipeline's answers; None for a key of another type, so that it costs only itself."""
     found = pipeline.execute(raise_on_error=False)
     for answer in found:
         if isinstance(answer, Exception) and not _is_wrong_type(answer):
@@ -247,5 +255,5 @@ def _number(raw: bytes | None) -> int | float | None:
     except ValueError:
         return None
     if not math.isfinite(number):
-        return None  # JSON has none such
+        return None  # JSON has no such number
     return int(number) if number.is_integer() else number

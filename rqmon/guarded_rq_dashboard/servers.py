@@ -1,4 +1,4 @@
-"""The Redis servers that the dashboard shows, by number, in the order of the settings' URLs."""
+"""The Redis servers that the dashboard shows, numbered in the order of the URLs in the settings."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,7 +22,7 @@ class Server:
 
     Attributes:
         address: For people: host, port and database, nothing secret.
-        redis: For pages. One try, so that a page says after one timeout that Redis does not answer.
+        redis: For pages. It tries once, so that a page says after one timeout that Redis does not answer.
         health: For health checks, with a shorter timeout.
     """
 
@@ -54,7 +54,7 @@ def _client(url: str, settings: DashboardSettings, *, timeout_seconds: float) ->
         return _master(url, settings.sentinel_password, timeouts=timeouts, options=options)
     try:
         client = Redis.from_url(url, **options)
-        # redis-py keeps what it doesn't know in a URL until it connects, and then raises a TypeError.
+        # redis-py keeps unknown options of a URL until it connects, and then raises a TypeError.
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
     except (ValueError, TypeError) as error:
         raise ConfigError(
@@ -88,7 +88,7 @@ def _master(
 
 def _address(url: str) -> str:
     parts = urlsplit(url)
-    database = parse_qs(parts.query).get("db", [""])[0]  # redis-py takes it before the path's
+    database = parse_qs(parts.query).get("db", [""])[0]  # for redis-py it counts before the path's
     if parts.scheme == "unix":
         return f"{parts.path}/{database or 0}"
     host = parts.netloc.rpartition("@")[2]

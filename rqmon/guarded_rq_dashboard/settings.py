@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from rqmon.guarded_rq_dashboard import options
+from rqmon.ports import DEFAULT_PORTS
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
 DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 9181
 DEFAULT_USERNAME = "rq"
 DEFAULT_POLL_INTERVAL_MILLISECONDS = 2500  # rq-dashboard's
 SENTINEL = "redis+sentinel"
@@ -121,7 +121,7 @@ def _host(environ: Mapping[str, str]) -> str:
 
 
 def _port(environ: Mapping[str, str]) -> int:
-    port = environ.get("RQ_DASHBOARD_PORT") or str(DEFAULT_PORT)
+    port = environ.get("RQ_DASHBOARD_PORT") or str(DEFAULT_PORTS["RQ_DASHBOARD_PORT"])
     if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         raise ConfigError(f"RQ_DASHBOARD_PORT is {port!r}: use a number from 1 to 65535")
     return int(port)

@@ -9,10 +9,10 @@ import re
 from jinja2.ext import Extension
 
 # - When Redis stops answering, rq-dashboard's pages go on showing the last numbers. Reloading shows the error
-#   page instead, which comes back by itself.
-# - rq-dashboard says nothing of an action that was refused, or that had something to say.
-# - A field drops the line breaks of the queue's name that it is given.
-# re.sub makes one backslash of two.
+#   page instead, which reloads itself until Redis is back.
+# - rq-dashboard shows no message when an action was refused, or when its answer has one.
+# - An input field drops the line breaks in a queue's name.
+# re.sub turns two backslashes into one.
 _SCRIPT = r"""<script nonce="{{ g.csp_nonce }}">
 var say = function(text) {
     $('#said').remove();
@@ -31,16 +31,16 @@ var chosen_queue = function() {
 };"""
 
 _CORRECTIONS = (
-    # A result as the server writes it: a browser rounds long numbers.
+    # A result is shown as the server writes it: a browser rounds long numbers.
     (re.compile(r"<%= JSON\.stringify\(d\.result, null, 2\) %>"), r"<%= d.result_text %>"),
-    # Underscore: <%= %> writes as it is, <%- %> escapes. The first one escapes already, by hand.
+    # Underscore: <%= %> writes a value as it is, <%- %> escapes it. The first one already escapes by hand.
     (re.compile(r"<%= \$\('<div/>'\)\.text\(([\w.]+)\)\.html\(\) %>"), r"<%- \1 %>"),
     (re.compile(r"<%="), "<%-"),
     # Jinja doesn't escape in .js files.
     (re.compile(r"'\{\{ ([\w.]+) \}\}'"), r"{{ \1|tojson }}"),
     (re.compile(r'<script type="text/javascript">'), _SCRIPT),
     (re.compile(r"\$\('#select-queue'\)\.val\(\);"), "chosen_queue();"),
-    # An action has to say on which Redis, and the other Redis is below the same prefix.
+    # An action has to name its Redis, and the other Redis is under the same prefix.
     (re.compile(r"'/(delete|requeue)'"), r"'/\1?instance=' + {{ current_instance|tojson }}"),
     (
         re.compile(r"var url = window\.location\.pathname\.slice\(1\);.*?return url\b", re.DOTALL),

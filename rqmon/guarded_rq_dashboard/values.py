@@ -1,4 +1,4 @@
-"""What Redis holds as text for a page: whatever it is, of bounded length, and never an error."""
+"""Turns whatever Redis holds into text for a page: of bounded length, and never an error."""
 
 import contextlib
 import json
@@ -19,12 +19,12 @@ _UNREADABLE = "This was written with another RQ_SERIALIZER."
 
 
 def text(raw: bytes | str | None) -> str:
-    """What Redis answered, whether it is UTF-8 or not."""
+    """What Redis answered, as text, even if it is not UTF-8."""
     return bounded(raw.decode(errors="replace") if isinstance(raw, bytes) else raw or "")
 
 
 def bounded(whole: str) -> str:
-    """As much of a text as a page shows."""
+    """The start of a text, as much of it as a page shows."""
     left = len(whole) - _MAX_LENGTH
     return whole if left <= 0 else f"{whole[:_MAX_LENGTH]}... ({left:,} more characters)"
 
@@ -38,7 +38,7 @@ def as_json(value: Any, *, indent: int | None = None) -> str | None:
 
 
 def shown(value: Any, *, indent: int | None = None) -> str:
-    """A value as JSON, or else as Python writes it."""
+    """A value as JSON, or where that can't be, as Python writes it."""
     whole = as_json(value, indent=indent)
     if whole is not None:
         return whole
@@ -49,7 +49,7 @@ def shown(value: Any, *, indent: int | None = None) -> str:
 
 
 def loaded(raw: bytes, serializer: Serializer) -> Any:
-    """What a serializer reads, or a sentence that says why it can't."""
+    """What a serializer reads, or a sentence that says why it can't be read."""
     try:
         return serializer.loads(raw)
     except (ImportError, AttributeError) as error:  # a pickle of a class that is not installed here
@@ -59,7 +59,7 @@ def loaded(raw: bytes, serializer: Serializer) -> Any:
 
 
 def call_string(data: bytes, serializer: Serializer, *, full: bool = False) -> str:
-    """A job's function and arguments as a call, each argument cut unless all of it is asked for."""
+    """A job's function and arguments as a call; each argument is cut, unless all of it is asked for."""
     whole = loaded(inflated(data), serializer)
     try:
         function, _, args, kwargs = whole
@@ -70,7 +70,7 @@ def call_string(data: bytes, serializer: Serializer, *, full: bool = False) -> s
 
 
 def inflated(data: bytes) -> bytes:
-    """What RQ stores compressed; older versions did not."""
+    """What RQ stores compressed, and older versions stored as it is."""
     try:
         return zlib.decompress(data)
     except zlib.error:
@@ -100,13 +100,13 @@ def traceback(payload: dict[bytes, bytes]) -> str | None:
 
 
 def date(raw: bytes | None) -> str | None:
-    """A date as the pages' scripts read it; None where there is none, or none that can be read."""
+    """A date as the pages' scripts read it; None if there is none, or it can't be read."""
     moment = moment_of(raw)
     return moment.isoformat() if moment else None
 
 
 def moment_of(raw: bytes | None) -> datetime | None:
-    """A date that RQ wrote."""
+    """A date as RQ writes it, parsed."""
     try:
         return utcparse(raw.decode()).astimezone(UTC) if raw else None
     except (ValueError, OverflowError):

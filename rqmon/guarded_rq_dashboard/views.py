@@ -17,7 +17,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, NotFound
 from rqmon.guarded_rq_dashboard import acting
 from rqmon.guarded_rq_dashboard.reading import REGISTRIES
 
-NAME = "rq_dashboard"  # its templates name its routes by it
+NAME = "rq_dashboard"  # the templates' prefix for its routes
 
 STATES = ("queued", *REGISTRIES)
 _NEWEST_FIRST = {"asc": False, "dsc": True, "desc": True}
@@ -25,12 +25,12 @@ _MAX_PER_PAGE = 1000
 _MAX_PAGE = 10**9
 _PAGES_IN_WINDOW = 10
 _FIRST_PAGE = {"per_page": "8", "order": "asc", "page": "1"}
-_ENDED = {"finished", "failed", "canceled"}  # the newest is looked for
-_NAMED = 20  # gone jobs, in a message; the answer has all
+_ENDED = {"finished", "failed", "canceled"}  # in these lists people look for the newest
+_NAMED = 20  # how many gone jobs a message names; the answer has all
 _PACKAGE = Path(rq_dashboard.__file__).parent
 
-# A browser takes a part `..` out of a path together with the part before it, and `.` alone, encoded or not.
-# These are the addresses that come of the names.
+# A browser removes a part `..` from a path together with the part before it, and a part `.` alone, encoded or
+# not. These are the addresses that such names lead to.
 _DOTS = {"..": "", ".": "jobs/"}
 _DOTS_OF_ACTIONS = {"..": "", ".": "queue/"}
 
@@ -171,7 +171,7 @@ def job_info(job_id: str) -> ResponseReturnValue:
     job = g.reader.job(job_id)
     try:
         return _json(**job)
-    except RecursionError:  # it is nested just less deeply than can be read
+    except RecursionError:  # it is nested nearly too deep to be read, and too deep to be written
         return _json(**{**job, "result": job["result_text"]})
 
 
@@ -207,7 +207,7 @@ def empty_queue(queue_name: str, registry_name: str) -> ResponseReturnValue:
 
 
 def compact_queue(queue_name: str) -> ResponseReturnValue:
-    """Take jobs that are gone out of a queue's list."""
+    """Remove jobs that are gone from a queue's list."""
     return _json(status="OK", **_what_else(acting.compact(g.reader.redis, queue_name)))
 
 

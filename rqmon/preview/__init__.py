@@ -1,1 +1,1 @@
-"""Serves the generated Grafana dashboards without Grafana, drawn from Prometheus's HTTP API."""
+"""Shows the generated Grafana dashboards without Grafana, with numbers from Prometheus's HTTP API."""

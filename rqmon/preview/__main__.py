@@ -10,8 +10,10 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from rqmon.hosts import given_names
+from rqmon.ports import DEFAULT_PORTS
 from rqmon.preview.grafana.library import load_dashboards
 from rqmon.preview.web.server import serve
+from rqmon.resources import data
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,9 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, then serve; bad input is one line and exit code 2."""
     parser = _Parser(prog="python -m rqmon.preview", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=_port, default=os.environ.get("GRAFANA_PORT") or "4000")
     parser.add_argument(
-        "--prometheus-url", type=_url, default=os.environ.get("PROMETHEUS_URL") or "http://127.0.0.1:9090"
+        "--port", type=_port, default=os.environ.get("GRAFANA_PORT") or str(DEFAULT_PORTS["GRAFANA_PORT"])
+    )
+    parser.add_argument(
+        "--prometheus-url",
+        type=_url,
+        default=os.environ.get("PROMETHEUS_URL") or f"http://127.0.0.1:{DEFAULT_PORTS['PROMETHEUS_PORT']}",
     )
     parser.add_argument(
         "--rq-dashboard-url",
@@ -68,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=os.environ.get("RQMON_ALLOWED_HOSTS") or "",
         help="names, with commas, by which browsers may ask, besides those that no stranger can have",
     )
-    parser.add_argument("--dashboards", type=Path, default=Path("monitoring/grafana/dashboards"))
+    parser.add_argument("--dashboards", type=Path, default=data("monitoring/grafana/dashboards"))
     options = parser.parse_args(arguments)
     try:
         constants = {"rq_dashboard": options.rq_dashboard_url} if options.rq_dashboard_url else {}

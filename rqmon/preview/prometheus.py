@@ -44,14 +44,14 @@ class Prometheus:
 
     @cached_property
     def _session(self) -> aiohttp.ClientSession:
-        # Of the running loop. A hundred queries cost 0.07 s of CPU, with httpx 0.44 s.
+        # Bound to the running loop. A hundred queries cost 0.07 s of CPU; with httpx, 0.44 s.
         return aiohttp.ClientSession()
 
     async def query(self, expr: str, *, at: float) -> list[Series]:
         """The value of an expression at one moment (seconds since 1970).
 
-        Prometheus gives the series of an aggregation in an order that changes from call to call: they come
-        sorted by their labels, unless the expression itself sorts.
+        Prometheus returns the series of an aggregation in an order that changes from call to call. Here they
+        are sorted by their labels, unless the expression itself sorts.
         """
         series = _series(await self._get("query", {"query": expr, "time": f"{at:.3f}"}))
         if re.match(r"[\s(]*(sort|topk|bottomk)\b", expr):
@@ -77,8 +77,8 @@ class Prometheus:
         """The global scrape interval of Prometheus's configuration; the default where it doesn't tell.
 
         Raises:
-            PrometheusUnreachableError: There is no answer in 5 seconds. Prometheus has this one in memory, so
-                it's not a slow query that is waited for.
+            PrometheusUnreachableError: There is no answer in 5 seconds. Prometheus has this answer in memory,
+                so a slow query can't be the reason.
         """
         try:
             config = str((await self._get("status/config", {}, timeout_seconds=5)).get("yaml"))

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from rqmon.resources import ROOT
+from rqmon.ports import DEFAULT_PORTS
+from rqmon.resources import command_line, data, project
 from rqmon.stack import health
 from rqmon.stack.door_login import write_login
 from rqmon.stack.environment import StackConfig
@@ -105,7 +106,7 @@ class ComposeStack:
             if done.returncode != 0:
                 raise StackError(
                     f"docker compose {' '.join(arguments)} failed, see above: "
-                    "make logs shows what the containers said"
+                    f"{command_line('logs')} shows what the containers said"
                 )
         made_with.write_text(digest)
 
@@ -190,12 +191,12 @@ class ComposeStack:
             # All of them: "up" names the services that it starts.
             "COMPOSE_PROFILES": "preview,demo",
         }
-        return {"cwd": ROOT, "env": environment}
+        return {"cwd": project(), "env": environment}
 
 
 def _check_mounted_files() -> None:
     """Refuse a file that the containers' users can't read: they are not this one, nor of its group."""
-    folders = [ROOT / "monitoring" / name for name in _MOUNTED]
+    folders = [data(f"monitoring/{name}") for name in _MOUNTED]
     for path in (path for folder in folders for path in (folder, *folder.rglob("*"))):
         needed = 0o005 if path.is_dir() else 0o004
         if path.stat().st_mode & needed != needed:
@@ -210,9 +211,9 @@ def _digest(config: StackConfig) -> str:
     digest = hashlib.sha256(json.dumps(dict(config.variables), sort_keys=True).encode())
     digest.update((config.state_dir / "secrets/web.yml").read_bytes())
     for folder in _MOUNTED:
-        for path in sorted((ROOT / "monitoring" / folder).rglob("*")):
+        for path in sorted(data(f"monitoring/{folder}").rglob("*")):
             if path.is_file():
-                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+                digest.update(f"{path}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -251,7 +252,7 @@ def _url_in_containers(config: StackConfig) -> str:
     given = urlsplit(variables["RQ_REDIS_URL"])
     if given.scheme != "unix" and given.hostname not in _THIS_MACHINE:
         return variables["RQ_REDIS_URL"]
-    if given.scheme == "unix" or (given.port or 6379) != int(variables["REDIS_PORT"]):
+    if given.scheme == "unix" or (given.port or DEFAULT_PORTS["REDIS_PORT"]) != int(variables["REDIS_PORT"]):
         raise StackError(
             f"RQ_REDIS_URL in {config.env_file} is another Redis of this machine, which no container finds: "
             "give its address in the network, or use MODE=native"

@@ -1,5 +1,6 @@
 """`.env`: the ports and passwords of one copy of the stack, made when missing and then the user's to edit."""
 
+import functools
 import io
 import os
 import re
@@ -13,7 +14,8 @@ from dotenv.parser import parse_stream
 
 from rqmon.env_file import line_of, read_env_file
 from rqmon.guarded_rq_dashboard.settings import DEFAULT_HOST, DashboardSettings
-from rqmon.resources import ROOT
+from rqmon.ports import DEFAULT_PORTS
+from rqmon.resources import command_line, is_checkout, project
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
@@ -31,27 +33,23 @@ _VARIABLES: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
         "GRAFANA_ADMIN_PASSWORD": (_password, "of the user admin; read when Grafana first starts"),
     },
     "Ports, on 127.0.0.1.": {
-        "REDIS_PORT": (lambda: "6379", ""),
-        "RQ_EXPORTER_PORT": (lambda: "9726", ""),
-        "PROMETHEUS_PORT": (lambda: "9090", ""),
-        "ALERTMANAGER_PORT": (lambda: "9093", ""),
-        "GRAFANA_PORT": (lambda: "4000", ""),
-        "RQ_DASHBOARD_PORT": (lambda: "9181", ""),
+        variable: (functools.partial(str, port), "") for variable, port in DEFAULT_PORTS.items()
     },
     "Where workers, commands and the exporter find Redis.": {
         "RQ_REDIS_URL": (lambda: "redis://:${REDIS_PASSWORD}@127.0.0.1:${REDIS_PORT}/0", ""),
     },
+}
+# Of a checkout only: an installed copy starts no containers, and its folder may have a compose file already.
+_COMPOSE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
     "What plain `docker compose` commands in this folder act on.": {
         "COMPOSE_PROJECT_NAME": (lambda: f"rqmon-{secrets.token_hex(3)}", "another one for every copy"),
         "COMPOSE_FILE": (lambda: "docker-compose.yml:docker-compose-rq-monitor.yml", ""),
     },
 }
-
-
-VARIABLES = tuple(name for group in _VARIABLES.values() for name in group)
+VARIABLES = tuple(name for group in (_VARIABLES | _COMPOSE).values() for name in group)
 # What a first start takes from its environment. Not the project's name: a shell that has read another copy's
 # `.env` would give this one that copy's containers.
-_GIVEN = tuple(name for name in VARIABLES if not name.startswith("COMPOSE_"))
+_GIVEN = tuple(name for group in _VARIABLES.values() for name in group)
 # Without a first value in `.env`, and taken from there all the same.
 _OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS")
 
@@ -78,10 +76,10 @@ class StackConfig:
         Raises:
             ConfigError: The file can't be read.
         """
-        env_file = Path(environ.get("RQMON_ENV_FILE") or ROOT / ".env").absolute()
+        env_file = Path(environ.get("RQMON_ENV_FILE") or project() / ".env").absolute()
         values = dotenv_values(stream=io.StringIO(read_env_file(env_file)))
         return cls(
-            state_dir=Path(environ.get("RQMON_STATE_DIR") or ROOT / ".rqmon").absolute(),
+            state_dir=Path(environ.get("RQMON_STATE_DIR") or project() / ".rqmon").absolute(),
             env_file=env_file,
             variables={name: value for name, value in values.items() if value is not None},
         )
@@ -93,7 +91,7 @@ class StackConfig:
             ConfigError: It names the variable, and says what to do.
         """
         written = dotenv_values(stream=io.StringIO(read_env_file(self.env_file)), interpolate=False)
-        for name in VARIABLES:
+        for name in (name for group in _groups().values() for name in group):
             if name.endswith("_PASSWORD") and "${" in (written.get(name) or ""):
                 raise ConfigError(
                     f"{name} in {self.env_file} has ${{, which stands for another variable's value: "
@@ -104,7 +102,8 @@ class StackConfig:
                 if name not in self.variables:
                     what = f"{self.env_file} has no {name}"
                 raise ConfigError(
-                    f"{what}: give it a value; make start-rq-mon writes one where there is no line for it"
+                    f"{what}: give it a value; "
+                    f"{command_line('start')} writes one where there is no line for it"
                 )
         if not re.fullmatch(r"[A-Za-z0-9._~-]+", self.variables["REDIS_PASSWORD"]):
             raise ConfigError(
@@ -112,7 +111,7 @@ class StackConfig:
                 "use letters, digits and . _ ~ - only"
             )
         seen: dict[int, str] = {}
-        for name in (name for name in VARIABLES if name.endswith("_PORT")):
+        for name in DEFAULT_PORTS:
             port = self.variables[name]
             if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
                 raise ConfigError(f"{name} in {self.env_file} is {port!r}: give it a number from 1 to 65535")
@@ -157,7 +156,7 @@ def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tup
         known.add(binding.key)
     added: list[str] = []
     text = "# Settings of the stack. Not for git: it has passwords.\n" if is_new else ""
-    for title, group in _VARIABLES.items():
+    for title, group in _groups().items():
         missing = [name for name in group if name not in known]
         if not missing:
             continue
@@ -183,6 +182,10 @@ def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tup
         except OSError as error:
             raise ConfigError(f"{path} can't be written ({error.strerror}): make it yours") from None
     return tuple(added)
+
+
+def _groups() -> dict[str, dict[str, tuple[Callable[[], str], str]]]:
+    return _VARIABLES | _COMPOSE if is_checkout() else _VARIABLES
 
 
 def _quoted(value: str) -> str:

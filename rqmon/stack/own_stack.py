@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rqmon.ports import free_ports
-from rqmon.resources import ROOT
+from rqmon.resources import project
 from rqmon.stack.environment import VARIABLES, StackConfig
 from rqmon.stack.services import WITH_GRAFANA, StackError
 
-COMMAND = (sys.executable, "-c", "from rqmon.cli.main import main; main(prog_name='rqmon')")
+COMMAND = (sys.executable, "-m", "rqmon.cli")
 _START_SECONDS, _STOP_SECONDS = 240, 120
 
 
@@ -52,7 +52,7 @@ class OwnStack:
         """`rqmon` on this stack, in a session of its own: Ctrl-C is for whoever started it."""
         return subprocess.Popen(  # noqa: S603 (this project's own command)
             [*COMMAND, *arguments],
-            cwd=ROOT,
+            cwd=project(),
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

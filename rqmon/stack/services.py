@@ -7,6 +7,7 @@ from typing import Protocol
 
 from rqmon.stack.environment import StackConfig
 from scheduler.errors import SchedulerError
+from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 
 
 class StackError(SchedulerError):
@@ -33,16 +34,24 @@ class Service:
     Attributes:
         name: The name.
         purpose: What a person has it for.
+        command: What runs it in a checkout and in a container, when it is a program of ours.
+        installed_command: The same for an installed copy, which has no scripts, where it differs.
+        options: What somebody else's program is given, however it is run.
         port_variable: The variable of the port it listens on; None when it listens on none.
         health_path: The HTTP path that answers 200 when it is well; None when it speaks no HTTP.
         queue: The queue whose jobs it runs, when it is a worker.
+        stop_seconds: How long it may take to end before it is killed.
     """
 
     name: str
     purpose: str
+    command: tuple[str, ...] = ()
+    installed_command: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     port_variable: str | None = None
     health_path: str | None = None
     queue: str | None = None
+    stop_seconds: int = 10
 
     def address(self, config: StackConfig) -> str:
         """Where it listens, a URL if it speaks HTTP; empty when it listens nowhere."""
@@ -52,58 +61,101 @@ class Service:
         return f"http://{address}" if self.health_path else address
 
 
-REDIS = Service(name="redis", purpose="keeps the queues", port_variable="REDIS_PORT")
+# As long as a worker may go on with its job, and as Redis may write its data.
+_PATIENT_SECONDS = 30
+
+
+def _worker(name: str, *, purpose: str, script: str, queue: str) -> Service:
+    return Service(
+        name=name,
+        purpose=purpose,
+        command=("python", script),
+        installed_command=("python", "-m", "rqmon.cli", "worker", queue),
+        queue=queue,
+        stop_seconds=_PATIENT_SECONDS,
+    )
+
+
+REDIS = Service(
+    name="redis", purpose="keeps the queues", port_variable="REDIS_PORT", stop_seconds=_PATIENT_SECONDS
+)
 PROMETHEUS = Service(
     name="prometheus",
     purpose="query metrics",
+    # What was true when it was stopped counts for so long after a start; its own default is five minutes.
+    options=("--query.lookback-delta=1m",),
     port_variable="PROMETHEUS_PORT",
     health_path="/-/ready",
 )
-CRON = Service(name="rq_sched", purpose="queues cron jobs")
+ALERTMANAGER = Service(
+    name="alertmanager",
+    purpose="see and silence alerts",
+    # Or it listens on every interface for its peers.
+    options=("--cluster.listen-address=",),
+    port_variable="ALERTMANAGER_PORT",
+    health_path="/-/ready",
+)
+GRAFANA = Service(
+    name="grafana",
+    purpose="dashboards",
+    port_variable="GRAFANA_PORT",
+    health_path="/api/health",
+)
+# In Grafana's place where that is not installed, or its image can't be had.
+PREVIEW = Service(
+    name="preview",
+    purpose="dashboards, without Grafana",
+    command=("python", "-m", "rqmon.preview"),
+    port_variable="GRAFANA_PORT",
+    health_path="/healthz",
+)
+CRON = Service(
+    name="rq_sched",
+    purpose="queues cron jobs",
+    command=("python", "cron-scheduler.py"),
+    installed_command=("python", "-m", "rqmon.cli", "cron", "run"),
+)
 _ALWAYS = (
     REDIS,
-    Service(name="rq_short", purpose="runs short jobs", queue="short-running"),
-    Service(name="rq_long", purpose="runs long jobs", queue="long-running"),
+    _worker(
+        "rq_short",
+        purpose="runs short jobs",
+        script="short-running-worker.py",
+        queue=SHORT_RUNNING_QUEUE,
+    ),
+    _worker(
+        "rq_long",
+        purpose="runs long jobs",
+        script="long-running-worker.py",
+        queue=LONG_RUNNING_QUEUE,
+    ),
     CRON,
     Service(
         name="rq_exporter",
         purpose="metrics of queues and workers",
+        command=("python", "-m", "rqmon.exporter"),
         port_variable="RQ_EXPORTER_PORT",
         health_path="/healthz",
     ),
     Service(
         name="rq_dashboard",
         purpose="look into jobs, requeue them",
+        command=("python", "-m", "rqmon.guarded_rq_dashboard"),
         port_variable="RQ_DASHBOARD_PORT",
         health_path="/healthz",
     ),
-    Service(name="doors", purpose="turns other sites' pages away"),
+    # In front of the next two, which check neither Host nor Origin.
+    Service(
+        name="doors",
+        purpose="turns other sites' pages away",
+        command=("python", "-m", "rqmon.doors"),
+    ),
     PROMETHEUS,
-    Service(
-        name="alertmanager",
-        purpose="see and silence alerts",
-        port_variable="ALERTMANAGER_PORT",
-        health_path="/-/ready",
-    ),
+    ALERTMANAGER,
 )
-WITH_GRAFANA = (
-    *_ALWAYS,
-    Service(
-        name="grafana",
-        purpose="dashboards",
-        port_variable="GRAFANA_PORT",
-        health_path="/api/health",
-    ),
-)
-WITH_PREVIEW = (
-    *_ALWAYS,
-    Service(
-        name="preview",
-        purpose="dashboards, without Grafana",
-        port_variable="GRAFANA_PORT",
-        health_path="/healthz",
-    ),
-)
+WITH_GRAFANA = (*_ALWAYS, GRAFANA)
+WITH_PREVIEW = (*_ALWAYS, PREVIEW)
+EVERY = (*_ALWAYS, GRAFANA, PREVIEW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

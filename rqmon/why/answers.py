@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from rqmon.doctor.phrases import counted, listed, span
+from rqmon.doctor.remedies import requeue, rq, start_worker, why
 from rqmon.doctor.tracebacks import class_of, last_line
-from rqmon.doctor.words import counted, listed, quoted, requeue, span, start_worker
+from rqmon.resources import command_line
+from rqmon.thresholds import OLDEST_JOB_AGE, SCHEDULED_DELAY
 from rqmon.why.job import Answer, JobFacts
 
-_DOCTOR = "rqmon doctor"
 _ENDED_BADLY = ("failed", "stopped", "canceled", "")
-# A worker takes a job in milliseconds.
-_UNTAKEN_SECONDS = 60.0
 
 
 def answer(job: JobFacts) -> Answer:
@@ -33,40 +33,40 @@ def _queued(job: JobFacts) -> Said:
         return (
             f"A worker took it from {listed([job.queue])} and died before it ran.",
             ("A live worker of the queue fails it soon, or runs it again if it has a retry left.",),
-            _DOCTOR if any(it.is_live(job.now) for it in job.listeners) else start_worker(job.queue),
+            _start_or_look(job),
         )
     if job.is_between:
         return (
             f"A worker took it from {listed([job.queue])} and did not start it: it died at that moment.",
             ("A live worker of the queue fails it within two minutes; then it can be queued again.",),
-            _DOCTOR if any(it.is_live(job.now) for it in job.listeners) else start_worker(job.queue),
+            _start_or_look(job),
         )
     if job.position is None:
         return (
             f"It counts as queued, and is not in {listed([job.queue])}: it is lost, or is being started now.",
             ("A Redis that lost writes leaves such jobs. Queue it again from your program if it stays so.",),
-            _DOCTOR,
+            command_line("doctor"),
         )
     waited = f"It has waited for {span(job.now - job.enqueued_at)}." if job.enqueued_at else ""
     place = f"It is number {job.position + 1:,} of {job.queued:,} in {listed([job.queue])}."
     live = [it for it in job.listeners if it.is_live(job.now)]
     if job.suspended:
-        return "All workers are suspended: somebody ran rq suspend.", (place, waited), "rq resume"
+        return "All workers are suspended: somebody ran rq suspend.", (place, waited), rq("resume")
     if not live:
         said = f"No worker listens to {listed([job.queue])}."
         if job.listeners:
             names = listed([it.name for it in job.listeners])
             said = f"The workers of {listed([job.queue])} send no heartbeats: {names}."
-        return said, (place, waited), _DOCTOR if job.listeners else start_worker(job.queue)
+        return said, (place, waited), command_line("doctor") if job.listeners else start_worker(job.queue)
     if (
         {it.state for it in live} == {"idle"}
         and job.enqueued_at
-        and job.now - job.enqueued_at > _UNTAKEN_SECONDS
+        and job.now - job.enqueued_at > OLDEST_JOB_AGE.warns_from
     ):
         return (
             f"The workers of {listed([job.queue])} are idle and don't take it: they are stopped, or hang.",
             (place, waited),
-            _DOCTOR,
+            command_line("doctor"),
         )
     return f"It waits for its turn. {place}", (_pace(job, len(live)), waited), ""
 
@@ -85,7 +85,7 @@ def _scheduled(job: JobFacts) -> Said:
         return (
             "It counts as scheduled, and is not among the scheduled jobs: it is lost, or is being queued.",
             (),
-            _DOCTOR,
+            command_line("doctor"),
         )
     again = "It failed, and runs again" if job.started_at else "It is scheduled"
     left = job.due_at - job.now
@@ -102,7 +102,8 @@ def _scheduled(job: JobFacts) -> Said:
             start_worker(job.queue),
         )
     raised = f"The last time: {last_line(job.exception)}" if job.exception else ""
-    return f"{again} {when}.", (retries, raised), _DOCTOR if left < -_UNTAKEN_SECONDS else ""
+    is_late = left < -SCHEDULED_DELAY.acts_from
+    return f"{again} {when}.", (retries, raised), command_line("doctor") if is_late else ""
 
 
 def _deferred(job: JobFacts) -> Said:
@@ -110,15 +111,15 @@ def _deferred(job: JobFacts) -> Said:
     bad = [(id_, status) for id_, status in job.dependencies.items() if status in _ENDED_BADLY]
     if not bad:
         open_ = [id_ for id_, status in job.dependencies.items() if status != "finished"]
-        next_ = f"rqmon why {quoted(open_[0])}" if open_ else _DOCTOR
+        next_ = why(open_[0]) if open_ else command_line("doctor")
         return f"It waits until these have succeeded: {', '.join(waits) or 'none is named'}.", (), next_
     id_, status = bad[0]
     ended = {"failed": "failed", "stopped": "was stopped", "canceled": "was canceled"}.get(status, "is gone")
     said = f"It waits for job {listed([id_])}, which {ended}: it will not be queued."
     others = f"It depends on {', '.join(waits)}." if len(waits) > 1 else ""
     if status == "failed":
-        queue = f"To queue it again, see rqmon why {quoted(id_)}."
-        return said, (others, queue), f"rqmon why {quoted(id_)}"
+        queue = f"To queue it again, see {why(id_)}."
+        return said, (others, queue), why(id_)
     return said, (others, "Queue it again without that dependency, from your program."), ""
 
 
@@ -133,7 +134,7 @@ def _started(job: JobFacts) -> Said:
         return (
             f"It counts as running{since}, and its worker {listed([job.worker])} sends no heartbeats.",
             ("A live worker of the queue fails it soon, or runs it again if it has a retry left.",),
-            _DOCTOR if any(lives.values()) else start_worker(job.queue),
+            _start_or_look(job),
         )
     return f"It runs{since}, in worker {listed([job.worker])}.", (limit,), ""
 
@@ -192,7 +193,7 @@ def _rate_limited(job: JobFacts) -> Said:
 
 def _unknown(job: JobFacts) -> Said:
     if job.status:
-        return f"Its status is {job.status}, which this version does not know.", (), _DOCTOR
+        return f"Its status is {job.status}, which this version does not know.", (), command_line("doctor")
     if job.left_in:
         return (
             "There is no such job any more, and its id is still there.",
@@ -200,7 +201,7 @@ def _unknown(job: JobFacts) -> Said:
                 f"It is among the {listed(job.left_in)}.",
                 "Its data expired, or was evicted or deleted: it can't run.",
             ),
-            _DOCTOR,
+            command_line("doctor"),
         )
     return (
         "There is no such job.",
@@ -224,6 +225,13 @@ _BY_STATUS: dict[str, Callable[[JobFacts], Said]] = {
     "created": _created,
     "rate_limited": _rate_limited,
 }
+
+
+def _start_or_look(job: JobFacts) -> str:
+    """What to do where a worker of the queue would mend it: start one, unless one lives."""
+    if any(it.is_live(job.now) for it in job.listeners):
+        return command_line("doctor")
+    return start_worker(job.queue)
 
 
 def _ended(job: JobFacts) -> str:

@@ -31,7 +31,8 @@ from rqmon.doctor.tracebacks import stored_exception
 from rqmon.exporter.reading.registries import key_of, shown, timestamp
 from rqmon.why.job import JobFacts
 from scheduler.cron.clock import from_answer, server_time
-from scheduler.ledger import jobs as ledger
+from scheduler.ledger.job_counts import parse
+from scheduler.ledger.jobs import COUNTS
 
 T = TypeVar("T")
 
@@ -95,7 +96,7 @@ def _found(
         ("between",): ("LPOS", key_of_queue(queue) + b":intermediate", id_),
         ("due",): ("ZSCORE", key_of(ScheduledJobRegistry, queue), id_),
         ("scheduler",): ("EXISTS", workers.scheduler_lock(queue)),
-        ("counts",): ("HGETALL", ledger.COUNTS),
+        ("counts",): ("HGETALL", COUNTS),
     }
     for execution in first.get(("executions",), ())[-1:]:
         commands["alive",] = ("ZSCORE", key_of(StartedJobRegistry, queue), id_ + b":" + execution)
@@ -164,7 +165,7 @@ def _left_in(connection: Redis, id_: bytes, first: Answers) -> tuple[str, ...]:
 
 
 def _mean_run_seconds(counts: Mapping[bytes, bytes], queue: str) -> float | None:
-    runs = [run for (where, _), run in ledger.parse(counts).run.items() if where == queue]
+    runs = [run for (where, _), run in parse(counts).run.items() if where == queue]
     number = sum(sum(run.buckets.values()) for run in runs)
     return sum(run.sum_seconds for run in runs) / number if number else None
 

@@ -16,7 +16,7 @@ _MEANINGS = {
     "READONLY": "it is a replica and takes no writes: point RQ_REDIS_URL at the primary",
     "LOADING": "it loads its data: wait until it has",
     "MASTERDOWN": "it is a replica that lost its primary: bring the primary back",
-    "NOPERM": "the user of RQ_REDIS_URL lacks a right: docs/redis.md lists those that each part needs",
+    "NOPERM": "the user of RQ_REDIS_URL lacks a right: docs/reference/redis.md lists what each part needs",
     "OOM": "its memory is full: raise maxmemory or purge jobs",
     "MISCONF": "it can't save to disk and takes no writes: free disk space or look into its log",
     "BUSY": "it runs a long script: wait, or send it SCRIPT KILL",
@@ -63,4 +63,4 @@ def describe(error: Exception) -> str:
         return meaning(code)
     if isinstance(error, exceptions.ResponseError):
         return f"Redis answers with an error: {error}"
-    return f"Redis does not answer ({error}): check RQ_REDIS_URL, or run make start-rq-mon"
+    return f"Redis does not answer ({error}): check RQ_REDIS_URL"

@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 from rq import Queue
 from rq.job import Job
 
-from scheduler.config import Settings
+from scheduler.config import Settings, current
 from scheduler.cron.clock import ServerClock, from_answer, own_seconds
 from scheduler.cron.earlier_jobs import EarlierJobs
 from scheduler.cron.entries import CronEntry, Outcome
@@ -75,14 +75,15 @@ class Claimer:
         waiting: The ids of entries to be asked about again soon, as their earlier job is in nobody's hands.
     """
 
-    def __init__(self, connection: Redis) -> None:
+    def __init__(self, connection: Redis, *, settings: Settings | None = None) -> None:
+        settings = settings or current()
         self.clock = ServerClock()
         self.passed_over: dict[bytes, str] = {}
         self.waiting: frozenset[bytes] = frozenset()
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
-        self._jobs = SlotJobs(connection)
+        self._jobs = SlotJobs(connection, settings=settings)
         self._earlier = EarlierJobs(connection)
-        self._bounds = Settings.from_env().job_buckets_seconds
+        self._bounds = settings.job_buckets_seconds
 
     def look(self) -> Look:
         """Whether anything is due; the one thing an idle process asks."""
@@ -181,7 +182,9 @@ class Claimer:
         wrong = {}
         for (name, key), found in zip(keys.items(), types, strict=True):
             if isinstance(found, NoPermissionError):  # to this key: to the command the user has it
-                wrong[name] = f"The user of RQ_REDIS_URL has no right to the key {key}: see docs/redis.md"
+                wrong[name] = (
+                    f"The user of RQ_REDIS_URL has no right to the key {key}: see docs/reference/redis.md"
+                )
             elif isinstance(found, Exception):
                 raise found
             elif found not in (b"list", b"none"):

@@ -5,12 +5,12 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-# What a server's clock may be off from one look to the next, beside the time an answer takes.
+# How far a server's clock may be off from one look to the next, besides the time that an answer takes.
 TOLERANCE_SECONDS = 5.0
-# How long a clock that jumped must go on evenly until it is believed.
+# How long a clock that jumped must run evenly before it is believed.
 SETTLING_SECONDS = 60.0
 
-# It goes on while the machine sleeps, where there is such a clock: waking up is no jump of the server's.
+# Where there is one, a clock that runs on while the machine sleeps: waking up is no jump of the server's.
 _OWN_CLOCK = getattr(time, "CLOCK_BOOTTIME", None) or time.CLOCK_MONOTONIC
 
 _log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ def own_seconds() -> float:
 
 
 def from_answer(answer: tuple[int, int]) -> datetime:
-    """The server's answer to TIME: seconds and microseconds."""
+    """The server's answer to TIME (seconds and microseconds) as a datetime in UTC."""
     return datetime.fromtimestamp(answer[0] + answer[1] / 1e6, UTC)
 
 
@@ -32,10 +32,10 @@ def server_time(connection: Any) -> datetime:
 
 
 class ServerClock:
-    """Tells whether the server's clock can be believed: it is not while a jump of it is fresh.
+    """Tells whether the server's clock can be believed. For a minute after a jump it can't.
 
-    A clock that is set ahead by accident is often set right seconds later. Slots of the time between were
-    never due, so nothing is queued, counted or moved until the clock is back, or has gone on evenly for
+    A clock that is set ahead by accident is often set right seconds later. The slots in between were never
+    due, so nothing is queued, counted or moved until the clock is back, or has run evenly for
     `SETTLING_SECONDS` from where it jumped to.
 
     Attributes:
@@ -55,7 +55,7 @@ class ServerClock:
         Args:
             now: What the server said.
             asked: `own_seconds` before it was asked.
-            answered: `own_seconds` after it answered. The time is from somewhere in between, so a slow
+            answered: `own_seconds` after it answered. `now` is from somewhere in between, so a slow
                 answer, or a process that was stopped, is no jump.
         """
         if self._before is None:

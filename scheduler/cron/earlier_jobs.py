@@ -1,4 +1,4 @@
-"""Whether the job of an entry's previous slot is still to be done, which `overlap="skip"` asks."""
+"""Finds out for `overlap="skip"` whether the job of an entry's previous slot is still to be done."""
 
 import contextlib
 import logging
@@ -19,7 +19,7 @@ from scheduler.cron.store.keys import LAST_JOB
 
 _NOT_DONE = (b"queued", b"scheduled", b"deferred", b"started")
 
-# A worker that waits for several queues has a job in its hands for a moment, in no list and not yet started.
+# With several queues RQ's workers hold a job for a moment that is in no list and not yet started.
 _HANDOVER_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
@@ -36,8 +36,9 @@ class Earlier:
 class EarlierJobs:
     """Finds the jobs of the previous slots.
 
-    A job's status alone does not tell: one whose queue was deleted by hand stays "queued" for ever. It is to
-    be done while it is in its queue, in a worker's hands, running, scheduled for a retry, or deferred.
+    A job's status alone does not tell: a job whose queue was deleted by hand stays "queued" for ever. A job
+    is still to be done while it is in its queue, held by a worker, running, scheduled for a retry, or
+    deferred.
     """
 
     def __init__(self, connection: Redis) -> None:
@@ -45,7 +46,7 @@ class EarlierJobs:
         self._nowhere_since: dict[str, float] = {}
 
     def ask(self, ids: Iterable[bytes]) -> Earlier:
-        """Which of these entries' jobs are to be done."""
+        """Which of these entries' previous jobs are still to be done."""
         ids = list(ids)
         if not ids:
             return Earlier(frozenset(), frozenset())
@@ -74,7 +75,7 @@ class EarlierJobs:
         )
 
     def _jobs(self, ids: list[bytes]) -> dict[bytes, str]:
-        """The ids of the previous jobs, without those that can't be a job's."""
+        """The ids of the previous jobs, without those that can't be an id of a job."""
         try:
             found = self._connection.hmget(LAST_JOB, ids)
         except ResponseError as error:
@@ -98,7 +99,7 @@ class EarlierJobs:
         pipe.zrange(StartedJobRegistry(queue=queue).key, 0, -1)
 
     def _unsure(self, nowhere: set[str], jobs: dict[bytes, str]) -> frozenset[bytes]:
-        """Of entries whose job is nowhere, those where it has not been so for long enough."""
+        """The entries whose job is in no place, but not for long enough to be sure."""
         now = time.monotonic()
         self._nowhere_since = {job: self._nowhere_since.get(job, now) for job in nowhere}
         unsure = set()
@@ -113,7 +114,7 @@ class EarlierJobs:
 
 
 def _is_somewhere(job: str, answers: list[Any]) -> bool:
-    """Whether one of the places has the job; one of a wrong type has none."""
+    """Whether one of the places holds the job. A key of another type holds none."""
     *lists, executions, started = [None if isinstance(it, ResponseError) else it for it in answers]
     return (
         any(it is not None for it in lists)

@@ -5,15 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Literal, TypedDict
 
-from rq.exceptions import TimeoutFormatError
-from rq.utils import parse_timeout
-
 from scheduler.cron.slots import TEN_YEARS_IN_SECONDS, Due, Schedule
-from scheduler.errors import CronError
-from scheduler.serializers import configured
+from scheduler.durations import YEAR_SECONDS, is_number, is_timeout
+from scheduler.errors import ArgumentError, CronError
+from scheduler.ledger.cron import Outcome as Outcome
+from scheduler.serializers import check_text, configured
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip"]
@@ -25,47 +23,32 @@ _GIVEN_AS = {"id": "cron_id"}
 # Ids, functions and queues are parts of keys, labels of metrics and words of commands.
 _LONGEST_NAME = 1000
 _MOST_RETRIES = 1_000_000
-_YEAR_SECONDS = 365 * 24 * 3600
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_text(name: str, value: object, *, is_name: bool) -> None:
-    if not isinstance(value, str) or not value:
+def _check_text(name: str, value: str, *, is_name: bool) -> None:
+    if not value:
         raise CronError(f"{name} is {value!r}: use a text")
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise CronError(
-            f"{name} is {value!r}, which has half a character (a lone surrogate): use whole ones"
-        ) from None
+        check_text(name, value)
+    except ArgumentError as error:
+        raise CronError(str(error)) from None
     if is_name and len(value) > _LONGEST_NAME:
         raise CronError(f"{name} has {len(value)} characters: use at most {_LONGEST_NAME}")
 
 
-def _check_timeout(timeout: Any) -> None:
-    """Refuse what RQ would refuse when it makes a slot's job, or its worker when it runs it."""
+def spec_fields(spec: bytes) -> dict[str, Any]:
+    """The fields of a stored entry, not yet looked at.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
     try:
-        seconds = parse_timeout(timeout)
-    except (TimeoutFormatError, TypeError, ValueError, OverflowError, AssertionError):  # as RQ raises them
-        seconds = 0
-    valid = seconds is None or seconds == -1 or 1 <= seconds <= TEN_YEARS_IN_SECONDS
-    if not valid or isinstance(timeout, bool) or (isinstance(timeout, float) and timeout < 1):
-        raise CronError(
-            f"timeout is {timeout!r}: use whole seconds from 1 to {TEN_YEARS_IN_SECONDS}, "
-            "a text such as 1h, or -1 for no limit"
-        )
-
-
-class Outcome(StrEnum):
-    """What became of a slot; every slot that was due has exactly one."""
-
-    RAN = "ran"  # its job was queued in time
-    LATE = "late"  # its job was queued, later than the entry allows
-    MISSED = "missed"  # no process was there in time, and `catch_up` dropped it
-    SKIPPED = "skipped"  # the entry's job before it was not done, and `overlap` dropped it
+        fields = json.loads(spec)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(fields, dict):
+        raise ValueError("it is no JSON object")
+    return fields
 
 
 class CronOptions(TypedDict, total=False):
@@ -133,17 +116,21 @@ class CronEntry:
         for name in ("id", "function", "queue_name", "description"):
             _check_text(_GIVEN_AS.get(name, name), getattr(self, name), is_name=name != "description")
         late = self.late_after_seconds
-        if not _is_number(late) or not 0 < late <= TEN_YEARS_IN_SECONDS:
+        if not is_number(late) or not 0 < late <= TEN_YEARS_IN_SECONDS:
             raise CronError(f"late_after_seconds is {late!r}: use a number above 0, at most ten years")
         for number, most in (
             (self.retry_max, _MOST_RETRIES),
-            *((i, _YEAR_SECONDS) for i in self.retry_intervals),
+            *((i, YEAR_SECONDS) for i in self.retry_intervals),
         ):
             if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
                 raise CronError(
                     f"A number of retries or of seconds is {number!r}: use a whole number from 0 to a year"
                 )
-        _check_timeout(self.timeout)
+        if not is_timeout(self.timeout, longest_seconds=TEN_YEARS_IN_SECONDS):
+            raise CronError(
+                f"timeout is {self.timeout!r}: use whole seconds from 1 to {TEN_YEARS_IN_SECONDS}, "
+                "a text such as 1h, or -1 for no limit"
+            )
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -182,13 +169,13 @@ class CronEntry:
         if spec is None or data is None:
             raise CronError(f"There is no cron entry {id_!r}, or not all of it: see rqmon cron list")
         try:
-            fields = json.loads(spec)
+            fields = spec_fields(spec)
             if fields["id"] != id_:
                 raise CronError(f"it says that it is {fields['id']!r}")
             fields["schedule"] = Schedule(**fields["schedule"])
             fields["retry_intervals"] = tuple(fields["retry_intervals"])
             return cls(**fields, data=data)
-        except (TypeError, KeyError, ValueError, OverflowError, RecursionError, CronError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError, CronError) as error:
             raise CronError(f"Cron entry {id_!r} can't be read: {error}. Register it again") from None
 
     def outcomes(

@@ -18,6 +18,7 @@ from scheduler.connections.refusals import refusal
 from scheduler.cron.clock import from_answer, server_time
 
 PROCESSES = "rqmon:cron:processes"  # hash: name -> JSON, of processes that run and lately ran
+COMMANDS = {"cron processes": ("HGETALL", PROCESSES)}
 HEARTBEAT_SECONDS = 5.0
 # A process whose heartbeat is older is not counted as live.
 LIVE_SECONDS = 3 * HEARTBEAT_SECONDS
@@ -77,7 +78,7 @@ class Seen:
 
 
 def parse(answer: Mapping[bytes, bytes], *, now: float) -> Seen:
-    """What the hash PROCESSES says at that time, a Unix time by the clock of Redis."""
+    """What the answer to COMMANDS says at that time, a Unix time by the clock of Redis."""
     live, unreadable, gone = {}, [], []
     for name, stored in answer.items():
         heartbeat = _loaded(stored)

@@ -13,11 +13,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from scheduler.config import Settings
 from scheduler.connections.refusals import describe, refusal
 from scheduler.connections.server_version import require_supported
 from scheduler.cron.claims import Claimer, Look
 
-# These names, but for Heart, are part of this module's interface: programs import them from here.
+# Programs import these names from here, all but Heart: they are part of this module's interface.
 from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS
 from scheduler.cron.heartbeats import PROCESSES as PROCESSES
 from scheduler.cron.heartbeats import Heart
@@ -31,7 +32,7 @@ from scheduler.queues import shared_connection
 # How soon an entry that another process registered is seen, and how long a tick waits at most.
 _POLL_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
-# What no waiting mends: at the start it ends the process, so that somebody looks.
+# No waiting mends these. At the start they end the process, so that somebody looks.
 _FOR_A_PERSON = ("NOPERM", "NOAUTH")
 
 _log = logging.getLogger(__name__)
@@ -43,16 +44,22 @@ class CronProcess:
     Args:
         schedule_jobs: Calls `job_scheduler(..., cron=...)` once for each entry of this program.
         version: Of the program, for people to see which one runs.
-        connection: By default the shared connection of `RQ_REDIS_URL`.
+        connection: By default the shared connection of `RQ_REDIS_URL`, or of the settings'.
+        settings: By default those of the environment.
     """
 
     def __init__(
-        self, schedule_jobs: Callable[[], object], *, version: str = "", connection: Redis | None = None
+        self,
+        schedule_jobs: Callable[[], object],
+        *,
+        version: str = "",
+        connection: Redis | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self._schedule_jobs = schedule_jobs
-        self._connection: Any = connection or shared_connection()
-        self._registry = CronRegistry(self._connection)
-        self._claimer = Claimer(self._connection)
+        self._connection: Any = connection or shared_connection(settings.redis_url if settings else None)
+        self._registry = CronRegistry(self._connection, settings=settings)
+        self._claimer = Claimer(self._connection, settings=settings)
         self._upkeep = Upkeep(self._connection, self._claimer.clock)
         self._heart = Heart(self._connection, version=version)
         self._stopped = threading.Event()
@@ -66,9 +73,9 @@ class CronProcess:
     def run(self) -> None:
         """Reconcile, then work until SIGTERM or SIGINT.
 
-        Redis going away and coming back is waited out, with or without its data: after a flush the
-        entries are written again. So is a Redis that refuses, also at the start: a failover leaves the
-        process connected to what is a replica now, so its connections are dropped.
+        The process waits while Redis is away, and goes on with or without its data: after a flush the entries
+        are written again. It also waits for a Redis that refuses, even at the start, and then drops its
+        connections: after a failover they lead to what is a replica now.
 
         Raises:
             SchedulerError: An entry is invalid; nothing was changed.
@@ -82,7 +89,7 @@ class CronProcess:
         while not self._stopped.is_set():
             try:
                 wait_seconds = self._tick()
-            except Exception as error:  # nothing that stands in Redis may end the process
+            except Exception as error:  # nothing that is stored in Redis may end the process
                 code = refusal(error)
                 is_waited_for = code not in _FOR_A_PERSON and (code or isinstance(error, ResponseError))
                 if not self._is_started and not is_waited_for:
@@ -122,7 +129,7 @@ class CronProcess:
 
     def _start(self) -> None:
         require_supported(self._connection)
-        self._claim_due()  # by the schedules that gave these slots
+        self._claim_due()  # by the schedules that these slots came from
         self._reconcile()
         self._upkeep.mend_all_slots()
         self._is_started = True
@@ -133,7 +140,7 @@ class CronProcess:
         _log.info("cron_reconciled", extra=asdict(difference))
 
     def _write_again(self, look: Look) -> None:
-        """Write the entries once more, as Redis was flushed, or somebody removed them all."""
+        """Write the entries again: Redis was flushed, or somebody removed them all."""
         if (look.epoch or "").startswith(EMPTIED):
             self._epoch = look.epoch
             return
@@ -143,7 +150,7 @@ class CronProcess:
         self._reconcile()
 
     def _keep(self) -> None:
-        """Notice keys that were evicted or deleted, and slots that no schedule has."""
+        """Notice keys that were evicted or deleted, and mend slots that are not in the schedule."""
         self._upkeep.mend_some_slots()
         sizes = self._upkeep.sizes()
         is_empty = not sizes.specs and self._entries and not (self._epoch or "").startswith(EMPTIED)
@@ -184,7 +191,7 @@ class CronProcess:
         self._heart.trouble = said
 
     def _failed(self, error: Exception, code: str | None) -> float:
-        """Say once what is wrong, and prepare the next attempt; how long to wait for it."""
+        """Log once what is wrong, prepare the next attempt, and return how many seconds to wait for it."""
         is_lost = isinstance(error, RedisConnectionError | RedisTimeoutError)
         failing = code or ("redis_lost" if is_lost else type(error).__name__)
         said = describe(error) if isinstance(error, RedisError) else f"{failing}: {error}"
@@ -198,10 +205,10 @@ class CronProcess:
                 _log.error("cron_failed", extra={"error": said}, exc_info=error if is_ours else None)
         self._failing = failing
         if code:
-            # The address may lead to another server by now, the new primary.
+            # By now the address may lead to another server, the new primary.
             self._connection.connection_pool.disconnect()
         self._heart.trouble = said
-        self._heart.hurry()  # it is written first, so that a Redis that only reads is not called back
+        self._heart.hurry()  # a heartbeat is written first: a Redis that can only be read is not back
         wait_seconds = _BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)]
         self._failures += 1
         return wait_seconds

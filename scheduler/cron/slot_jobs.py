@@ -8,19 +8,20 @@ from redis.exceptions import RedisError
 from rq import Queue, Retry
 from rq.job import Job
 
+from scheduler.config import Settings, current
 from scheduler.cron.entries import CronEntry
 from scheduler.errors import CronError
-from scheduler.logs import CORRELATION_ID, current_correlation_id
-from scheduler.serializers import configured
+from scheduler.jobs import enqueue, make_job
+from scheduler.serializers import SERIALIZERS
 
 
 class SlotJobs:
-    """Makes the jobs of cron entries and queues them."""
+    """Makes the jobs of cron entries and queues them; by default with the environment's settings."""
 
-    def __init__(self, connection: Redis) -> None:
+    def __init__(self, connection: Redis, *, settings: Settings | None = None) -> None:
         self._connection = connection
         self._queues: dict[str, Queue] = {}
-        self._serializer = configured()
+        self._serializer = SERIALIZERS[(settings or current()).serializer]
 
     def queue(self, name: str) -> Queue:
         """The queue of that name, the same object each time."""
@@ -37,29 +38,25 @@ class SlotJobs:
             CronError: RQ can't make it.
         """
         try:
-            job = self.queue(entry.queue_name).create_job(
+            return make_job(
+                self.queue(entry.queue_name),
                 entry.function,
+                data=entry.data,
                 timeout=entry.timeout,
                 description=entry.description,
                 retry=Retry(max=entry.retry_max, interval=list(entry.retry_intervals))
                 if entry.retry_max
                 else None,
-                meta={
-                    CORRELATION_ID: current_correlation_id(),
-                    "cron_id": entry.id,
-                    "cron_slot": slot.isoformat() if slot else None,
-                },
+                meta={"cron_id": entry.id, "cron_slot": slot.isoformat() if slot else None},
             )
         except RedisError:
             raise
         except Exception as error:  # RQ raises anything, and one entry must not stop the others
             raise _cant_make(entry, error) from error
-        job.data = entry.data
-        return job
 
     def enqueue(self, pipe: Any, job: Job) -> None:
         """Queue a job in a pipeline."""
-        self.queue(job.origin).enqueue_job(job, pipeline=pipe)
+        enqueue(self.queue(job.origin), job, pipeline=pipe)
 
     def check(self, entry: CronEntry) -> None:
         """Make an entry's job as a slot would, and write it nowhere.

@@ -12,7 +12,7 @@ from cronsim import CronSim, CronSimError
 
 from scheduler.errors import CronError
 
-# How many slots of the past are told apart one by one; older ones are only counted.
+# How many past slots are listed one by one; older ones are only counted.
 KEPT_SLOTS = 100
 
 FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
@@ -21,11 +21,11 @@ TEN_YEARS_IN_SECONDS = 3650 * 24 * 3600
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 
-# The calendar repeats within 40 years: a cron without a slot for longer has none.
+# The calendar repeats within 40 years: a cron that has no slot in them never has one.
 YEARS_TO_LOOK = 50
 
 
-# Known without a database of zones, which small images and Windows lack.
+# These names need no database of zones, which small images and Windows lack.
 _UTC_NAMES = {"UTC", "UCT", "Zulu", "Universal", "Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal"}
 
 
@@ -60,7 +60,7 @@ class Due:
         slots: The last ones, at most `KEPT_SLOTS`, in order.
         total: How many there are in all.
         following: The first one after them.
-        first_is_slot: Whether the time they were asked from is a slot itself, and so counted.
+        first_is_slot: Whether the first time is a slot itself, and so counted.
     """
 
     slots: tuple[datetime, ...]
@@ -76,10 +76,10 @@ class Schedule:
     An interval's slots are the multiples of it since 1970-01-01 00:00 UTC, so they neither drift nor
     move when a process restarts.
 
-    A cron that names a time of day runs once a day also when the clocks change: a time that is skipped
-    runs right after the gap, one that comes twice runs the first time. One with `*` in its hour or
-    minute, `*/6` too, follows real time: it runs in both passes of an hour that comes twice, and has no
-    slot in a skipped one. This is what Debian's cron does.
+    A cron that names a time of day runs once a day, also when the clocks change: for a time that is skipped
+    it runs right after the gap, for a time that comes twice, the first time. A cron with `*` in its hour or
+    minute, `*/6` included, follows real time: it runs in both passes of an hour that comes twice, and has no
+    slot in an hour that is skipped. Debian's cron does the same.
 
     Raises:
         CronError: The expression, the interval or the zone is invalid, or no date ever matches.
@@ -140,7 +140,7 @@ class Schedule:
         first_is_slot = False
         if self.interval_seconds is not None:
             first_is_slot = first.timestamp() % self.interval_seconds == 0
-            # Years of a short interval are counted, not walked.
+            # Years of a short interval are counted at once, not walked through.
             behind = int((until - first).total_seconds() // self.interval_seconds) - KEPT_SLOTS
             if behind > 0:
                 start += timedelta(seconds=behind * self.interval_seconds)
@@ -156,7 +156,7 @@ class Schedule:
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(cron: str) -> CronSim:
-    """Cronsim's reading of an expression; the walk is ours, for its own loses slots at clock changes."""
+    """What cronsim reads out of an expression. Its own walk loses slots at clock changes, so ours is used."""
     parts = cron.split()
     if len(parts) != len(FIELDS):
         raise CronError(
@@ -183,7 +183,7 @@ def _days(fields: CronSim, day: date) -> Iterator[date]:
 
 
 def _at_times_of_day(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[datetime]:
-    """When the clock first shows each time that matches, or jumps over it."""
+    """When the zone's clock first shows each time that matches, or jumps over it."""
     shown = after.astimezone(tz).replace(tzinfo=None)
     hours, minutes = sorted(fields.hours), sorted(fields.minutes)
     for day in _days(fields, shown.date()):
@@ -199,16 +199,16 @@ def _at_times_of_day(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[d
 
 
 def _in_real_time(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[datetime]:
-    """The minutes of UTC at which the clock shows a time that matches."""
+    """The minutes, in UTC, at which the zone's clock shows a time that matches."""
     moment = after.astimezone(UTC).replace(second=0, microsecond=0) + MINUTE
     minutes = sorted(fields.minutes)
-    # A clock can go back across midnight, so the day before may not be over.
+    # A clock can go back across midnight, so yesterday may not be over yet.
     for day in _days(fields, after.astimezone(tz).date() - timedelta(days=1)):
         start, end = datetime.combine(day, time()), datetime.combine(day + timedelta(days=1), time())
         moment = max(moment, min(_moment(start, tz, fold=fold) for fold in (0, 1)))
         end_of_day = max(_moment(end, tz, fold=fold) for fold in (0, 1))
         while moment < end_of_day:
-            # An hour of the clock at a time, or a minute where the clock changes within it.
+            # An hour at a time; a minute at a time where the clock changes within the hour.
             shown = _shown_at(moment, tz)
             length = 60 - shown.minute
             if _shown_at(moment + (length - 1) * MINUTE, tz) - shown != (length - 1) * MINUTE:

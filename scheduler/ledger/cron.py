@@ -5,19 +5,36 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
 
 from scheduler.connections.refusals import refusal
+from scheduler.ledger.reading import Histogram, add_to_bucket, amounts
 
 OUTCOMES = "rqmon:ledger:cron:outcomes"  # hash: "<entry id>|<outcome>" -> slots
 LAST = "rqmon:ledger:cron:last"  # hash: entry id -> its last slot that got a job, in Unix seconds
 LATENESS = "rqmon:ledger:cron:lateness"  # hash: upper bound of a bucket -> slots, and "sum" -> seconds
+COMMANDS = {
+    "cron outcomes": ("HGETALL", OUTCOMES),
+    "cron last": ("HGETALL", LAST),
+    "cron lateness": ("HGETALL", LATENESS),
+}
 _CRON_HISTORY = "rqmon:ledger:cron:history:"  # list an entry: JSON a slot, the newest first
 _CRON_HISTORY_KEPT = 100
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000  # of a slot
+
+
+class Outcome(StrEnum):
+    """What became of a slot; every slot that was due has exactly one."""
+
+    RAN = "ran"  # its job was queued in time
+    LATE = "late"  # its job was queued, later than the entry allows
+    MISSED = "missed"  # no process was there in time, and `catch_up` dropped it
+    SKIPPED = "skipped"  # the entry's job before it was not done, and `overlap` dropped it
+
 
 # Counts slots whose jobs were queued. It runs in the transaction that queues them and asks the server for
 # the time then: a process that is stopped just before the transaction must not call a late slot punctual.
@@ -37,7 +54,7 @@ end
 for i = 4, #ARGV, 4 do
   local id, slot, late_after, job = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), ARGV[i + 3]
   local behind = now - slot
-  local outcome = behind > late_after and 'late' or 'ran'
+  local outcome = behind > late_after and 'LATE' or 'RAN'
   count('HINCRBY', KEYS[1], id .. '|' .. outcome, 1)
   count('HSET', KEYS[2], id, slot)
   local le = '+Inf'
@@ -52,7 +69,7 @@ for i = 4, #ARGV, 4 do
   lateness[#lateness + 1] = tostring(behind)
 end
 return {lateness, failed}
-"""
+""".replace("'LATE'", f"'{Outcome.LATE}'").replace("'RAN'", f"'{Outcome.RAN}'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +90,19 @@ class SlotRecord:
     outcome: str
     lateness_seconds: float | None
     job_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CronCounts:
+    """Slots by entry id and outcome, each entry's last slot that got a job, and how late slots were queued.
+
+    Times are Unix times; the fields in `unreadable` are in nothing else.
+    """
+
+    outcomes: Mapping[str, Mapping[str, int]]
+    last: Mapping[str, float]
+    lateness: Histogram
+    unreadable: tuple[str, ...]
 
 
 def count_queued_slots(
@@ -122,20 +152,39 @@ def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:
         if refusal(error):
             raise
         answer = {}
-    return parse_outcomes(answer)
+    return _outcomes(answer)[0]
 
 
-def parse_outcomes(answer: Mapping[bytes, bytes]) -> Mapping[str, Mapping[str, int]]:
-    """The same from the hash OUTCOMES; a field that can't be read is left out."""
-    counted: dict[str, dict[str, int]] = {}
-    for name, slots in answer.items():
+def parse(
+    outcomes: Mapping[bytes, bytes], last: Mapping[bytes, bytes], lateness: Mapping[bytes, bytes]
+) -> CronCounts:
+    """The counts from the answers to COMMANDS; a field that can't be read costs nothing else."""
+    counted, odd_outcomes = _outcomes(outcomes)
+    times, odd_times = amounts(last, "cron last")
+    behind, odd_behind = amounts(lateness, "cron lateness")
+    sum_seconds = behind.pop("sum", 0.0)
+    buckets: dict[float, int] = {}
+    odd_buckets = []
+    for le, slots in behind.items():
         try:
-            entry_id, outcome = name.decode().rsplit("|", 1)
-            number = int(float(slots))
-        except (ValueError, OverflowError):  # OverflowError: it is infinite
-            continue
-        counted.setdefault(entry_id, {})[outcome] = number
-    return counted
+            add_to_bucket(buckets, le, int(slots))
+        except ValueError:
+            odd_buckets.append(f"cron lateness {le.encode()!r}")
+    return CronCounts(
+        counted,
+        times,
+        Histogram(buckets, sum_seconds),
+        unreadable=(*odd_outcomes, *odd_times, *odd_behind, *odd_buckets),
+    )
+
+
+def _outcomes(answer: Mapping[bytes, bytes]) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+    counted: dict[str, dict[str, int]] = {}
+    numbers, unreadable = amounts(answer, "cron outcomes", bars=1)
+    for name, slots in numbers.items():
+        entry_id, _, outcome = name.rpartition("|")
+        counted.setdefault(entry_id, {})[outcome] = int(slots)
+    return counted, unreadable
 
 
 def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> dict[str, list[SlotRecord]]:
@@ -159,7 +208,7 @@ def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> d
 def forget_cron(pipe: Any, entry_ids: Iterable[bytes]) -> None:
     """Delete the records of entries that are no more."""
     for id_ in entry_ids:
-        pipe.hdel(OUTCOMES, *(id_ + b"|" + outcome for outcome in (b"ran", b"late", b"missed", b"skipped")))
+        pipe.hdel(OUTCOMES, *(id_ + b"|" + outcome.encode() for outcome in Outcome))
         pipe.hdel(LAST, id_)
         pipe.delete(_CRON_HISTORY.encode() + id_)
 

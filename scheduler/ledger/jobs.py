@@ -7,8 +7,6 @@ changes nothing, and one that RQ gave up on is found by its note.
 import json
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, cast
 
 from redis import Redis
@@ -18,11 +16,14 @@ from rq.job import Job
 from rq.registry import StartedJobRegistry
 
 from scheduler.ledger import job_scripts as scripts
+from scheduler.ledger.job_counts import JobCounts, parse
+from scheduler.ledger.job_counts import JobOutcome as JobOutcome
 from scheduler.ledger.job_scripts import COUNTS as COUNTS
 from scheduler.ledger.job_scripts import MAX_NAMES as MAX_NAMES
 from scheduler.ledger.job_scripts import MAX_PAIRS as MAX_PAIRS
 from scheduler.ledger.job_scripts import OTHER as OTHER
 from scheduler.ledger.job_scripts import RUNNING as RUNNING
+from scheduler.ledger.reading import Histogram as Histogram
 from scheduler.serializers import storable
 
 _REAP_BATCH = 500
@@ -36,54 +37,6 @@ _RQ_PREFIXES = (
     Job.redis_job_namespace_prefix,
     Queue.redis_queue_namespace_prefix,
 )
-
-
-class JobOutcome(StrEnum):
-    """How an execution ended; each has exactly one."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"  # for good: no retry was left
-    RETRIED = "retried"  # raised, or returned a Retry, and will run again
-    STOPPED = "stopped"  # a person stopped it
-    ABANDONED = "abandoned"  # its process or its worker died; RQ fails it, or runs it again
-    RATE_LIMITED = "rate_limited"  # raised TooManyRequests, whether it will run again or not
-
-
-@dataclass(slots=True)
-class Histogram:
-    """Observations by the upper bound of their bucket, not cumulative, and their sum in seconds."""
-
-    buckets: dict[float, int] = field(default_factory=dict)
-    sum_seconds: float = 0.0
-
-    def add(self, le: str, number: int) -> None:
-        """Add to a bucket; 60 and 60.0 are the same one.
-
-        Raises:
-            ValueError: `le` is no upper bound.
-        """
-        bound = float(le)
-        if not bound >= 0:  # nor is nan
-            raise ValueError(f"{le} is no upper bound")
-        self.buckets[bound] = self.buckets.get(bound, 0) + number
-
-
-@dataclass(frozen=True, slots=True)
-class JobCounts:
-    """The whole record: outcomes by (queue, function, outcome), failures by (queue, exception), and times.
-
-    Retries are executions after which the job runs again, and like killed horses by queue. The histograms
-    are by (queue, function). An execution that was abandoned with its worker has a wait and no run time; one
-    that was abandoned before it was loaded has neither. The fields in `unreadable` are in nothing else.
-    """
-
-    outcomes: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    retries: dict[str, int] = field(default_factory=dict)
-    horses_killed: dict[str, int] = field(default_factory=dict)
-    wait: dict[tuple[str, str], Histogram] = field(default_factory=dict)
-    run: dict[tuple[str, str], Histogram] = field(default_factory=dict)
-    unreadable: list[bytes] = field(default_factory=list)
 
 
 def details(*, function: str, wait_seconds: float, bounds: tuple[float, ...]) -> dict[str, str]:
@@ -200,40 +153,6 @@ def bucket(seconds: float, bounds: tuple[float, ...]) -> str:
     """The label of the bucket that an observation falls into: its upper bound."""
     index = bisect_left(bounds, seconds)
     return f"{bounds[index]:g}" if index < len(bounds) else "+Inf"
-
-
-def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
-    """The record from the hash COUNTS; a field that can't be read costs nothing else."""
-    found = JobCounts()
-    for name, value in counts.items():
-        try:
-            kind, detail, function, queue = name.decode().split("|", 3)
-            _add(found, kind, detail, function, queue, number=float(value))
-        except (ValueError, OverflowError):  # OverflowError: it is infinite
-            found.unreadable.append(name)
-    return found
-
-
-def _add(found: JobCounts, kind: str, detail: str, function: str, queue: str, *, number: float) -> None:
-    where, whole = (queue, function), int(number)
-    histograms = {"wait": found.wait, "run": found.run}.get(kind.removesuffix("_sum"))
-    if kind == "outcome":
-        found.outcomes[(queue, function, JobOutcome(detail))] = whole
-    elif kind == "failure":
-        found.failures[(queue, detail)] = whole
-    elif kind == "retry":
-        found.retries[queue] = whole
-    elif kind == "horse_killed":
-        found.horses_killed[queue] = whole
-    elif histograms is None:
-        raise ValueError(f"{kind} is not counted")
-    else:
-        histogram = histograms.get(where, Histogram())
-        if kind.endswith("_sum"):
-            histogram.sum_seconds = number
-        else:
-            histogram.add(detail, whole)
-        histograms[where] = histogram
 
 
 def read(connection: Redis) -> JobCounts:

@@ -1,16 +1,30 @@
 """How many requests each rate limit admitted and refused."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
 from scheduler.ledger.job_scripts import MAX_NAMES, OTHER
+from scheduler.ledger.reading import amounts, largest
 
 COUNTS = "rqmon:ledger:rate-limits"  # hash: "<admitted or refused>|<resource>" -> requests
 RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those that are told apart; the others are OTHER
+COMMANDS = {"rate limits": ("HGETALL", COUNTS)}
+
+
+class RateLimitOutcome(StrEnum):
+    """What became of a request."""
+
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+
 
 # A function for the limit's own script, so that counting costs no round trip. Its first two arguments are
 # COUNTS and RESOURCES, from KEYS. A key or field that holds something else costs the count, and no request.
-COUNT = """
-local function count(counts, resources, outcome, resource, requests)
+COUNT = (
+    """
+local function count(counts, resources, admitted, resource, requests)
+  local outcome = admitted and 'ADMITTED' or 'REFUSED'
   local known = redis.pcall('SISMEMBER', resources, resource)
   if known ~= 1 then
     if known == 0 and redis.call('SCARD', resources) < MAX then
@@ -21,13 +35,37 @@ local function count(counts, resources, outcome, resource, requests)
   end
   redis.pcall('HINCRBY', counts, outcome .. '|' .. resource, requests)
 end
-""".replace("MAX", str(MAX_NAMES)).replace("OTHER", OTHER)
+""".replace("MAX", str(MAX_NAMES))
+    .replace("OTHER", OTHER)
+    .replace("ADMITTED", RateLimitOutcome.ADMITTED)
+    .replace("REFUSED", RateLimitOutcome.REFUSED)
+)
 
 
-def parse(answer: Mapping[bytes, bytes]) -> dict[tuple[str, str], int]:
-    """Requests by (resource, outcome), from the hash COUNTS."""
-    counted = {}
-    for name, requests in answer.items():
-        outcome, _, resource = name.decode(errors="replace").partition("|")
-        counted[(resource, outcome)] = int(float(requests))
-    return counted
+@dataclass(frozen=True, slots=True)
+class RateLimitCounts:
+    """Requests by (resource, outcome); of `left_out` resources, those with the fewest, there is nothing.
+
+    The fields in `unreadable` are in nothing else.
+    """
+
+    requests: Mapping[tuple[str, str], int]
+    left_out: int
+    unreadable: tuple[str, ...]
+
+
+def parse(answer: Mapping[bytes, bytes]) -> RateLimitCounts:
+    """The counts from the answer to COMMANDS; a field that can't be read costs nothing else."""
+    numbers, unreadable = amounts(answer, "rate limits", bars=1)
+    requests: dict[tuple[str, str], int] = {}
+    sizes: dict[str, float] = {}
+    for name, number in numbers.items():
+        outcome, _, resource = name.partition("|")
+        requests[(resource, outcome)] = int(number)
+        sizes[resource] = sizes.get(resource, 0.0) + number
+    kept = largest(sizes, MAX_NAMES + 1)  # with OTHER
+    return RateLimitCounts(
+        {key: number for key, number in requests.items() if key[0] in kept},
+        left_out=len(sizes) - len(kept),
+        unreadable=unreadable,
+    )

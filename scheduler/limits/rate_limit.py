@@ -51,7 +51,7 @@ if admitted then stamps = stamps + amount end
 for _ = 1, stamps do redis.call('LPUSH', KEYS[1], string.format('%.0f', now)) end
 -- A millisecond more than the window: its first request is looked at until the window has passed.
 if stamps > 0 then redis.call('PEXPIRE', KEYS[1], window / 1000 + 1) end
-if amount > 0 then count(KEYS[2], KEYS[3], admitted and 'admitted' or 'refused', ARGV[4], amount) end
+if amount > 0 then count(KEYS[2], KEYS[3], admitted, ARGV[4], amount) end
 oldest = redis.call('LINDEX', KEYS[1], -1)
 local stays = oldest and tonumber(oldest) + window - now or window
 return {admitted and 1 or 0, redis.call('LLEN', KEYS[1]), stays}

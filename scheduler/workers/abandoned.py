@@ -1,8 +1,8 @@
-"""What RQ's maintenance does, so that one job or one worker that dies of it costs nothing else.
+"""RQ's maintenance, done so that a job whose clean-up fails costs no other job.
 
-RQ gives up all executions of dead workers in one transaction, and runs their callbacks before it: one that
-raises keeps the others, for ever. It does so under a lock of 15 minutes that nobody gives back when its
-holder dies or a step raises.
+RQ gives up all executions of dead workers in one transaction, and runs their callbacks before it: a callback
+that raises holds up the others for ever. It does so under a lock of 15 minutes, which nobody releases when
+its holder dies or a step raises.
 """
 
 import logging
@@ -26,10 +26,10 @@ from rq.worker import BaseWorker
 from scheduler.ledger import jobs as ledger
 from scheduler.workers.persistence import passes, statuses_in_transactions
 
-# It is renewed before each job. A callback that takes longer lets another worker in, which does no harm: an
-# execution is given up once, and so are its callbacks run.
+# The lock is renewed before each job. A callback that takes longer lets another worker in. This is harmless:
+# an execution is given up once, and its callbacks run once.
 _LOCK_SECONDS = 60
-# One that ended its worker is not run again.
+# A callback that ended its worker is not run again.
 _CALLBACKS_BEGAN = "rqmon:callbacks:{}"
 _CALLBACKS_BEGAN_SECONDS = 86_400
 _ENDED = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 def clean(worker: BaseWorker, queue: Queue) -> None:
-    """Do RQ's maintenance of a queue, if no other worker is at it."""
+    """Do RQ's maintenance of a queue, unless another worker is doing it."""
     connection: Any = queue.connection
     lock, holder = queue.registry_cleaning_key, worker.name.encode()
     if not connection.set(lock, holder, nx=True, ex=_LOCK_SECONDS):
@@ -66,7 +66,7 @@ def clean(worker: BaseWorker, queue: Queue) -> None:
 
 @contextmanager
 def _alone(step: str) -> Iterator[None]:
-    """Log what a step raises; that the worker is to stop, or that Redis is away, is for the worker."""
+    """Log what a step raises, unless the worker is to stop or Redis is away: that is for the worker."""
     try:
         yield
     except StopRequested:
@@ -112,16 +112,16 @@ def _give_up(worker: BaseWorker, queue: Queue, token: str) -> None:
 
 
 def _score(registry: StartedJobRegistry, token: str) -> float | None:
-    """Until when an execution's worker has said that it lives, in Unix seconds; None: it ended."""
+    """Until when an execution's worker said that it lives, in Unix seconds; None if the execution ended."""
     connection: Any = registry.connection
     score: float | None = connection.zscore(registry.key, token)
     return score
 
 
 def _is_lost(job: Job, registry: StartedJobRegistry, *, noted: bool) -> bool:
-    """Whether nobody ended the job or runs it again; RQ leaves the entries of some executions that ended.
+    """Whether nobody has ended the job, and nobody runs it again. RQ leaves entries of some ended executions.
 
-    Without a note it was not one of our workers that ran it, or the execution was ended.
+    Without a note, the execution was ended, or none of our workers ran it.
     """
     status = job.get_status(refresh=False)
     if status in _ENDED or not (noted or status == JobStatus.STARTED):
@@ -131,14 +131,14 @@ def _is_lost(job: Job, registry: StartedJobRegistry, *, noted: bool) -> bool:
 
 
 def _end(job: Job, queue: Queue, pipe: Pipeline, *, why: str | None) -> None:
-    """Fail a job, or without a reason retry it."""
+    """Fail a job; without a reason, retry it."""
     with statuses_in_transactions(job):
         if why is None:
             job.retry(queue, pipe)
         else:
             job.set_status(JobStatus.FAILED, pipeline=pipe)
             job._handle_failure(why, pipe)
-    # There it is found again, and fails again, when its worker died at once.
+    # When its worker dies at once, the job is found there again, and failed again.
     pipe.lrem(queue.intermediate_queue_key, 1, job.id)
 
 

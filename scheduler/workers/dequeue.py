@@ -1,9 +1,9 @@
-"""Takes a job so that it is always in some list, and comes out of it again.
+"""Takes a job in such a way that it is always in some list, and gets it out of that list again.
 
-RQ takes it from several queues with BLPOP, and a worker that is killed at that moment takes the job with it.
-Here each job goes from its queue to that queue's intermediate list. What is left there RQ's maintenance finds
-and, without retries, fails, though it never ran. So a signal to stop waits until no job is held, and a job
-that can't be read, as Redis drops or refuses it, goes back to its queue.
+From several queues RQ takes a job with BLPOP, and a worker that is killed at that moment takes the job with
+it. Here each job goes from its queue to that queue's intermediate list. RQ's maintenance finds what is left
+there and, without retries, fails it, though it never ran. So a signal to stop waits until no job is held, and
+a job that can't be read, because Redis drops the connection or refuses, goes back to its queue.
 """
 
 import threading
@@ -19,17 +19,17 @@ from rq.intermediate_queue import IntermediateQueue
 
 from scheduler.workers.persistence import START_PATIENCE_SECONDS, insist
 
-# Waiting costs a connection for each queue, so of very many only these are waited for; the others are looked
-# at in turn.
+# Waiting costs a connection for each queue, so only this many queues are waited for. The others are looked at
+# in turn.
 _WAITED_FOR = 32
 _TURN_SECONDS = 1
 
 _UNBLOCK_SECONDS = 2
 
-# Only for a job that another worker was faster to take. Redis takes up to 0.1 s to end such a wait.
+# Needed only when another worker was faster to take the job. Redis takes up to 0.1 s to end such a wait.
 _TAKEN_SECONDS = 0.01
 
-# To its front: nobody overtakes it. It is on its way no more, where RQ's maintenance may have seen it.
+# To the front of its queue, so that nobody overtakes it, and out of the list where RQ's maintenance looks.
 _GIVE_BACK = """
 if redis.call('LREM', KEYS[2], 1, ARGV[1]) == 1 then
   redis.call('LPUSH', KEYS[1], ARGV[1])
@@ -39,51 +39,51 @@ end
 
 
 class Taking:
-    """Whether a worker may hold a job that it has not begun, and how it is told to stop then."""
+    """Whether a worker may hold a job that it has not begun, and how to tell it to stop then."""
 
     def __init__(self) -> None:
         self._holds = self._told_to_stop = False
         self._answers: SimpleQueue[_Wait | None] = SimpleQueue()
 
     def stop(self) -> bool:
-        """Have it stop once no job is held; False: none is, and it may stop at once."""
+        """Have the worker stop once it holds no job; False means that it holds none and may stop at once."""
         self._told_to_stop = self._holds
         self._answers.put(None)
         return self._holds
 
     def begin(self) -> None:
-        """A job may be held from now on."""
+        """From now on the worker may hold a job."""
         self._holds = True
 
     def end(self) -> None:
-        """No job is held."""
+        """The worker holds no job."""
         self._holds = False
 
     def is_told_to_stop(self) -> bool:
-        """Whether it was told so while a job was held."""
+        """Whether the worker was told to stop while it held a job."""
         return self._told_to_stop
 
     def answers(self) -> "SimpleQueue[_Wait | None]":
-        """Where the waits for a job answer from now on; None is that it is told to stop."""
+        """Where the waits for a job put their answers from now on; None among them means: stop."""
         self._answers = SimpleQueue()
         self.check()
         return self._answers
 
     def check(self) -> None:
-        """Raise StopRequested when it was told to stop, as no job is held yet."""
+        """Raise StopRequested when the worker was told to stop; it holds no job yet."""
         if self._told_to_stop:
             raise StopRequested
 
 
 class _Wait:
-    """One queue that is waited for, by a thread on a connection of its own."""
+    """A thread that waits for one queue, on a connection of its own."""
 
     def __init__(self, connection: Redis, queue_key: str, answers: "SimpleQueue[_Wait | None]") -> None:
         self.queue_key = queue_key
         self.job_id: bytes | None = None
         self.error: BaseException | None = None
         self._client = Redis(connection_pool=connection.connection_pool, single_connection_client=True)
-        # Past the client, which may connect and wait again by itself when it is cut off.
+        # Not through the client, which may connect and wait again by itself when it is cut off.
         self._socket = cast(Any, self._client.connection)
         self._socket.send_command("CLIENT", "ID")
         self._id = self._socket.read_response()
@@ -91,19 +91,19 @@ class _Wait:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self, timeout: int) -> None:
-        """Wait for a job; the result is put among the answers."""
+        """Wait for a job, and put the result among the answers."""
         self._timeout = timeout
         self._thread.start()
 
     def stop(self, asking: Any) -> None:
-        """End the waiting, over another connection; a job that came meanwhile is known afterwards."""
+        """End the wait over another connection. A job that came meanwhile is among the answers afterwards."""
         while self._thread.is_alive():
             if not _unblock(asking, self._id):
                 # Redis is away, or the user has no right to this. Then a job that came at this very moment
                 # stays in the intermediate list for RQ's maintenance.
                 self._socket.disconnect()
                 self._thread.join()
-            self._thread.join(timeout=0.05)  # longer where the command was not yet on its way
+            self._thread.join(timeout=0.05)  # it may go on when the command was not sent yet
         self._client.close()
 
     def _run(self) -> None:
@@ -117,8 +117,8 @@ class _Wait:
 
 
 def _unblock(asking: Any, client_id: int) -> bool:
-    """End a client's wait; False: Redis did not take it. Who is told to stop may be killed soon."""
-    if asking._sock is None:  # it did not answer before; to connect may take half a minute
+    """End a client's wait; False when Redis did not do it. A worker told to stop may be killed soon."""
+    if asking._sock is None:  # Redis did not answer before, and connecting may take half a minute
         return False
     try:
         asking.send_command("CLIENT", "UNBLOCK", client_id)
@@ -144,7 +144,7 @@ def _give_back(connection: Redis, queue_key: str, job_id: str) -> None:
 
 
 def _take(connection: Redis, queue_keys: Sequence[str]) -> tuple[bytes, bytes] | None:
-    """The first job of the first queue that has one."""
+    """Take the first job of the first queue that has one."""
     client: Any = connection
     if len(queue_keys) == 1:
         job_id = client.blmove(queue_keys[0], _intermediate(queue_keys[0]), _TAKEN_SECONDS)
@@ -164,7 +164,7 @@ def _take(connection: Redis, queue_keys: Sequence[str]) -> tuple[bytes, bytes] |
 def _await(
     connection: Redis, queue_keys: Sequence[str], *, timeout: int, taking: Taking
 ) -> tuple[bytes, bytes] | None:
-    """Wait for a job in any of the queues, and take it; None when none came in time."""
+    """Wait for a job in any of the queues and take it; None when none came in time."""
     answers = taking.answers()
     waits: list[_Wait] = []
     chosen: _Wait | None = None
@@ -188,7 +188,7 @@ def _await(
     finally:
         for wait in waits:
             wait.stop(asking)
-            # Two came at once, or this worker is told to stop.
+            # Two jobs came at once, or this worker is told to stop.
             if wait is not chosen and wait.job_id is not None:
                 _give_back(connection, wait.queue_key, wait.job_id.decode())
         connection.connection_pool.release(asking)
@@ -196,7 +196,7 @@ def _await(
 
 
 class _Keeping(Queue):
-    """A queue whose jobs are always in a list while a worker takes them, also from several queues."""
+    """A queue whose jobs are always in some list while a worker takes them, also from several queues."""
 
     taking: Taking
 
@@ -204,11 +204,11 @@ class _Keeping(Queue):
     def dequeue_any(
         cls, queues: Any, timeout: int | None, connection: Redis, *args: Any, **kwargs: Any
     ) -> Any:
-        """The first job of these queues, and its queue; one that Redis did not let it read goes back."""
+        """Take the first job of these queues, with its queue; a job that can't be read goes back."""
         try:
             return super().dequeue_any(queues, timeout, connection, *args, **kwargs)
         except RedisError as error:
-            if job_id := getattr(error, "job_id", None):  # RQ tells so which it has taken
+            if job_id := getattr(error, "job_id", None):  # the job that RQ has taken
                 queue = cast(Any, error).queue
                 insist(
                     connection,
@@ -220,22 +220,22 @@ class _Keeping(Queue):
 
     @classmethod
     def lmove(cls, connection: Redis, queue_key: str, timeout: int | None) -> tuple[bytes, bytes] | None:
-        """The first job of one queue; otherwise as `lpop`."""
+        """Take the first job of one queue; otherwise as `lpop`."""
         return cls.lpop([queue_key], timeout, connection)
 
     @classmethod
     def lpop(
         cls, queue_keys: Sequence[str], timeout: int | None, connection: Redis | None = None
     ) -> tuple[bytes, bytes] | None:
-        """The first job of these queues, moved to its queue's intermediate list; it is held until it begins.
+        """Move the first job of these queues to its queue's intermediate list, and hold it until it begins.
 
         Args:
             queue_keys: The first one's jobs go first.
-            timeout: How long to wait for one, in seconds; None is not at all.
-            connection: Where.
+            timeout: How many seconds to wait for a job; None is not at all.
+            connection: To the Redis of the queues.
 
         Raises:
-            DequeueTimeout: None came in time.
+            DequeueTimeout: No job came in time.
             StopRequested: The worker was told to stop meanwhile; no job is held.
         """
         if connection is None:
@@ -261,5 +261,5 @@ class _Keeping(Queue):
 
 
 def keeping(queue_class: type[Queue], taking: Taking) -> type[Queue]:
-    """A class of queues that loses no job to a worker that is killed, or told to stop, as it takes one."""
+    """A subclass of a queue class: no job is lost when a worker is killed or stopped as it takes one."""
     return type(queue_class.__name__, (_Keeping, queue_class), {"taking": taking})

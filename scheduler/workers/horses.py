@@ -15,7 +15,7 @@ from scheduler.connections.refusals import describe
 from scheduler.workers.resilience import Enduring
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# The statuses of a job that others gave up while this worker could not say that it lives.
+# What a job's status is after others have given it up, while this worker could not send its heartbeat.
 _GIVEN_UP = (b"queued", b"scheduled", b"failed")
 _GRACE_SECONDS = 30.0
 
@@ -23,7 +23,7 @@ _GRACE_SECONDS = 30.0
 class Watching(Enduring, Worker):
     """Watch over the process that runs a job, also while Redis is away.
 
-    The horse goes on without Redis until its job has ended. When Redis is back, and others have given the job
+    The horse goes on without Redis until its job has ended. When Redis is back and others have given the job
     up meanwhile, the horse is ended, so that the job does not run twice at once.
     """
 
@@ -41,27 +41,28 @@ class Watching(Enduring, Worker):
             raise
 
     def monitor_work_horse(self, job: Job, *args: Any) -> None:
-        """Wait until the horse ends; how it left its job is asked until Redis answers."""
+        """Wait until the horse ends, then ask Redis how it left its job, until Redis answers."""
         ask = job.get_status
         patient: Any = job
         patient.get_status = lambda refresh=True: self._patiently(lambda: ask(refresh), also_away=True)
         super().monitor_work_horse(job, *args)
 
     def maintain_heartbeats(self, job: Job, *execution: Any) -> None:  # rq 3 also gives the execution
-        """Say that the job runs, unless others have given it up."""
+        """Write a heartbeat for the job, unless others have given it up."""
         try:
-            # They do so a minute after the next heartbeat was due.
+            # Others do so a minute after the next heartbeat was due.
             if time.monotonic() - self._heard_at > self.job_monitoring_interval + _GRACE_SECONDS:
                 self._end_if_given_up(job)
             super().maintain_heartbeats(job, *execution)
             self._heard_at = time.monotonic()
         except RedisError as error:
-            # RQ kills a horse at its job's timeout + 60 s from here; it may only wait to write how it ended.
+            # RQ kills a horse 60 s after its job's timeout, counted from here. It may only be waiting to
+            # write how its job ended.
             job.started_at = now()
             self.log.warning("Worker %s: its job goes on. %s", self.name, describe(error))
 
     def set_current_job_working_time(self, *args: Any, **kwargs: Any) -> None:
-        """Tell how long the job has run, which only rq 2 does."""
+        """Write how long the job has run, as only rq 2 does."""
         try:
             super().set_current_job_working_time(*args, **kwargs)
         except RedisError as error:
@@ -84,13 +85,13 @@ class Watching(Enduring, Worker):
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Fork the process that runs a job."""
         self._given_up, self._heard_at = None, time.monotonic()
-        # In between, a signal would leave a horse that this process does not know, or the horse would take it
-        # for the worker's.
+        # A signal in between would leave a horse that this process does not know of, or the horse would
+        # handle it as the worker does.
         with stop_signals_held():
             super().fork_work_horse(job, queue)
 
     def setup_work_horse_signals(self) -> None:
-        """Deal with signals as a horse does."""
+        """Handle signals as a horse does."""
         super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
@@ -99,7 +100,7 @@ class Watching(Enduring, Worker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
     def _await_writes(self) -> None:
-        # RQ says once what became of a job, and that is not to be refused.
+        # RQ writes only once what became of a job, so Redis must not refuse that.
         self.set_state(self.get_state())
 
     def _end_if_given_up(self, job: Job) -> None:
@@ -107,7 +108,7 @@ class Watching(Enduring, Worker):
         status, worker_name = client.hmget(job.key, "status", "worker_name")
         elsewhere = status == b"started" and worker_name != self.name.encode()
         if elsewhere or status in _GIVEN_UP:
-            time.sleep(1)  # the horse itself may have written this as its last deed
+            time.sleep(1)  # the horse itself may just have written this
             self.log.warning("Worker %s: job %s was given up meanwhile, and ends here", self.name, job.id)
             self._given_up = job.id
             self.kill_horse()
@@ -115,7 +116,7 @@ class Watching(Enduring, Worker):
 
 @contextlib.contextmanager
 def stop_signals_held() -> Iterator[None]:
-    """Keep SIGINT and SIGTERM for later, in a process that is forked meanwhile too until it is ready."""
+    """Hold back SIGINT and SIGTERM, also in a process that is forked meanwhile, until it is ready."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         yield

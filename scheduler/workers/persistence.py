@@ -1,4 +1,4 @@
-"""Makes sure that what a worker has to write is written, once, however often Redis drops it or refuses."""
+"""Makes sure that what a worker has to write is written once, however often Redis is away or refuses."""
 
 import logging
 import time
@@ -18,16 +18,16 @@ from rq.utils import utcformat
 from scheduler.connections.refusals import describe, refusal
 from scheduler.errors import SchedulerError
 
-# Longer than a restart or a failover takes: what would be lost is how a job ended, and its result.
+# Longer than a restart or a failover takes: how a job ended, and its result, would be lost.
 _PATIENCE_SECONDS = 600.0
-# As for other refusals, and before others give the job up: 60 s after they saw it in the intermediate list.
+# As for other refusals; and less than the 60 s after which others give up a job in the intermediate list.
 START_PATIENCE_SECONDS = 30.0
 # For a worker that is told to stop: supervisors kill it after 30 s.
 _STOPPING_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
-# For errors that no waiting mends.
+# For errors that waiting does not mend.
 _TRIES = 3
-# Redis cuts who sends more in one value (its `proto-max-bulk-len`), each time.
+# Redis cuts the connection of a client that sends a larger value (`proto-max-bulk-len`), each time.
 _MOST_BYTES = 512 * 2**20
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class GivenUpError(Exception):
 
 
 def passes(error: BaseException) -> bool:
-    """Whether waiting helps: Redis does not answer, or answers that it can't do it now."""
+    """Whether waiting helps: Redis does not answer, or answers that it can't do this now."""
     lost = isinstance(error, RedisConnectionError | RedisTimeoutError | WatchError)
     return lost or refusal(error) is not None
 
@@ -59,9 +59,9 @@ def insist(
 
     Args:
         connection: What the step uses.
-        step: Gets whether it was tried before; then it may have been done already, and has to look.
-        patience: For how many seconds.
-        stopping: Whether the worker is told to stop, and so has no more than five seconds.
+        step: It is told whether it was tried before. Then it may have been done already, and has to look.
+        patience: How many seconds to go on trying.
+        stopping: Whether the worker is told to stop; then it tries for five seconds at most.
 
     Raises:
         RedisError: What went wrong last, when patience ends; after three tries where no waiting mends it.
@@ -89,7 +89,7 @@ def insist(
 
 
 def _reconnect(connection: Redis) -> None:
-    """Leave the connection that was used last: it may lead to what was the primary."""
+    """Drop the connection that was used last: it may lead to the former primary."""
     pool = connection.connection_pool
     used = pool.get_connection()
     used.disconnect()
@@ -97,7 +97,7 @@ def _reconnect(connection: Redis) -> None:
 
 
 def may_begin(job: Job) -> bool:
-    """Whether a job still waits for who took it; one that was queued again since may wait for another."""
+    """Whether a job still waits for this worker. If it was queued again since, it may wait for another."""
     client: Any = job.connection
     status, enqueued_at = job.get_status(refresh=False), job.enqueued_at
     taken_with = [status and status.value.encode(), enqueued_at and utcformat(enqueued_at).encode()]
@@ -108,19 +108,19 @@ def may_begin(job: Job) -> bool:
 
 
 def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:
-    """Let a transaction be sent once, and its failure be known, whatever RQ and redis-py do about it.
+    """Have a transaction sent only once, and its failure raised, whatever RQ and redis-py do.
 
-    RQ swallows the error of some, and redis-py sends one again whose answer was lost: its jobs would be
-    queued twice.
+    RQ swallows the errors of some transactions. redis-py sends a transaction again whose answer was lost: its
+    jobs would be queued twice.
 
     Args:
-        pipeline: The transaction; its next `execute` raises NotWritten where it failed.
-        on_written: Called when Redis has answered that it was executed.
+        pipeline: The transaction; its next `execute` raises NotWritten if it fails.
+        on_written: Called when Redis has answered that the transaction was executed.
     """
     execute = pipeline.execute
 
     def once(raise_on_error: bool = True) -> list[Any]:  # noqa: ARG001  # redis-py's signature
-        del pipeline.execute  # what RQ sends on it next is none of this
+        del pipeline.execute  # what RQ sends on this pipeline next is another transaction
         for command, _ in pipeline.command_stack:
             size = max(len(part) for part in command if isinstance(part, str | bytes))
             if size > _MOST_BYTES:
@@ -135,7 +135,7 @@ def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:
             raise NotWritten from error
         on_written()
         for answer in answers:
-            if isinstance(answer, Exception):  # the rest of it stands
+            if isinstance(answer, Exception):  # the other commands were executed
                 _log.error("a command of a transaction failed: %s", answer)
         return answers
 
@@ -144,7 +144,7 @@ def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:
 
 @contextmanager
 def statuses_in_transactions(job: Job) -> Iterator[None]:
-    """Keep RQ from writing that a job is scheduled before the transaction that schedules it, and says so too.
+    """Keep RQ from writing that a job is scheduled before the transaction that schedules it and says so.
 
     A process may die in between, and the job would be in no registry.
     """
@@ -164,14 +164,14 @@ def statuses_in_transactions(job: Job) -> Iterator[None]:
 
 @contextmanager
 def dependents_enqueued(queue: Queue, connection: Redis) -> Iterator[None]:
-    """Have a job's dependents enqueued that may run although it failed.
+    """Enqueue the dependents of a job that may run although it failed.
 
-    RQ does that after the transaction that fails it, and swallows an error: they would be deferred for ever.
+    RQ does so after the transaction that fails the job, and swallows errors: they would be deferred for ever.
     """
     enqueue = queue.enqueue_dependents
 
     def insistent(*args: Any, **kwargs: Any) -> None:
-        if "pipeline" in kwargs:  # it is part of a transaction that is insisted on
+        if "pipeline" in kwargs:  # it is part of a transaction that is tried until it is written
             enqueue(*args, **kwargs)
         else:
             insist(connection, lambda _again: enqueue(*args, **kwargs))

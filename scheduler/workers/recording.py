@@ -10,14 +10,14 @@ from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, Retry
 from rq.job import Job
-from rq.worker import BaseWorker
 
-from scheduler.config import Settings
-from scheduler.errors import TooManyRequests
+from scheduler.jobs import DUE_AT
 from scheduler.ledger import jobs as ledger
 from scheduler.ledger.jobs import JobOutcome
 from scheduler.serializers import UNKNOWN, function_name, storable
 from scheduler.workers import abandoned
+from scheduler.workers.configured import Configured
+from scheduler.workers.outcomes import label, of_failure, wait_seconds
 from scheduler.workers.persistence import (
     START_PATIENCE_SECONDS,
     GivenUpError,
@@ -30,18 +30,8 @@ from scheduler.workers.persistence import (
     statuses_in_transactions,
 )
 
-# In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
-DUE_AT = "rqmon:due_at"
-_HORSE_KILLED = "WorkHorseKilled"
 
-
-def class_name(type_: type[BaseException]) -> str:
-    """An exception's class as people write it: with its module, unless it is built in."""
-    name = type_.__qualname__
-    return name if type_.__module__ == "builtins" else f"{type_.__module__}.{name}"
-
-
-class Recording(BaseWorker):
+class Recording(Configured):
     """Record every execution in `scheduler.ledger.jobs`, with one round trip of its own.
 
     RQ's transactions are reached through those of its methods that it hands them to. Those that begin and end
@@ -58,7 +48,6 @@ class Recording(BaseWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._bounds = Settings.from_env().job_buckets_seconds  # refused before a job is taken
         self._function_began = mmap.mmap(-1, 1)  # a flag, shared with the process that runs a job
 
     def serialize(self) -> dict[str, Any]:
@@ -182,14 +171,7 @@ class Recording(BaseWorker):
 
     def handle_job_failure(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> None:
         """End an execution that raised, was stopped, or whose process died."""
-        if self._stopped_job_id == job.id:
-            self._outcome = JobOutcome.STOPPED
-        elif self._exception is None:
-            self._outcome = JobOutcome.ABANDONED
-        elif issubclass(self._exception, TooManyRequests):
-            self._outcome = JobOutcome.RATE_LIMITED
-        else:
-            self._outcome = JobOutcome.RETRIED if job.should_retry else JobOutcome.FAILED
+        self._outcome = of_failure(job, self._exception, is_stopped=self._stopped_job_id == job.id)
         self._runs_again = job.should_retry and self._outcome is not JobOutcome.STOPPED
         if self._runs_again and (interval := job.get_retry_interval()):
             job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
@@ -218,8 +200,8 @@ class Recording(BaseWorker):
                 ended.composite_key,
                 self._outcome,
                 run_seconds=self._run_seconds(job, ended) if began else None,
-                bounds=self._bounds,
-                exception=self._failure(),
+                bounds=self.settings.job_buckets_seconds,
+                exception=label(self._outcome, self._exception),
                 runs_again=self._runs_again,
             )
             send_once(pipeline, lambda: setattr(self, "_written", True))
@@ -265,8 +247,8 @@ class Recording(BaseWorker):
             insist(self.connection, step, stopping=lambda: self._in_horse_s_stead and self._stop_requested)
 
     def _details(self, job: Job) -> dict[str, str]:
-        wait = _wait_seconds(job)
-        return ledger.details(function=function_name(job), wait_seconds=wait, bounds=self._bounds)
+        bounds = self.settings.job_buckets_seconds
+        return ledger.details(function=function_name(job), wait_seconds=wait_seconds(job), bounds=bounds)
 
     @property
     def _in_horse_s_stead(self) -> bool:
@@ -291,23 +273,3 @@ class Recording(BaseWorker):
         known = getattr(self, "executions", None)
         candidates = [execution] if execution else [self.execution] if known is None else list(known.values())
         return next((e for e in candidates if e is not None and e.job_id == job.id), None)
-
-    def _failure(self) -> str | None:
-        if self._outcome is JobOutcome.ABANDONED:
-            return _HORSE_KILLED
-        raised = self._outcome in (JobOutcome.FAILED, JobOutcome.RETRIED, JobOutcome.RATE_LIMITED)
-        return class_name(self._exception) if raised and self._exception else None
-
-
-def _wait_seconds(job: Job) -> float:
-    """How long a job waited since it was queued, or since it was due when it was scheduled.
-
-    A due time from before it last ran is an old one, and of one to come it was queued again since.
-    """
-    now = datetime.now(UTC).timestamp()
-    since = job.enqueued_at.timestamp() if job.enqueued_at else now
-    due = job.meta.get(DUE_AT)
-    started_at = job.started_at.timestamp() if job.started_at else 0.0
-    if isinstance(due, float) and started_at < due <= now:
-        since = due
-    return max(0.0, now - since)

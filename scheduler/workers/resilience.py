@@ -24,18 +24,18 @@ from scheduler.workers.stored_jobs import bounded
 
 T = TypeVar("T")
 
-# Most failovers take less. A worker that ends is started again, and then reads its settings and URL anew.
+# Most failovers take less. A worker that ends is started again, and then reads its settings anew.
 _REFUSED_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _STOP_AGAIN_SECONDS = 1.0
-# For one that is told to stop around a job: supervisors kill it after 30 s.
+# For a worker that is told to stop as a job begins or ends: supervisors kill it after 30 s.
 _STOPPING_SECONDS = 5.0
-# RQ's scheduler looks whether it is told to stop once a second; one that waits for Redis, later.
+# RQ's scheduler looks once a second whether it is told to stop; less often while it waits for Redis.
 _SCHEDULER_STOP_SECONDS = 10.0
 
 
 class Enduring(BaseWorker):
-    """Wait for a Redis that is away or refuses; end with the error when it goes on.
+    """Wait for a Redis that is away or refuses; if it goes on refusing, end with the error.
 
     RQ's `work` returns as if all was done, whatever error ends it.
     """
@@ -47,26 +47,26 @@ class Enduring(BaseWorker):
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         """Begin to work."""
         super().bootstrap(*args, **kwargs)
-        if self._taking is not None:  # it has worked before
+        if self._taking is not None:  # this worker object has worked before
             return
         self._taking = Taking()
-        # Not before: who only looks at a worker sees the classes it was given.
+        # Not earlier: a worker that is only looked at has the classes that it was given.
         self.queue_class = keeping(self.queue_class, self._taking)
         self.job_class = bounded(self.job_class)
         for queue in self.queues:
             queue.job_class = self.job_class  # its registries' and its intermediate list's
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
-        """Run jobs until it is told to stop, or in burst mode until there are none.
+        """Run jobs until told to stop, or in burst mode until there are none.
 
         Raises:
             redis.RedisError: Redis refused for half a minute, or what a job did could not be written.
-            Exception: What else RQ could not go on after.
+            Exception: Any other error that RQ could not go on after.
         """
         self._error = None
         try:
             worked = super().work(*args, **kwargs)
-        except StopRequested:  # before RQ begins to expect it
+        except StopRequested:  # before RQ expects it
             self.teardown()
             return False
         if self._error is not None:
@@ -96,7 +96,7 @@ class Enduring(BaseWorker):
             try:
                 return self._patiently(ask, also_away=True)
             except StopRequested:
-                # The wait that it cut short may have left its answer to come, on a connection of Sentinel's.
+                # The wait that was cut short may still be answered, on a connection of Sentinel's.
                 drop_idle(self.connection)
                 raise
 
@@ -111,7 +111,7 @@ class Enduring(BaseWorker):
                 cast(Taking, self._taking).end()
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
-        """Tell its state; patiently around a job, where a failover would end the worker."""
+        """Write the worker's state; patiently as a job begins or ends, as a failover would end the worker."""
         tell = functools.partial(super().set_state, state, pipeline)
         if not self._executes or pipeline is not None:
             tell()
@@ -124,11 +124,11 @@ class Enduring(BaseWorker):
             self.log.warning("Worker %s: it stops without telling its state. %s", self.name, describe(error))
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
-        """Get the job ready in the process that runs it, out of the list that `keeping` moved it to."""
+        """Prepare the job in the process that runs it, and remove it from the list `keeping` moved it to."""
         super().prepare_job_execution(job, True)
 
     def run_maintenance_tasks(self) -> None:
-        """Clean up after others; what can't be cleaned up costs no worker."""
+        """Clean up after others. What can't be cleaned up ends no worker."""
         try:
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except StopRequested:
@@ -138,24 +138,24 @@ class Enduring(BaseWorker):
             self.last_cleaned_at: Any = now()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that this worker lives; if Redis is away, the next command finds out."""
+        """Write a heartbeat. If Redis is away, the next command finds out."""
         try:
             super().heartbeat(timeout, pipeline)
         except RedisError as error:
             self.log.warning("Worker %s: no heartbeat. %s", self.name, describe(error))
 
     def set_shutdown_requested_date(self) -> None:
-        """Note that it is to stop after its job, which goes on even if that can't be written."""
+        """Write that the worker is to stop after its job. The job goes on even if that can't be written."""
         try:
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except RedisError as error:
             self.log.warning("Worker %s: it stops after its job. %s", self.name, describe(error))
 
     def _shutdown(self) -> None:
-        """Stop after its job, also one that it is about to begin; without one at once.
+        """Stop after the present job, or the one that is about to begin; without a job at once.
 
-        RQ does that by an error that it raises wherever Python is. Python drops an error in a `__del__`, and
-        a log handler does too. So it is raised again each second until this worker leaves.
+        RQ raises an error for this, at whatever line Python is. Python drops errors in a `__del__`, and log
+        handlers drop them too. So the error is raised again each second until this worker leaves.
         """
         self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY and self._taking is not None and self._taking.stop():
@@ -172,7 +172,7 @@ class Enduring(BaseWorker):
             raise StopRequested
 
     def teardown(self) -> None:
-        """Leave; without Redis its registration expires."""
+        """Sign off; without Redis, the registration expires by itself."""
         if self._stop_requested:
             signal.setitimer(signal.ITIMER_REAL, 0)
         try:
@@ -182,9 +182,9 @@ class Enduring(BaseWorker):
             self.unsubscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
     def _patiently(self, ask: Callable[[], T], *, also_away: bool) -> T:
-        """Ask Redis again while it refuses, for half a minute, and for as long as it is away if wanted.
+        """Ask again for half a minute while Redis refuses, and if wanted for as long as Redis is away.
 
-        Around a job, a worker that is told to stop asks for five seconds.
+        As a job begins or ends, a worker that is told to stop asks for five seconds.
         """
         refused_since: float | None = None
         began = time.monotonic()
@@ -225,7 +225,7 @@ class Scheduling(BaseWorker):
 
     def _start_scheduler(self, burst: bool = False, *args: Any, **kwargs: Any) -> None:
         self._burst = burst
-        # RQ does so after it; a signal in between would end the worker and leave the scheduler.
+        # RQ installs them after it: a signal in between would end the worker and leave the scheduler.
         self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         super()._start_scheduler(burst, *args, **kwargs)
 
@@ -233,7 +233,7 @@ class Scheduling(BaseWorker):
         """Clean up after others."""
         scheduler = self.scheduler
         if self._burst:
-            # It has queued what was due, and has no process. RQ would start one now.
+            # The scheduler has queued what was due, and has no process. RQ would start one now.
             self.scheduler = None
         try:
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
@@ -241,8 +241,8 @@ class Scheduling(BaseWorker):
             self.scheduler = scheduler
 
     def revive_scheduler(self) -> None:
-        """Start the scheduler's process again when it has ended; it ends when Redis goes away."""
-        # RQ ends it at once when the worker is told to stop, and the worker after its job.
+        """Start the scheduler's process again if it has ended, as it does when Redis goes away."""
+        # When the worker is told to stop, RQ ends the scheduler at once, and the worker after its job.
         if self.scheduler is None or self._burst or self._stop_requested:
             return
         process = self.scheduler._process
@@ -250,7 +250,7 @@ class Scheduling(BaseWorker):
             self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
     def stop_scheduler(self) -> None:
-        """End the scheduler. A signal that it gets before it runs any Python is lost, so it is sent again."""
+        """End the scheduler. A signal that comes before it runs any Python is lost, so it is sent again."""
         process = self.scheduler._process if self.scheduler else None
         if process is None or not process.pid:
             return

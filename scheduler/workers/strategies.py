@@ -17,12 +17,12 @@ from rq.worker import BaseWorker
 from rq.worker_pool import WorkerPool
 
 from scheduler import hooks
+from scheduler.config import Settings
 from scheduler.connections.failover import worker_connection
 from scheduler.connections.refusals import describe
 from scheduler.connections.server_version import Supported
 from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
-from scheduler.serializers import Json, configured
 from scheduler.workers.horses import Watching, stop_signals_held
 from scheduler.workers.recording import Recording
 from scheduler.workers.resilience import Enduring, Scheduling
@@ -49,17 +49,6 @@ class JobLogs(BaseWorker):
                 return super().perform_job(job, queue, *execution)
         finally:
             hooks.release()
-
-
-class Configured(BaseWorker):
-    """Under `RQ_SERIALIZER=json` unpickle nothing, whatever RQ's command line or the caller's queues say."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if configured() is Json:
-            self.serializer = Json
-            for queue in self.queues:
-                queue.serializer = Json  # its registries read jobs too
 
 
 class Unsubscribing(BaseWorker):
@@ -124,7 +113,7 @@ def death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
     return penalty(*args, **kwargs)
 
 
-class RecordingWorker(JobLogs, Watching, Recording, Configured, Unsubscribing, Registered, Supported, Worker):
+class RecordingWorker(JobLogs, Watching, Recording, Unsubscribing, Registered, Supported, Worker):
     """Run each job in a process of its own; `rq worker --worker-class` takes this class too."""
 
     max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
@@ -135,9 +124,7 @@ class RecordingWorker(JobLogs, Watching, Recording, Configured, Unsubscribing, R
         super().fork_work_horse(job, queue)
 
 
-class InProcessWorker(
-    JobLogs, Enduring, Recording, Configured, Unsubscribing, Scheduling, Supported, SimpleWorker
-):
+class InProcessWorker(JobLogs, Enduring, Recording, Unsubscribing, Scheduling, Supported, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork.
 
     It works in any thread. Outside the main one it catches no signals, and a timer ends what takes too long.
@@ -172,7 +159,14 @@ class _Pool(WorkerPool):
 class Strategy(Protocol):
     """A way to run the jobs of some queues."""
 
-    def __call__(self, queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+    def __call__(
+        self,
+        queues: Sequence[str],
+        *,
+        connection: Redis,
+        with_scheduler: bool,
+        settings: Settings | None = None,
+    ) -> bool:
         """Run jobs, in the order of the queues; whether any job was run."""
 
 
@@ -184,10 +178,13 @@ _forking_worker = functools.partial(
 )
 
 
-def fork(queues: Sequence[str], *, connection: Redis, with_scheduler: bool) -> bool:
+def fork(
+    queues: Sequence[str], *, connection: Redis, with_scheduler: bool, settings: Settings | None = None
+) -> bool:
     """Wait for jobs and run each in a forked process, until told to stop by SIGTERM or SIGINT."""
     with worker_connection(connection) as own:
-        return _forking_worker(queues, connection=own).work(with_scheduler=with_scheduler)
+        worker = _forking_worker(queues, connection=own, settings=settings)
+        return worker.work(with_scheduler=with_scheduler)
 
 
 def pool(
@@ -195,6 +192,7 @@ def pool(
     *,
     connection: Redis,
     with_scheduler: bool,  # noqa: ARG001  # RQ's pool always has it
+    settings: Settings | None = None,
 ) -> bool:
     """Do what `fork` does in one worker for each processor, and replace those that die.
 
@@ -206,7 +204,7 @@ def pool(
             queues,
             connection=own,
             num_workers=len(os.sched_getaffinity(0)),
-            worker_class=_forking_worker,  # type: ignore[arg-type]  # called with a worker's arguments, no more
+            worker_class=functools.partial(_forking_worker, settings=settings),  # type: ignore[arg-type]  # called with a worker's arguments, no more
         ).start()
     return True
 
@@ -216,11 +214,12 @@ def burst_no_fork(
     *,
     connection: Redis,
     with_scheduler: bool,
+    settings: Settings | None = None,
     worker_class: type[InProcessWorker] = InProcessWorker,
 ) -> bool:
     """Run what is queued in this process, then return."""
     with worker_connection(connection) as own:
-        worker = worker_class(queues, connection=own, log_job_description=False)
+        worker = worker_class(queues, connection=own, log_job_description=False, settings=settings)
         return worker.work(burst=True, with_scheduler=with_scheduler)
 
 

@@ -18,10 +18,10 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from tests import ROOT
 from tests.servers import free_port, wait_for
 
 DATA = Path(__file__).parent / "data"
-ROOT = Path(__file__).parents[2]
 HOSTILE_QUEUE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 JOBS = {"alpha": 3.0, "beta": 5.0, HOSTILE_QUEUE: 7.0}
 EXACT = 41.125

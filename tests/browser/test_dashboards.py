@@ -14,15 +14,15 @@ from playwright.sync_api import Locator, Page, expect
 from redis import Redis
 from rq import Queue
 
-from dashboards.verify.__main__ import FOLDER, add_to_the_demo
+from dashboards.paths import DASHBOARDS, ROOT
+from dashboards.verify.__main__ import add_to_the_demo
 from dashboards.verify.panel_checks import State, empty
 from tests.browser.conftest import need
-from tests.browser.test_preview import CHART_DATA, open_dashboard, query_of
-from tests.integration.test_native_stack import MISSING
+from tests.browser.preview_pages import CHART_DATA, open_dashboard, query_of
 from tests.servers import wait_for
-from tests.stack import Stack
+from tests.stack import MISSING, Stack
 
-DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+MODELS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / DASHBOARDS).glob("*.json"))}
 STILL = "nobody's"  # a queue that no worker serves, so that its numbers stand still
 WAITING, SCHEDULED = 7, 3
 # What stats are to equal; those of rates move on while one looks.
@@ -33,9 +33,9 @@ STATS = {
         "Scheduled": f'sum(rq_jobs{{status="scheduled", queue="{STILL}"}})',
     },
     "rq-jobs": {"Horses killed": "sum(rq_work_horses_killed_total) or vector(0)"},
-    "rq-limits": {"Scheduled for later": f'sum(rq_jobs{{status="scheduled", queue="{STILL}"}})'},
+    "rq-limits": {"Scheduled": f'sum(rq_jobs{{status="scheduled", queue="{STILL}"}})'},
     "rq-monitoring": {"Targets down": "count(up) - sum(up)"},
-    "rq-queues": {"Queued jobs": f'sum(rq_jobs{{status="queued", queue="{STILL}"}})'},
+    "rq-queues": {"Queued": f'sum(rq_jobs{{status="queued", queue="{STILL}"}})'},
     "rq-workers": {"Registered workers": "sum(rq_workers_by_state)"},
 }
 CHOSEN = f"var-queue={STILL}&from=now-15m&to=now&refresh=30s"
@@ -73,7 +73,7 @@ def stack() -> Iterator[Stack]:
 
 
 def panels_of(uid: str) -> list[dict]:
-    return [found for found in DASHBOARDS[uid]["panels"] if found["type"] != "row"]
+    return [found for found in MODELS[uid]["panels"] if found["type"] != "row"]
 
 
 def panel(page: Page, title: str) -> Locator:
@@ -91,18 +91,18 @@ def is_empty_here(found: dict) -> bool:
     return all(empty(target["expr"]).state is State.EXPECTED for target in found["targets"])
 
 
-@pytest.mark.parametrize("uid", DASHBOARDS)
+@pytest.mark.parametrize("uid", MODELS)
 def test_every_panel_draws_and_a_phone_gets_one_column(uid: str, page: Page, stack: Stack) -> None:
     open_dashboard(page, f"{stack.url('grafana')}/d/{uid}?from=now-5m&to=now&refresh=5s")
-    expect(page.get_by_role("heading", level=1)).to_have_text(DASHBOARDS[uid]["title"])
+    expect(page.get_by_role("heading", level=1)).to_have_text(MODELS[uid]["title"])
     open_rows(page)
     for found in panels_of(uid):
         box = panel(page, found["title"])
         if is_empty_here(found):
             expect(box.locator(".message.error")).to_have_count(0)
             continue
-        # A rate needs some scrapes, and the demo some time to make each kind of job.
-        expect(box.locator(".message:visible"), found["title"]).to_have_count(0, timeout=90_000)
+        # The heatmap compares two steps of a minute, and the demo needs time to make each kind of job.
+        expect(box.locator(".message:visible"), found["title"]).to_have_count(0, timeout=150_000)
         if box.locator("canvas").count():
             assert any(box.evaluate(CHART_DATA)), found["title"]
         else:
@@ -116,16 +116,16 @@ def test_every_panel_draws_and_a_phone_gets_one_column(uid: str, page: Page, sta
     assert widths[0] > 350
 
 
-@pytest.mark.parametrize("uid", DASHBOARDS)
+@pytest.mark.parametrize("uid", MODELS)
 def test_links_to_the_others_keep_what_is_chosen(uid: str, page: Page, stack: Stack) -> None:
-    uids = list(DASHBOARDS)
+    uids = list(MODELS)
     following = uids[(uids.index(uid) + 1) % len(uids)]
     open_dashboard(page, f"{stack.url('grafana')}/d/{uid}?{CHOSEN}")
     page.get_by_role("button", name="Choose a dashboard").click()
     menu = page.get_by_role("menu")
     for other in uids:
-        expect(menu.get_by_text(DASHBOARDS[other]["title"], exact=True)).to_be_visible()
-    menu.get_by_text(DASHBOARDS[following]["title"], exact=True).click()
+        expect(menu.get_by_text(MODELS[other]["title"], exact=True)).to_be_visible()
+    menu.get_by_text(MODELS[following]["title"], exact=True).click()
     page.wait_for_url(re.compile(f"/d/{following}"))
     asked = query_of(page)
     assert (asked["var-queue"], asked["from"], asked["to"]) == ([STILL], ["now-15m"], ["now"])
@@ -155,12 +155,12 @@ def test_the_variable_queue_filters_rows_and_series(page: Page, stack: Stack) ->
     expect(rows).to_contain_text(STILL)
     jobs = f"{stack.url('rq_dashboard')}/0/view/jobs/{quote(STILL)}/queued/10/asc/1"
     expect(rows.get_by_role("link", name=STILL)).to_have_attribute("href", jobs)
-    expect(panel(page, "Depth by queue").get_by_role("link", name=STILL)).to_have_attribute("href", jobs)
-    drawn = panel(page, "Depth by queue").evaluate(CHART_DATA)
+    expect(panel(page, "Backlog by queue").get_by_role("link", name=STILL)).to_have_attribute("href", jobs)
+    drawn = panel(page, "Backlog by queue").evaluate(CHART_DATA)
     assert [points > 0 for points in drawn].count(True) == 1
     with stack.redis() as redis:
         waiting = redis.llen(f"rq:queue:{STILL}")
-    expect(panel(page, "Queued jobs").locator(".tile-value")).to_have_text(str(waiting))
+    expect(panel(page, "Queued").locator(".tile-value")).to_have_text(str(waiting))
 
 
 def test_the_variable_function_filters_rows(page: Page, stack: Stack) -> None:

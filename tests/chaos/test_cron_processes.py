@@ -56,7 +56,7 @@ def fleet(tmp_path):
 
 
 def assert_each_slot_has_one_job(fleet: CronFleet) -> dict:
-    """The slots from the first to the last have a job each, and the ledger says so; the outcomes."""
+    """Check that each slot from the first to the last has one job, in the ledger too; return the outcomes."""
     slots = fleet.jobs()
     seconds = sorted(int(datetime.fromisoformat(slot).timestamp()) for slot in slots)
     assert max(slots.values()) == 1
@@ -102,7 +102,7 @@ def test_three_processes_killed_and_frozen_while_valkey_restarts(fleet, record_p
     assert [process.wait(timeout=20) for process in running] == [0, 0, 0]
     outcomes = assert_each_slot_has_one_job(fleet)
     assert sum(outcomes.values()) >= 60
-    assert outcomes["late"] >= 2  # each restart's own gap is reported
+    assert outcomes["late"] >= 2  # the gap of each restart is reported
     assert faults["killed"] >= 5
     assert faults["frozen"] >= 5
     assert faults["valkey restarted"] == 2

@@ -82,7 +82,7 @@ def test_a_redis_that_refuses_is_said_once_and_waited_out_and_is_not_well_meanwh
     assert '"code": "READONLY"' in process.log.read_text()
     become_primary(fleet.redis)
     fleet.wait_for_slots()
-    # Behind a name that leads to a new primary, connections to the old one would refuse for ever.
+    # When the name leads to a new primary, connections to the old one would refuse for ever.
     assert clients.isdisjoint(client["id"] for client in fleet.redis.client_list())
     wait_for(lambda: all(it["working"] for it in live_processes(fleet.redis).values()))
     assert events(process).count("redis_back") == 1
@@ -155,7 +155,7 @@ def test_the_rights_that_the_docs_name_are_enough(fleet):
         fleet.redis.execute_command("ACL", "SETUSER", user, "reset", "on", ">password", *RIGHTS[part])
     url = f"redis://cron:password@127.0.0.1:{fleet.port}/0"
     process = fleet.start(RQ_REDIS_URL=url)
-    fleet.wait_for_slots(more=7)  # beyond a heartbeat
+    fleet.wait_for_slots(more=7)  # longer than one heartbeat
     application = fleet.spawn("-c", APPLICATION, RQ_REDIS_URL=url.replace("cron:", "app:"))
     assert application.wait(20) == 0, application.log.read_text()
     process.terminate()

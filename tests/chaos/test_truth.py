@@ -1,4 +1,4 @@
-"""The ledger beside what the jobs themselves wrote down, while processes and the server are killed."""
+"""Compares the ledger with what the jobs themselves wrote down, while processes and the server are killed."""
 
 import contextlib
 import json
@@ -24,13 +24,13 @@ from tests.servers import free_port, wait_for
 
 RECORDING_WORKER = "scheduler.workers.RecordingWorker"
 JOBS, WORKERS, QUEUES = 2000, 3, ("short", "long")
-# How often each kind of job is among them.
+# How many jobs of each kind there are.
 KINDS = {"succeed": 1400, "forget": 200, "fail": 150, "retry": 120, "refuse": 60, "die": 30, "time_out": 20}
 KINDS |= {"stop": 12, "die_with_worker": 8}
 
 
 class WorkerFleet(Fleet):
-    """Workers and an exporter; each is started again when it ended."""
+    """Workers and an exporter; each is started again when it has ended."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -78,17 +78,17 @@ def written(path: Path) -> Counter:
 
 
 def stop_what_waits_to_be_stopped(connection: Redis) -> None:
-    """Stop the jobs that have written down that they will be; again if a worker did not hear of it."""
+    """Stop the jobs that wrote down that they wait to be stopped; again, if a worker missed it."""
     for id_ in connection.lrange("truth:to-stop", 0, -1):
         if connection.hget(f"rq:job:{id_.decode()}", "status") != b"started":
             connection.lrem("truth:to-stop", 1, id_)
         elif connection.set(f"truth:told-to-stop:{id_.decode()}", 1, nx=True, ex=3):
-            with contextlib.suppress(InvalidJobOperation):  # it has just ended
+            with contextlib.suppress(InvalidJobOperation):  # the job has just ended
                 send_stop_job_command(connection, id_.decode())
 
 
 def expire_what_died(connection: Redis) -> None:
-    """Let a minute and a half pass for the executions whose worker is dead."""
+    """Make the executions of dead workers look as old as those that are given up."""
     for queue in QUEUES:
         for member in connection.zrange(f"rq:wip:{queue}", 0, -1):
             if connection.sismember("truth:dead", member.split(b":")[0]):
@@ -101,8 +101,8 @@ def expire_what_died(connection: Redis) -> None:
 def restart_between_jobs(fleet: WorkerFleet) -> None:
     """SIGKILL the server while no job is under way.
 
-    How a job ended that was is not known to RQ: its work is done and cannot be told, or it was taken from
-    its queue and never given to the worker. So no record can equal it.
+    RQ can't know how a job ended that was under way: its work is done but not written, or it was taken from
+    its queue and never reached the worker. So no record could equal it.
     """
     connection = fleet.redis
     suspend(connection)
@@ -120,7 +120,7 @@ def restart_between_jobs(fleet: WorkerFleet) -> None:
 
 
 def idle(connection: Redis) -> bool:
-    """No job is under way but those whose worker is dead."""
+    """Whether no job is under way, but for those whose worker is dead."""
     stop_what_waits_to_be_stopped(connection)
     dead = connection.smembers("truth:dead")
     return all(note.split(b":")[0] in dead for note in connection.hkeys(ledger.RUNNING))

@@ -1,4 +1,4 @@
-"""What the container tests share: an engine, or one line that says they are skipped; and one real stack."""
+"""What the container tests share: an engine, without which they are skipped, and one real stack."""
 
 import contextlib
 import os
@@ -9,7 +9,8 @@ import pytest
 from testcontainers.compose import DockerCompose
 
 from rqmon.stack.compose import engine_answers
-from rqmon.stack.environment import ROOT, complete_env_file
+from rqmon.stack.environment import complete_env_file
+from tests import ROOT
 from tests.containers.containers import Containers, docker
 from tests.stack import Stack
 
@@ -23,7 +24,7 @@ def pytest_runtest_setup():
 
 @contextlib.contextmanager
 def started(folder: Path, *settings: str) -> Iterator[Containers]:
-    """The stack of the two compose files with these lines in `.env`, started as people start it."""
+    """Start the stack of the two compose files as people do, with these lines in `.env`."""
     stack = Stack.new("docker", folder)
     with stack.env_file.open("a") as file:
         file.writelines(f"{line}\n" for line in settings)
@@ -35,7 +36,7 @@ def started(folder: Path, *settings: str) -> Iterator[Containers]:
         profiles=["preview", "demo"],
     )
     with pytest.MonkeyPatch.context() as patch:
-        # What a person's shell has of their own stack would win over the file.
+        # Variables of a person's own stack, set in their shell, would count before the file.
         for name in (*stack.config.variables, *(n for n in os.environ if n.startswith("COMPOSE_"))):
             patch.delenv(name, raising=False)
         patch.setenv("RQMON_STATE_DIR", str(stack.state_dir))

@@ -24,11 +24,11 @@ class Containers:
     said: str
 
     def ids(self, *services: str) -> list[str]:
-        """Of these services' containers, or of all that run."""
+        """The ids of these services' containers, or of all that run."""
         return docker(*self._compose_command("ps", "--quiet", *services)).split()
 
     def id(self, service: str) -> str:
-        """Of its only container, whether that runs or not."""
+        """The id of a service's only container, whether it runs or not."""
         [container] = self.ids("--all", service)
         return container
 
@@ -42,7 +42,7 @@ class Containers:
         return "".join(self.compose.get_logs())
 
     def healthy(self) -> bool:
-        """Every container as its own check says, and every target as Prometheus does."""
+        """Whether every container is healthy by its own check, and every target by Prometheus."""
         states = docker(
             "ps",
             "--all",
@@ -60,7 +60,7 @@ class Containers:
         return up == ["1", "1", "1"]
 
     def crash(self, service: str) -> None:
-        """SIGKILL what the container runs, from inside; after `docker kill` the engine restarts nothing."""
+        """Send SIGKILL from inside the container; after `docker kill` the engine restarts nothing."""
         before = self.inspect(service)["State"]
         docker("exec", self.id(service), "sh", "-c", "kill -9 $(cat /proc/1/task/1/children)")
         wait_for(

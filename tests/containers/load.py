@@ -1,4 +1,4 @@
-"""A steady load on a stack, and what became of every job and cron slot of it."""
+"""A steady load on a stack, and what became of each of its jobs and cron slots."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ class Fault:
 class Load:
     """Queues a short job five times a second, and has one queued each second by a cron that catches up.
 
-    A job counts as accepted when Redis said so; when it said nothing, it may be there or not.
+    A job counts as accepted when Redis said so. If Redis did not answer, the job may be there or not.
     """
 
     def __init__(self, url: str) -> None:
@@ -74,7 +74,7 @@ class Load:
         return True
 
     def fates(self, ids: list[str]) -> Counter[str]:
-        """How many of these jobs are in which status; one that is nowhere is "lost"."""
+        """How many of these jobs have which status; a job that is nowhere is "lost"."""
         jobs = Job.fetch_many(ids, connection=self.redis)
         return Counter(job.get_status(refresh=False).value if job else "lost" for job in jobs)
 

@@ -13,15 +13,15 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from rqmon.resources import ROOT
 from scheduler.ledger import jobs as ledger
 from scheduler.serializers import SERIALIZERS
+from tests import ROOT
 from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
-# All but what takes long and says nothing about this server: two simulated years, and the tests' own servers,
-# which are killed, cut off or refuse.
+# Left out is what takes long and tells nothing about this server: two simulated years, and tests with servers
+# of their own, which are killed, cut off or refuse.
 _OF_THEIR_OWN = (
     "once",
     "connections",

@@ -1,4 +1,4 @@
-"""Faults of a running stack under load: it is well again by itself, and nothing is lost or doubled."""
+"""Faults of a running stack under load: it recovers by itself, and nothing is lost or doubled."""
 
 import time
 
@@ -11,7 +11,7 @@ from tests.containers.load import CRON_ID, QUEUES, Fault, Load
 from tests.servers import wait_for
 
 HEALTHY_WITHIN_SECONDS = 60
-# A job whose worker died waits for its heartbeat to be too old, and then for another worker's clean-up.
+# A job whose worker died waits until its heartbeat is too old, and then for another worker's clean-up.
 ENDED_WITHIN_SECONDS = 240
 
 
@@ -42,7 +42,7 @@ def dashboards(containers):
     return "preview" if containers.ids("preview") else "grafana"
 
 
-# First what a job may die of, which is found two minutes later: other faults go on meanwhile.
+# First the faults that may kill a job. It is found two minutes later, so other faults come meanwhile.
 FAULTS = [
     (crashed, "redis"),
     (restarted, "redis"),
@@ -71,7 +71,7 @@ def load(containers):
 
 @pytest.fixture(autouse=True)
 def fault_table(load, record_property):
-    """What the faults did until now; the last table is shown below the results."""
+    """The table of the faults until now; the last one is printed below the results."""
     yield
     table = Table("fault", "healthy after", "jobs", "failed with it", "lost", "cron slots", "doubled")
     for fault in load.faults:
@@ -113,7 +113,7 @@ def test_it_is_well_again_by_itself(containers, load, fault, service):
     )
     assert load.doubled() == 0
     assert load.outcomes().total() <= load.due() + 1
-    # How a slot ends, catch_up="all" says: each gets its job.
+    # With catch_up="all" each slot gets its job.
     assert set(load.outcomes()) <= {"ran", "late"}
 
 

@@ -71,7 +71,7 @@ def test_nothing_listens_off_loopback(containers):
     assert len(published) == len(PORTS)
     assert {binding["HostIp"] for binding in published} == {"127.0.0.1"}
     [network] = containers.inspect("redis")["NetworkSettings"]["Networks"].values()
-    elsewhere = network["Gateway"]  # this machine, as its containers see it
+    elsewhere = network["Gateway"]  # this machine's address for its containers
     for binding in published:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((elsewhere, int(binding["HostPort"])), timeout=2)
@@ -206,7 +206,7 @@ def test_a_start_over_a_running_stack_keeps_the_data(containers, connection):
     assert containers.inspect("rq_short")["Image"] != older
     assert containers.id("redis") == kept
     assert connection.get("kept") == b"over an upgrade"
-    # And one whose .env had a variable less.
+    # And a stack whose .env lacked a variable.
     lines = containers.stack.env_file.read_text().splitlines(keepends=True)
     containers.stack.env_file.write_text("".join(x for x in lines if not x.startswith("RQ_DASHBOARD_USER")))
     assert "Wrote RQ_DASHBOARD_USERNAME" in containers.stack.start()

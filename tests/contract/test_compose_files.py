@@ -1,16 +1,15 @@
 """The two compose files, merged as `rqmon start` merges them."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
+from rqmon.ports import DEFAULT_PORTS
 from rqmon.stack.environment import complete_env_file
-from rqmon.stack.services import WITH_GRAFANA, WITH_PREVIEW
-from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
+from rqmon.stack.services import EVERY, WITH_GRAFANA, WITH_PREVIEW
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 CORE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 MONITOR = yaml.safe_load((ROOT / "docker-compose-rq-monitor.yml").read_text())["services"]
 SERVICES = {**CORE, **MONITOR}
@@ -28,11 +27,31 @@ def test_the_files_hold_the_services_that_the_commands_know():
     assert {service.name for service in WITH_PREVIEW} == started - {"grafana"} | {"preview"}
 
 
+@pytest.mark.parametrize("service", EVERY, ids=lambda service: service.name)
+def test_a_service_is_run_asked_and_stopped_as_its_record_says(service):
+    given = SERVICES[service.name]
+    command = given.get("command", [])
+    assert tuple(command[: len(service.command)]) == service.command
+    assert set(service.options) <= set(command)
+    assert given.get("stop_grace_period", "10s") == f"{service.stop_seconds}s"
+    asked = " ".join(given["healthcheck"]["test"])
+    if service.health_path:
+        assert re.search(rf"http://127\.0\.0\.1:\d+{re.escape(service.health_path)}\b", asked)
+    if service.queue:
+        assert asked.endswith(f"--queue {service.queue}")
+
+
+def test_a_port_is_the_same_by_default_in_every_file():
+    text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose-rq-monitor.yml").read_text()
+    found = {(name, int(port)) for name, port in re.findall(r"\$\{(\w+_PORT):-(\d+)\}", text)}
+    assert found == set(DEFAULT_PORTS.items())
+
+
 @each_service
 def test_images_are_pinned_to_a_version_or_built_here(name):
     service = SERVICES[name]
     if name in OURS:
-        assert service["build"] == "."
+        assert service["build"] == {"context": ".", "args": {"LOCK": "${RQMON_LOCK:-stack}"}}
         assert service["image"].endswith(":local")
     else:
         assert "build" not in service
@@ -70,10 +89,6 @@ def test_prometheus_and_alertmanager_are_asked_at_their_doors_only(name):
     assert target["targets"] == [f"doors:{port}"]
     text = (ROOT / "docker-compose-rq-monitor.yml").read_text()
     assert len(re.findall(rf"http://{name}:{port}", text)) == 1, "something else asks it directly"
-
-
-def test_workers_of_before_a_restart_count_as_long_as_in_the_native_stack():
-    assert "--query.lookback-delta=1m" in SERVICES["prometheus"]["command"]
 
 
 def test_the_previews_links_lead_to_the_published_rq_dashboard():
@@ -120,18 +135,12 @@ def test_no_secret_is_in_an_environment_variable(name):
         assert "PASSWORD" not in variable or variable.endswith("__FILE")
 
 
-def test_workers_may_finish_their_jobs_and_are_asked_by_queue():
-    for name, queue in (("rq_short", SHORT_RUNNING_QUEUE), ("rq_long", LONG_RUNNING_QUEUE)):
-        assert SERVICES[name]["stop_grace_period"] == "30s"
-        assert SERVICES[name]["healthcheck"]["test"][-2:] == ["--queue", queue]
-
-
 def test_env_gives_every_variable_that_the_files_read(tmp_path):
     env_file = tmp_path / ".env"
     names = set(complete_env_file(env_file))
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose-rq-monitor.yml").read_text()
     read = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
-    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS)):-", text))
+    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS|LOCK|PREFIX)):-", text))
     assert read - optional
     assert read - optional <= names
 

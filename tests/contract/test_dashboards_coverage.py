@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from dashboards.__main__ import DASHBOARDS, ROOT
+from dashboards.paths import DASHBOARDS, ROOT
 from rqmon.metrics import METRICS, Metric
 
 PROMETHEUS = ROOT / "monitoring/prometheus"

@@ -20,10 +20,8 @@ from rq import Queue, Worker
 from rq_dashboard.web import blueprint
 from rq_exporter.collector import RQCollector
 
-from dashboards.__main__ import DASHBOARDS, ROOT
-from dashboards.kit.theme import OUTCOME_COLORS
+from dashboards.paths import DASHBOARDS, ROOT
 from rqmon.metrics import METRICS
-from scheduler.ledger.jobs import JobOutcome
 
 GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
@@ -239,10 +237,6 @@ def test_links_lead_from_a_queue_to_pages_that_rq_dashboard_serves(panels: list[
             assert queue == f"${{{source}.queue:percentencode}}", panel["title"]
             for target in panel["targets"]:
                 assert re.search(r"by \((\w+, )*queue", target["expr"]), panel["title"]
-
-
-def test_every_outcome_of_an_execution_has_its_colour() -> None:
-    assert OUTCOME_COLORS.keys() == set(JobOutcome)
 
 
 def test_panels_fit_the_grid_and_do_not_overlap(model: dict[str, Any]) -> None:

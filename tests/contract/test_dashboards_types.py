@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboards.__main__ import DASHBOARDS, ROOT
+from dashboards.paths import DASHBOARDS, ROOT
 
 TYPES = Path(__file__).parent / "grafana_schema"
 PACKAGES = (TYPES / "package.json").read_text(encoding="utf-8")

@@ -3,12 +3,12 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 PROMETHEUS = ROOT / "monitoring/prometheus"
 ALERTS = [
     rule

@@ -1,4 +1,4 @@
-"""Each part around the core runs with exactly the rights that docs/redis.md gives it, and uses each."""
+"""Each part around the core runs with exactly the rights in docs/reference/redis.md, and uses each."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ from scheduler.cron.heartbeats import live_processes
 from scheduler.cron.store.registry import NEXT
 from scheduler.workers.strategies import RecordingWorker
 from tests import jobs
-from tests.exporter_process import exporter, value
+from tests.processes.exporter_process import exporter, value
+from tests.processes.rq_dashboard_process import Dashboard
 from tests.redis_rights import ADMIN, CRON_PROGRAM, ROOT, part_with_its_rights, queue_all_kinds
-from tests.rq_dashboard_process import Dashboard
 from tests.servers import wait_for
 
 

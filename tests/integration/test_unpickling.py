@@ -11,10 +11,10 @@ from scheduler import job_scheduler
 from scheduler.cron.constants import EVERY_MINUTE
 from scheduler.cron.store.registry import DATA
 from scheduler.serializers import SERIALIZERS
-from tests.exporter_process import exporter, value
-from tests.integration.cli.test_commands import manage
+from tests.commands import manage
 from tests.jobs import Canary, fail, pid
-from tests.rq_dashboard_process import Dashboard, Valkey
+from tests.processes.exporter_process import exporter, value
+from tests.processes.rq_dashboard_process import Dashboard, Valkey, seems_to_run
 from tests.servers import wait_for
 
 
@@ -26,7 +26,7 @@ def plant(connection, path):
     worker.work(burst=True)
     jobs["queued"] = queue.enqueue(pid, meta={"correlation_id": "c"})
     worker.register_birth()
-    worker.set_current_job_id(jobs["queued"].id)
+    seems_to_run(worker, jobs["queued"].id)
     song = pickle.dumps(Canary(path))
     for job in jobs.values():
         connection.hset(job.key, mapping={"data": song, "meta": song, "result": song})
@@ -125,7 +125,7 @@ def test_a_page_says_what_it_cannot_read_and_shows_the_rest(dashboard, serialize
     job = queue.enqueue(pid, meta={"a": 1}, description="Words")
     worker.work(burst=True)
     worker.register_birth()
-    worker.set_current_job_id(job.id)
+    seems_to_run(worker, job.id)
     unreadable = "This was written with another RQ_SERIALIZER."
     shown = dashboard.http.get(f"/0/data/job/{job.id}.json").json()
     assert (shown["description"], shown["status"]) == ("Words", "finished")
@@ -141,7 +141,7 @@ def test_pages_show_jobs_of_their_own_serializer(dashboard, serializer, valkey):
     job, failed = queue.enqueue(pid, meta={"a": 1}), queue.enqueue(fail, meta={"a": 2})
     worker.work(burst=True)
     worker.register_birth()
-    worker.set_current_job_id(job.id)
+    seems_to_run(worker, job.id)
     shown = dashboard.http.get(f"/0/data/job/{job.id}.json").json()
     assert (json.loads(shown["metadata"]), shown["result"] > 0) == ({"a": 1}, True)
     [shown] = dashboard.http.get("/0/data/workers.json").json()["workers"]

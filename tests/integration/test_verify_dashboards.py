@@ -17,17 +17,17 @@ from dashboards.verify.panel_checks import empty, judge
 from rqmon.preview.draw.frames import Answer
 from rqmon.preview.grafana.model import parse_dashboard
 from rqmon.preview.prometheus import Series
-from rqmon.resources import ROOT
-from rqmon.stack.native.files import MARKER
-from tests.integration.test_native_stack import MISSING
+from rqmon.stack.native.commands import MARKER
+from tests import ROOT
 from tests.servers import command_lines, wait_for
+from tests.stack import MISSING
 
 DASHBOARD = json.loads((ROOT / "monitoring/grafana/dashboards/rq-dashboard.json").read_text())
 needs_stack = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dashboards.verify.__main__", *arguments]
+    return [sys.executable, "-m", "dashboards.verify", *arguments]
 
 
 def verify(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

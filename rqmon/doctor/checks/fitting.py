@@ -10,7 +10,9 @@ from rq.version import VERSION
 
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
-from rqmon.doctor.words import counted, listed, quoted
+from rqmon.doctor.phrases import counted, listed
+from rqmon.doctor.remedies import WHICH_REDIS, python, quoted, why
+from rqmon.resources import command_line
 
 
 def serializer(facts: Facts, _now: float) -> Iterator[Finding]:
@@ -24,7 +26,7 @@ def serializer(facts: Facts, _now: float) -> Iterator[Finding]:
                 f"written with {name}, and RQ_SERIALIZER is {facts.serializer} here.",
                 "Workers that are set as this host can't read them, and fail them. "
                 "Producers and workers need the same RQ_SERIALIZER.",
-                f"rqmon why {quoted(facts.formats.examples[name])}",
+                why(facts.formats.examples[name]),
             )
 
 
@@ -36,7 +38,7 @@ def prefix(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"RQ queues are also under the key prefix {listed(facts.other_prefixes)}; here it is {ours}.",
             "Producers and workers with different prefixes never meet, and nothing here shows those jobs.",
-            f"RQ_KEY_PREFIX={shlex.quote(facts.other_prefixes[0])} rqmon doctor  # with rq 3",
+            f"RQ_KEY_PREFIX={shlex.quote(facts.other_prefixes[0])} {command_line('doctor')}  # with rq 3",
         )
 
 
@@ -51,7 +53,7 @@ def database(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"There is no queue here, and this Redis has keys in {listed(others)}.",
             "RQ_REDIS_URL may name another database, or prefix, than that of the producers and workers.",
-            "grep RQ_REDIS_URL .env",
+            WHICH_REDIS,
         )
 
 
@@ -75,7 +77,7 @@ def versions(facts: Facts, now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"All workers run RQ {listed(list(workers))}, and here it is {VERSION}.",
             "Commands and the exporter of this host may read some of what they write wrongly.",
-            f"pip install {quoted(*(f'rq=={version}' for version in workers))}",
+            f"{python()} -m pip install {quoted(*(f'rq=={version}' for version in workers))}",
         )
 
 

@@ -6,31 +6,33 @@ from redis.exceptions import ResponseError
 
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
-from rqmon.doctor.words import counted, listed, redis_cli, span
+from rqmon.doctor.phrases import counted, listed, span
+from rqmon.doctor.remedies import WHICH_REDIS, redis_cli
+from rqmon.resources import command_line
+from rqmon.thresholds import REDIS_MEMORY_SHARE
 from scheduler.connections.refusals import meaning, refusal
 from scheduler.cron.clock import TOLERANCE_SECONDS
 from scheduler.errors import SchedulerError
 
-_MEMORY_SHARE = 0.9
-# What shows where each refusal comes from, or ends it.
+# What shows where each refusal comes from, or ends it; of NOAUTH, the address does.
 _COMMANDS = {
-    "READONLY": redis_cli("INFO", "replication"),
-    "MASTERDOWN": redis_cli("INFO", "replication"),
-    "UNBLOCKED": redis_cli("INFO", "replication"),
-    "LOADING": redis_cli("INFO", "persistence"),
-    "MISCONF": redis_cli("INFO", "persistence"),
-    "NOPERM": redis_cli("ACL", "LOG"),
-    "OOM": redis_cli("INFO", "memory"),
-    "BUSY": redis_cli("SCRIPT", "KILL"),
-    "NOAUTH": "grep RQ_REDIS_URL .env",
-    "NOREPLICAS": redis_cli("INFO", "replication"),
+    "READONLY": ("INFO", "replication"),
+    "MASTERDOWN": ("INFO", "replication"),
+    "UNBLOCKED": ("INFO", "replication"),
+    "LOADING": ("INFO", "persistence"),
+    "MISCONF": ("INFO", "persistence"),
+    "NOPERM": ("ACL", "LOG"),
+    "OOM": ("INFO", "memory"),
+    "BUSY": ("SCRIPT", "KILL"),
+    "NOREPLICAS": ("INFO", "replication"),
 }
 
 
 def refusal_finding(code: str) -> Finding:
     """What is said of a Redis that refuses with a code."""
     fact, _, cause = meaning(code).partition(": ")
-    return Finding(Severity.BROKEN, fact, cause, _COMMANDS[code])
+    command = redis_cli(*_COMMANDS[code]) if code in _COMMANDS else WHICH_REDIS
+    return Finding(Severity.BROKEN, fact, cause, command)
 
 
 def refuses(facts: Facts, _now: float) -> Iterator[Finding]:
@@ -42,8 +44,8 @@ def refuses(facts: Facts, _now: float) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             f"This user may not read {listed(facts.snapshot.refused)}.",
-            "It is unknown here, and to an exporter with this user: docs/redis.md lists the rights.",
-            _COMMANDS["NOPERM"],
+            "It is unknown here, and to an exporter with this user. The rights: docs/reference/redis.md.",
+            redis_cli(*_COMMANDS["NOPERM"]),
         )
 
 
@@ -62,7 +64,7 @@ def no_answer(error: Exception) -> Finding:
         Severity.BROKEN,
         "Redis does not answer.",
         f"No job can be queued or run. It is down, hangs, or is elsewhere: {error or type(error).__name__}",
-        "rqmon start; grep RQ_REDIS_URL .env",
+        f"{command_line('start')}; {WHICH_REDIS}",
     )
 
 
@@ -78,7 +80,7 @@ def unhealthy(services: Mapping[str, str] | None) -> Iterator[Finding]:
             Severity.WARNING,
             "Not all services of the stack have answered within a second.",
             "One hangs, or this machine is very busy. The command takes longer, and names it.",
-            "rqmon status",
+            command_line("status"),
         )
         return
     for name, problem in services.items():
@@ -86,7 +88,7 @@ def unhealthy(services: Mapping[str, str] | None) -> Iterator[Finding]:
             Severity.BROKEN,
             f"The service {name} is not healthy.",
             f"It says: {problem}.",
-            f"rqmon logs {name}; rqmon start",
+            f"{command_line(f'logs {name}')}; {command_line('start')}",
         )
 
 
@@ -114,7 +116,7 @@ def memory(facts: Facts, _now: float) -> Iterator[Finding]:
     """Memory near its limit: soon nothing can be queued."""
     info = facts.info
     used, limit = _number(info, "used_memory"), _number(info, "maxmemory")
-    if used is None or not limit or used / limit < _MEMORY_SHARE:
+    if used is None or not limit or used / limit < REDIS_MEMORY_SHARE.acts_from:
         return
     yield Finding(
         Severity.WARNING,
@@ -179,7 +181,7 @@ def unreadable(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"{counted(len(names), 'key')} or fields of Redis can't be read: {listed(names)}.",
             "Another program or version wrote them. They are in no count and on no dashboard.",
-            redis_cli("--scan", "--pattern", "rq*"),
+            redis_cli("SCAN", "0", "COUNT", "10000"),
         )
 
 

@@ -2,17 +2,19 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from rqmon.doctor.facts import CronFacts, Facts
 from rqmon.doctor.finding import Finding, Severity
-from rqmon.doctor.words import counted, listed, quoted, span
+from rqmon.doctor.phrases import counted, listed, span
+from rqmon.doctor.remedies import quoted, redis_cli
+from rqmon.resources import command_line
+from rqmon.thresholds import CRON_OVERDUE
 from scheduler.cron.entries import CronEntry, Outcome
+from scheduler.cron.store.keys import DATA, NEXT, PAUSED, SPECS
 from scheduler.errors import CronError
 
 _LATELY_SECONDS = 3_600.0
-# A process looks each second; one that is busy with a thousand entries takes longer.
-_STUCK_SECONDS = 60.0
 # To find an entry's next slot takes up to a millisecond.
 _MOST_ENTRIES = 500
 
@@ -23,7 +25,7 @@ def no_process(facts: Facts, _now: float) -> Iterator[Finding]:
     if cron is None or not (cron.listing.states or cron.listing.unreadable) or cron.health.working:
         return
     entries = counted(len(cron.listing.states) + len(cron.listing.unreadable), "cron entry")
-    start = "rqmon start" if facts.has_stack else "python cron-scheduler.py"
+    start = command_line("start" if facts.has_stack else "cron run")
     if cron.health.processes:
         troubles = [it.trouble for it in cron.health.processes.values() if it.trouble]
         cause = f"It says: {troubles[0]}" if troubles else "It does not say why: it may hang."
@@ -31,7 +33,7 @@ def no_process(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.BROKEN,
             f"The cron process queues nothing: {entries} would need it.",
             cause,
-            "rqmon cron health",
+            command_line("cron health"),
         )
     elif cron.health.dead:
         cause = f"It was killed: {listed(cron.health.dead)} sends no heartbeats."
@@ -48,7 +50,9 @@ def cant_run(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.BROKEN,
             f"Cron entry {listed([id_])} can't be queued: its slots are passed over.",
             reason,
-            f"rqmon cron remove {quoted(id_)}  # and register it again",
+            redis_cli("TYPE", id_)
+            if id_ in (SPECS, DATA, NEXT, PAUSED)
+            else f"{command_line(f'cron remove {quoted(id_)}')}  # and register it again",
         )
 
 
@@ -60,7 +64,7 @@ def stuck(facts: Facts, now: float) -> Iterator[Finding]:
         (now - state.next_slot.timestamp(), state.entry.id)
         for state in facts.cron.listing.states
         if state.next_slot
-        and now - state.next_slot.timestamp() > _STUCK_SECONDS
+        and now - state.next_slot.timestamp() > CRON_OVERDUE.acts_from
         and state.entry.id not in facts.cron.health.cant_run
     ]
     if late:
@@ -70,19 +74,22 @@ def stuck(facts: Facts, now: float) -> Iterator[Finding]:
             f"{counted(len(late), 'cron entry')} should have run up to {span(late[0][0])} ago and did not: "
             f"{listed([id_ for _, id_ in late])}.",
             "A cron process works, and leaves them out: it waits for a clock that jumped, or is slow.",
-            "rqmon cron health",
+            command_line("cron health"),
         )
 
 
-def drifting(facts: Facts, now: float) -> Iterator[Finding]:
+def drifting(facts: Facts, _now: float) -> Iterator[Finding]:
     """Entries whose next run is later than their schedule says."""
+    if facts.cron is None:
+        return
     found = []
-    for state in facts.cron.listing.states[:_MOST_ENTRIES] if facts.cron else ():
+    for state in facts.cron.listing.states[:_MOST_ENTRIES]:
         try:
-            expected = state.entry.schedule.next_after(datetime.fromtimestamp(now, UTC))
+            # Not after now: an entry may have been queued since the snapshot was taken.
+            expected = state.entry.schedule.next_after(facts.cron.listing.now)
         except CronError:
             continue
-        if state.next_slot and state.next_slot - expected > timedelta(seconds=_STUCK_SECONDS):
+        if state.next_slot and state.next_slot - expected > timedelta(minutes=1):
             found.append((state.entry.id, state.next_slot, expected))
     if found:
         id_, next_slot, expected = found[0]
@@ -92,7 +99,7 @@ def drifting(facts: Facts, now: float) -> Iterator[Finding]:
             f"{listed([it[0] for it in found])}.",
             f"{listed([id_])} is due at {expected:%d %b %H:%M} UTC and waits until "
             f"{next_slot:%d %b %Y %H:%M} UTC, as when a clock was ahead. Pause and resume put it right.",
-            f"rqmon cron pause {quoted(id_)} && rqmon cron resume {quoted(id_)}",
+            f"{command_line(f'cron pause {quoted(id_)}')} && {command_line(f'cron resume {quoted(id_)}')}",
         )
 
 
@@ -104,7 +111,7 @@ def paused(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"{counted(len(ids), 'cron entry')} {'is' if len(ids) == 1 else 'are'} paused: {listed(ids)}.",
             "Somebody paused it: its slots are left out, and count as nothing.",
-            f"rqmon cron resume {quoted(ids[0])}",
+            command_line(f"cron resume {quoted(ids[0])}"),
         )
 
 
@@ -119,7 +126,7 @@ def duplicates(facts: Facts, _now: float) -> Iterator[Finding]:
                 Severity.WARNING,
                 f"{len(ids)} cron entries do the same at the same times: {listed(ids)}.",
                 "The same function, arguments and schedule under several ids: each job is queued as often.",
-                f"rqmon cron remove {quoted(ids[-1])}",
+                command_line(f"cron remove {quoted(ids[-1])}"),
             )
 
 
@@ -135,7 +142,7 @@ def late(facts: Facts, now: float) -> Iterator[Finding]:
                 f"{counted(sum(slots.values()), 'cron slot')} of the last hour {happened}: "
                 f"{listed([id_ for id_, _ in slots.most_common()])}.",
                 "No cron process was there in time, Redis was away, or the entries were changed meanwhile.",
-                f"rqmon cron history {quoted(slots.most_common(1)[0][0])}",
+                command_line(f"cron history {quoted(slots.most_common(1)[0][0])}"),
             )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from rqmon.doctor.checks.silence import why_silent
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
-from rqmon.doctor.words import counted, listed, quoted, requeue, span, start_worker
+from rqmon.doctor.phrases import counted, listed, span
+from rqmon.doctor.remedies import requeue, start_worker, why
+from rqmon.resources import command_line
 
 # A worker ends its job's process when the timeout has passed; then a minute later, RQ kills it.
 _OVERRUN_SECONDS = 90.0
@@ -26,7 +28,7 @@ def all_dead(facts: Facts, now: float) -> Iterator[Finding]:
         Severity.BROKEN,
         f"All registered workers are dead: {listed([worker.name for worker in facts.workers])}.",
         "They ended without saying so, as when they are killed. No job runs.",
-        "rqmon start" if facts.has_stack else start_worker(*(sorted(queues) or ["default"])),
+        command_line("start") if facts.has_stack else start_worker(*(sorted(queues) or ["default"])),
     )
 
 
@@ -59,7 +61,7 @@ def overrunning(facts: Facts, now: float) -> Iterator[Finding]:
                 f"Job {listed([job.id])} has run {span(over)} longer than its timeout, "
                 f"{span(job.timeout_seconds)}.",
                 f"It blocks worker {listed([job.worker])}: code outside Python can't be interrupted.",
-                f"rqmon why {quoted(job.id)}",
+                why(job.id),
             )
 
 
@@ -89,7 +91,7 @@ def unaccounted(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"{snapshot.unaccounted} of {counted(snapshot.sampled, 'job')} looked at are nowhere in RQ.",
             "They are in no queue or registry, so nobody runs them: Redis lost writes, or a key was deleted.",
-            "rqmon doctor --json",
+            "",
         )
 
 
@@ -111,5 +113,5 @@ def failing(facts: Facts, _now: float) -> Iterator[Finding]:
             f"{of} failed {'job' if number == 1 else 'jobs'}: {_WITHOUT_CLASS.get(exception, exception)}, "
             f"in {listed([queue for queue, _ in queues[exception].most_common()])}.",
             f"The newest is {newest.id}. When its cause is mended: {again}",
-            f"rqmon why {quoted(newest.id)}",
+            why(newest.id),
         )

@@ -3,7 +3,8 @@
 import socket
 
 from rqmon.doctor.facts import WorkerFacts
-from rqmon.doctor.words import listed, quoted, start_worker
+from rqmon.doctor.phrases import listed
+from rqmon.doctor.remedies import quoted, start_worker
 
 
 def why_silent(worker: WorkerFacts) -> tuple[str, str]:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from rqmon.doctor.checks.silence import why_silent
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
-from rqmon.doctor.words import counted, listed, quoted, span, start_worker
+from rqmon.doctor.phrases import counted, listed, span
+from rqmon.doctor.remedies import rq, start_worker, why
+from rqmon.resources import command_line
+from rqmon.thresholds import OLDEST_JOB_AGE, REFUSED_SHARE, SCHEDULED_DELAY
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 
-# A worker takes a job in milliseconds; RQ's scheduler looks each second.
-_UNTAKEN_SECONDS = 60.0
-_OVERDUE_SECONDS = 60.0
 # Statuses after which a dependency never lets its dependents go.
 _ENDED_BADLY = ("failed", "stopped", "canceled", "")
 
@@ -23,7 +23,7 @@ def suspended(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.BROKEN,
             f"All workers are suspended; jobs that wait: {jobs:,}.",
             "Somebody ran rq suspend. Workers finish what they run, and take nothing new.",
-            "rq resume",
+            rq("resume"),
         )
 
 
@@ -62,7 +62,7 @@ def not_taken(facts: Facts, now: float) -> Iterator[Finding]:
         if (
             live
             and queue.jobs.get("queued")
-            and waited > _UNTAKEN_SECONDS
+            and waited > OLDEST_JOB_AGE.warns_from
             and {w.state for w in live} == {"idle"}
         ):
             cause, command = why_silent(live[0])
@@ -83,7 +83,7 @@ def between(facts: Facts, _now: float) -> Iterator[Finding]:
             f"{counted(len(ids), 'job')}: {listed(ids)}.",
             "The worker died, or was stopped, as it took them. Another one fails them within two minutes; "
             "then they can be queued again.",
-            start_worker(queue) if not facts.listeners(queue) else f"rqmon why {quoted(ids[0])}",
+            start_worker(queue) if not facts.listeners(queue) else why(ids[0]),
         )
 
 
@@ -110,7 +110,7 @@ def without_scheduler(facts: Facts, _now: float) -> Iterator[Finding]:
 def overdue(facts: Facts, _now: float) -> Iterator[Finding]:
     """Scheduled jobs that are late though a scheduler runs."""
     for queue in facts.snapshot.queues:
-        late = queue.worst_delay_seconds > _OVERDUE_SECONDS
+        late = queue.worst_delay_seconds > SCHEDULED_DELAY.acts_from
         if late and queue.overdue and queue.name in facts.with_scheduler:
             yield Finding(
                 Severity.BROKEN,
@@ -134,16 +134,16 @@ def deferred(facts: Facts, _now: float) -> Iterator[Finding]:
         f"{'1 deferred job waits' if jobs == 1 else f'{jobs:,} deferred jobs wait'} for what can't succeed.",
         f"Job {listed([first.id])} of {listed([first.queue])} waits for {listed([first.dependency_id])}, "
         f"which is {status}. It is queued only when that has succeeded.",
-        f"rqmon why {quoted(first.dependency_id if mends else first.id)}",
+        why(first.dependency_id if mends else first.id),
     )
 
 
 def limited(facts: Facts, _now: float) -> Iterator[Finding]:
     """Rate limits that are used up, and refuse more than they admit."""
     for limit in facts.limits:
-        admitted = facts.snapshot.rate_limits.get((limit.resource, "admitted"), 0)
-        refused = facts.snapshot.rate_limits.get((limit.resource, "refused"), 0)
-        if limit.requests >= limit.max_requests and refused > admitted:
+        admitted = facts.snapshot.rate_limits.requests.get((limit.resource, "admitted"), 0)
+        refused = facts.snapshot.rate_limits.requests.get((limit.resource, "refused"), 0)
+        if limit.requests >= limit.max_requests and refused > (refused + admitted) * REFUSED_SHARE.acts_from:
             yield Finding(
                 Severity.WARNING,
                 f"The rate limit of {listed([limit.resource])} for {listed([limit.client])} is used up: "
@@ -157,5 +157,5 @@ def limited(facts: Facts, _now: float) -> Iterator[Finding]:
 def _start(facts: Facts, queues: list[str]) -> str:
     """The command that brings workers: the stack's where it has them."""
     if facts.has_stack and {*queues} <= {SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE}:
-        return "rqmon start"
+        return command_line("start")
     return start_worker(*queues)

@@ -23,6 +23,19 @@ def pack(*arguments: str | bytes | int) -> bytes:
     return packed
 
 
+def pairs(answer: Any) -> dict[bytes, Any]:
+    """The fields and values of a hash, or the members and scores of a sorted set; of None, nothing.
+
+    RESP2 answers both as one flat list, RESP3 a map and a list of pairs.
+    """
+    if isinstance(answer, dict):
+        return answer
+    if answer and isinstance(answer[0], list):
+        return dict(answer)
+    flat = iter(answer or [])
+    return dict(zip(flat, flat, strict=True))
+
+
 class Waited:
     """How long one scrape has waited for Redis, so far: the exporter's own work is not in it.
 
@@ -66,7 +79,10 @@ class RoundTrips:
     def __enter__(self) -> "RoundTrips":
         with self._waited:
             # Looks whether the server closed it meanwhile, and connects again if so.
-            self._connection = self._pool.get_connection()
+            try:
+                self._connection = self._pool.get_connection()
+            except AttributeError as error:  # redis-py 8 takes whatever a greeting answers for a map
+                raise InvalidResponse("The server does not greet as Redis does") from error
         return self
 
     def __exit__(self, type_: type[BaseException] | None, *_: object) -> None:

@@ -1,11 +1,9 @@
-"""RQ's registries by the status that rq-exporter counts them as, and how what it writes is read."""
+"""What RQ writes: its registries by the status that rq-exporter counts them as, its times and names."""
 
-import math
-import re
 from datetime import datetime
-from typing import Any
 
 from rq.executions import ExecutionRegistry
+from rq.job import JobStatus
 from rq.registry import (
     BaseRegistry,
     CanceledJobRegistry,
@@ -16,22 +14,21 @@ from rq.registry import (
     StartedJobRegistry,
 )
 
-# In rq-exporter's order, after `queued`; the last one it does not have.
+# In rq-exporter's order, after `queued`; the last one it does not have, and rq_jobs neither.
 REGISTRIES: dict[str, type[BaseRegistry]] = {
-    "started": StartedJobRegistry,
-    "finished": FinishedJobRegistry,
-    "failed": FailedJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "scheduled": ScheduledJobRegistry,
-    "canceled": CanceledJobRegistry,
+    JobStatus.STARTED.value: StartedJobRegistry,
+    JobStatus.FINISHED.value: FinishedJobRegistry,
+    JobStatus.FAILED.value: FailedJobRegistry,
+    JobStatus.DEFERRED.value: DeferredJobRegistry,
+    JobStatus.SCHEDULED.value: ScheduledJobRegistry,
+    JobStatus.CANCELED.value: CanceledJobRegistry,
 }
-STATUSES = ("queued", *REGISTRIES)
-_AMOUNT = re.compile(r"\d+(\.\d+)?(e[-+]\d+)?", re.ASCII)
+STATUSES = (JobStatus.QUEUED.value, *REGISTRIES)
 
 
 def key_of(kind: type[BaseRegistry] | type[ExecutionRegistry], name: bytes) -> bytes:
     """The key of a registry, of the queue or job with that name."""
-    return kind.key_template.encode().replace(b"{0}", name)
+    return kind.key_template.format("").encode() + name
 
 
 def timestamp(text: bytes | None) -> float | None:
@@ -44,36 +41,6 @@ def timestamp(text: bytes | None) -> float | None:
         return datetime.fromisoformat(text.decode()).timestamp() if text else None
     except OverflowError as error:
         raise ValueError(str(error)) from error
-
-
-def amount(text: str | bytes | float) -> float:
-    """A count or a time; what else float() takes, as nan and -1, would make a page that can't be read.
-
-    Scores are text over RESP2 and numbers over RESP3.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if isinstance(text, bytes):
-        text = text.decode()
-    elif isinstance(text, float):
-        text = repr(text)
-    if not _AMOUNT.fullmatch(text) or not math.isfinite(read := float(text)):
-        raise ValueError("not a number")
-    return read
-
-
-def pairs(answer: Any) -> dict[bytes, Any]:
-    """The fields and values of a hash, or the members and scores of a sorted set.
-
-    RESP2 answers both as one flat list, RESP3 a map and a list of pairs.
-    """
-    if isinstance(answer, dict):
-        return answer
-    if answer and isinstance(answer[0], list):
-        return dict(answer)
-    flat = iter(answer or [])
-    return dict(zip(flat, flat, strict=True))
 
 
 def shown(name: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Annotations: what happened when, as thin vertical lines on the charts over time."""
+"""Annotations: events as thin vertical lines on the charts over time."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,5 +46,5 @@ def add_lines(option: dict[str, Any], marks: Sequence[Mark]) -> None:
 
 
 def told(marks: Sequence[Mark], range_seconds: float) -> dict[str, Any]:
-    """What preview.js's tooltip tells of the marks: those within a hundredth of the range of the pointer."""
+    """The marks for preview.js's tooltip: it shows those within a hundredth of the range from the pointer."""
     return {"ms": range_seconds * 10, "marks": [[mark.at * 1000, mark.name, mark.color] for mark in marks]}

@@ -34,7 +34,7 @@ def _rectangles(rows: list[str], cells: list[list[Any]], *, gap: float, font: in
                 "type": "custom",
                 ":renderItem": f"rqmon.rectangle({gap}, {font})",
                 "encode": {"x": [0, 1], "y": 2},
-                "data": tuple(cells),  # which NiceGUI does not watch
+                "data": tuple(cells),  # a tuple: NiceGUI does not watch it for changes
                 "clip": True,
             }
         ],

@@ -78,7 +78,7 @@ def timeseries_option(
 
 
 def tooltip_option(formatter: str, trigger: str = "axis") -> dict[str, Any]:
-    """A tooltip in Grafana's dress; `formatter` is a call of ours in preview.js, never text from data."""
+    """A tooltip that looks like Grafana's; `formatter` is a call in preview.js, never text from data."""
     return {
         "trigger": trigger,
         "confine": True,

@@ -48,7 +48,7 @@ def frames_of(
 ) -> tuple[list[Frame], int]:
     """The frames of a panel, in the order of its targets, and how many there are.
 
-    Those hidden (`custom.hideFrom.viz`) are left out, and of more than `most` those with the lowest peaks.
+    Hidden series (`custom.hideFrom.viz`) are left out. Of more than `most`, those with the lowest peaks are.
     """
     shown: list[tuple[Answer, Series, str, Field]] = []
     fields: dict[tuple[int, ...], Field] = {}

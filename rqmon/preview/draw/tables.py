@@ -25,8 +25,8 @@ def table_html(
 ) -> tuple[str, int]:
     """Labels and values of instant queries, and how many rows there are.
 
-    Several queries are joined on the labels they share. Of more than `most` rows those are shown that come
-    first as sorted; in a table that is not, those with the largest values in its first column of values.
+    Several queries are joined on the labels they share. If there are more than `most` rows, the first ones
+    are shown; in a table that is not sorted, those with the largest values in its first column of values.
 
     The transformation `organize` hides, orders and renames columns; `options.sortBy` sorts.
     """

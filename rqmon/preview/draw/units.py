@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-# Whose dates are written: that of the person for whom a page is drawn, None this machine's.
+# The zone that dates are written in: the viewer's; None is this machine's.
 ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 
 
@@ -49,7 +49,7 @@ def _durations(first: str) -> Scale:
     steps = [Step(seconds[key] / one, seconds[key] / one, suffix) for key, suffix in shown]
     for length, suffix in ((86400, " day"), (604800, " week"), (31536000, " year")):
         steps.append(Step(length / one, length / one, suffix))
-    if first != "s":  # Grafana goes below the unit itself for seconds only
+    if first != "s":  # only for seconds does Grafana go below the unit itself
         steps = [step for step in steps if step.divisor >= 1]
     return Scale((Step(0, steps[0].divisor, steps[0].suffix), *steps[1:]))
 

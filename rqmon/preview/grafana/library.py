@@ -1,4 +1,4 @@
-"""Reads the folder of dashboard files, once, at start."""
+"""Reads the folder of dashboard files, once, when the preview starts."""
 
 import json
 from collections.abc import Mapping

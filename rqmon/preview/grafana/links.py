@@ -24,12 +24,12 @@ def link_html(
     `name` is what a screen reader says, where the HTML has no text.
     """
     url = _url(str(links[0].get("url") or ""), labels, values) if links else ""
-    # Variables come from the page's address: nobody is to send javascript: in one.
+    # Variables come from the page's address: nobody may send javascript: in one.
     if not url.startswith(("http://", "https://")):
         return ""
     title = str(links[0].get("title") or "Open")
     label = f' aria-label="{escape(f"{title}: {name}")}"' if name else ""
-    # preview.js adds target=_blank, which NiceGUI's sanitiser takes away.
+    # preview.js adds target=_blank, as NiceGUI's sanitiser removes it.
     return f'<a href="{escape(url)}" rel="noopener" title="{escape(title)}"{label}>{html}</a>'
 
 
@@ -38,5 +38,5 @@ def _url(template: str, labels: Mapping[str, object], values: Mapping[str, Value
         text = str(labels.get(match.group(1), ""))
         return quote(text, safe="") if match.group(2) else text
 
-    # Labels last: a `$name` in them is no variable.
+    # Labels come last: a `$name` in a label is no variable.
     return _LABEL.sub(label, interpolate(template, values, style="raw"))

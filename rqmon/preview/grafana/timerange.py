@@ -67,8 +67,8 @@ def duration_seconds(text: str) -> float | None:
 def parse_moment(text: str, *, now: float, is_end: bool = False, zone: tzinfo | None = None) -> float | None:
     """Seconds since 1970 of one end of a range, or None when the text is no moment.
 
-    `/d`, `/w`, `/M` and `/y` go to the start of the day, week, month or year, for a range's end to its end:
-    those of the zone, by default this machine's.
+    `/d`, `/w`, `/M` and `/y` round to the start of the day, week, month or year, at a range's end to its end.
+    Days are those of the zone, by default this machine's.
     """
     relative = _RELATIVE.fullmatch(text)
     if relative:
@@ -88,7 +88,7 @@ def parse_moment(text: str, *, now: float, is_end: bool = False, zone: tzinfo | 
 def _rounded(
     now: float, count: int, unit: str, rounded_to: str, *, is_end: bool, zone: tzinfo | None
 ) -> float | None:
-    """Counted back in the calendar, so that `now-1M/M` is the month before; None where the calendar ends."""
+    """Count back in the calendar, so that `now-1M/M` is the month before; None where the calendar ends."""
     if unit in ("s", "m", "h"):
         now -= count * _SECONDS[unit]
     try:

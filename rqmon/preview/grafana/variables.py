@@ -50,12 +50,12 @@ def _escape_regex(text: str) -> str:
 
 
 def _escape_string(text: str) -> str:
-    """Text that stands inside a double-quoted PromQL string."""
+    """Escape a text for use inside a double-quoted PromQL string."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def interpolate(text: str, values: Mapping[str, Value], *, style: str | None = None) -> str:
-    """Put variables' values where `$name`, `${name:format}` and `[[name]]` stand; unknown names stay."""
+    """Replace `$name`, `${name:format}` and `[[name]]` by the variables' values; unknown names stay."""
 
     def replacement(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2) or match.group(4)

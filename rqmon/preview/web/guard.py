@@ -1,8 +1,9 @@
 """Who may ask: people at this machine's addresses and names, and its own pages.
 
-A web page can send requests to this machine, too. Where its own name leads to 127.0.0.1 (DNS rebinding), a
-browser takes the answers for that page's own and lets it read them. Such a request has that name in its
-`Host`. A page that asks by our name says in `Origin` where it is from; a WebSocket opens whatever that says.
+A web page of any site can send requests to this machine. If that site's name leads to 127.0.0.1 (DNS
+rebinding), a browser takes the answers for the site's own and lets the page read them. Such a request has
+that name in `Host`. A page that asks by our name says in `Origin` where it is from; browsers open a
+WebSocket whatever that is, so it is checked here.
 """
 
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""The page of one dashboard for one viewer: builds it once, then asks Prometheus and updates it in place."""
+"""The page of one dashboard for one viewer: built once, then updated in place from Prometheus."""
 
 import asyncio
 import time
@@ -9,17 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from nicegui import ui
 
-from rqmon.preview.asking import ask, choices_of, view_or_error
 from rqmon.preview.draw.annotations import marks_of
 from rqmon.preview.draw.units import ZONE
+from rqmon.preview.draw.views import NOW, View, view_or_error
+from rqmon.preview.fetch import choices_of, fetch
 from rqmon.preview.grafana.model import Dashboard, Section, Variable
+from rqmon.preview.grafana.queries import plan, plan_annotation
 from rqmon.preview.grafana.timerange import TimeRange, parse_range
 from rqmon.preview.grafana.variables import Value, chosen, interpolate, value_of
-from rqmon.preview.panels import NOW, View, plan, plan_annotation
 from rqmon.preview.prometheus import Prometheus, PrometheusUnreachableError, QueryError
 from rqmon.preview.web.controls import TimeControls, VariableSelect, title_bar
 from rqmon.preview.web.panel_box import PanelBox
-from rqmon.preview.web.state import ViewState, address, path_between
+from rqmon.preview.web.view_state import ViewState, address, path_between
 
 RETRY_SECONDS = 5.0
 _CHEVRON = (
@@ -106,7 +107,7 @@ class DashboardPage:
             self._ask_again()
 
     def _zoom(self, start_ms: float, end_ms: float) -> None:
-        """To what was dragged over in a chart."""
+        """Show the time range that was dragged over in a chart."""
         start, end = (str(round(moment)) for moment in (start_ms, end_ms))
         if parse_range(start, end, now=time.time()):
             self._choose(start=start, end=end)
@@ -172,17 +173,16 @@ class DashboardPage:
             self._refreshing = False
 
     async def _learn_zone(self) -> None:
-        """Ask the browser for its zone: it writes the graphs' times, and the rest must be of the same."""
+        """Ask the browser for its zone: it writes the graphs' times, and the others must be in the same."""
         try:
             name = await ui.run_javascript("Intl.DateTimeFormat().resolvedOptions().timeZone", timeout=5)
             self._zone = ZoneInfo(str(name))
         except (TimeoutError, ValueError, OSError, ZoneInfoNotFoundError):
-            return  # until the next refresh this machine's
+            return  # until the next refresh, this machine's zone is used
         self._show_controls()
 
     async def _refresh(self) -> None:
-        # Each time: of a Prometheus that hangs, what tiles said is known no longer after this, not after all
-        # of their queries.
+        # At each refresh: if Prometheus hangs, tiles become unknown after this one query, not after all.
         scrape_interval_seconds = await self._prometheus.scrape_interval_seconds()
         state = self._state
         time_range = state.range_at(time.time(), self._zone)
@@ -207,7 +207,7 @@ class DashboardPage:
         ]
         asked = [query for _, queries in planned for _, query in queries] + [query for _, query in events]
         unique = list(dict.fromkeys(asked))
-        answers = await asyncio.gather(*(ask(self._prometheus, query) for query in unique))
+        answers = await asyncio.gather(*(fetch(self._prometheus, query) for query in unique))
         found = dict(zip(unique, answers, strict=True))
         marks = [
             mark
@@ -220,7 +220,7 @@ class DashboardPage:
                 return  # a newer choice is waiting: its own refresh follows
             results = [(target, query, found[query]) for target, query in queries]
             box.show(view_or_error(box.panel, results, time_range, values, marks))
-            await asyncio.sleep(0)  # a panel with many series takes its time: others are served in between
+            await asyncio.sleep(0)  # a panel with many series takes long: others are served in between
         self._drawn = True
 
     async def _resolve_variables(self, time_range: TimeRange) -> dict[str, Value]:

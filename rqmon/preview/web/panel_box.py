@@ -4,8 +4,8 @@ from html import escape
 
 from nicegui import ui
 
+from rqmon.preview.draw.views import View
 from rqmon.preview.grafana.model import Panel
-from rqmon.preview.panels import View
 
 _INFO = (
     '<svg viewBox="0 0 24 24" fill="currentColor" aria-hidden="true"><path d="M12 2a10 10 0 1 0 0 20 '

@@ -15,10 +15,10 @@ from rqmon.preview.prometheus import Prometheus
 from rqmon.preview.web.controls import title_bar
 from rqmon.preview.web.guard import Guard
 from rqmon.preview.web.page import DashboardPage
-from rqmon.preview.web.state import address, path_between, state_from_query
+from rqmon.preview.web.view_state import address, path_between, state_from_query
 
 STATIC = Path(__file__).parent / "static"
-# NiceGUI compiles its templates in the page, hence unsafe-eval; nothing may come from elsewhere.
+# NiceGUI compiles its templates in the page, hence unsafe-eval. Nothing may come from another host.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self' ws://127.0.0.1:* ws://localhost:*; "
@@ -53,7 +53,7 @@ def serve(
         dark=True,
         language="en-US",
         tailwind=False,
-        reconnect_timeout=30,  # seconds; a busy browser or server loses touch for longer than the usual three
+        reconnect_timeout=30,  # seconds; the default, 3, is too short for a busy browser or server
         reload=False,
         show=False,
         show_welcome_message=False,
@@ -88,7 +88,7 @@ def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> 
         state, notice = state_from_query(dashboard, request.query_params.multi_items(), now=time.time())
         ui.page_title(f"{dashboard.title} - Preview")
         page = DashboardPage(dashboard, state=state, prometheus=prometheus)
-        # When a browser is connected: a page has 500 elements, and a request without one stays for a minute.
+        # Only for a connected browser: a page has 500 elements, and without a browser is kept for a minute.
         ui.timer(0, lambda: page.build(dashboards, notice), once=True)
         return None
 

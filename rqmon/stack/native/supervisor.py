@@ -14,9 +14,8 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-from rqmon.resources import ROOT
 from rqmon.stack.environment import StackConfig
-from rqmon.stack.native.files import MARKER, environment
+from rqmon.stack.native.commands import MARKER, environment
 from rqmon.stack.native.watch import RESTARTS
 from rqmon.stack.services import StackError
 
@@ -87,9 +86,8 @@ class Supervisor:
             raise StackError(
                 f"{self._socket} is too long for a socket: set RQMON_STATE_DIR to a shorter path"
             )
-        conf = ROOT / "monitoring/native/supervisord.conf"
-        started = subprocess.run(  # noqa: S603 (our own interpreter)
-            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(conf)],
+        started = subprocess.run(
+            [sys.executable, "-m", "supervisor.supervisord", "--configuration", "supervisord.conf"],
             env=environment(self._config, dict(os.environ)),
             cwd=self._config.state_dir,
             capture_output=True,

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from redis import Redis
 
+from scheduler.config import Settings
 from scheduler.connections.server_version import zmscore
 from scheduler.cron.clock import server_time
 from scheduler.cron.entries import CronEntry, Outcome
@@ -60,9 +61,9 @@ def is_declaring() -> bool:
 class CronRegistry:
     """The durable list of cron entries and of their next slots; every time is the server's."""
 
-    def __init__(self, connection: Redis) -> None:
+    def __init__(self, connection: Redis, *, settings: Settings | None = None) -> None:
         self._connection: Any = connection  # redis-py types every answer as an awaitable too
-        self._jobs = SlotJobs(connection)
+        self._jobs = SlotJobs(connection, settings=settings)
 
     def register(self, entry: CronEntry) -> None:
         """Write an entry; the same one stays as it is, one with the same schedule keeps its next slot.

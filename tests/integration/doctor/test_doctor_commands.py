@@ -10,8 +10,9 @@ import pytest
 from rq import Queue
 
 from scheduler.workers.strategies import InProcessWorker
-from tests.doctor import rqmon, worker
+from tests.doctor import rqmon
 from tests.jobs import fail, pid
+from tests.processes.worker_process import worker
 from tests.servers import free_port
 
 HOSTILE = "q\x1b]0;owned\x07\x1b[2J"
@@ -75,7 +76,7 @@ def test_where_rq_finds_the_address_that_only_env_has(tmp_path, ill, rq_redis_ur
     monkeypatch.delenv("RQ_REDIS_URL")
     (tmp_path / ".env").write_text(f"RQ_REDIS_URL={rq_redis_url}\n")
     said = rqmon("doctor", RQMON_ENV_FILE=str(tmp_path / ".env"))
-    assert "First, for rq and redis-cli: set -a; . ./.env; set +a" in said.stdout
+    assert f"First, for commands of rq and Redis: set -a; . {tmp_path}/.env; set +a\n" in said.stdout
 
 
 def test_why_says_it_in_lines_and_for_programs(ill):
@@ -88,6 +89,7 @@ def test_why_says_it_in_lines_and_for_programs(ill):
     assert {*found} == {"id", "status", "queue", "description", "answer", "details", "command"}
 
 
+@pytest.mark.usefixtures("rq_redis")
 def test_why_of_nobody_and_without_redis():
     said = rqmon("why", "nobody\x1b[2J")
     assert (said.returncode, said.stdout.splitlines()[0]) == (2, "nobody\\x1b[2J")

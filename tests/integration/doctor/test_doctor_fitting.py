@@ -21,7 +21,7 @@ def test_waiting_jobs_of_another_serializer(redis_connection, written, configure
     job = queue.enqueue(echo, "x" * 1_000)
     fact = f"1 of 1 waiting job looked at is written with {written}, and RQ_SERIALIZER is {configured} here."
     it = found(redis_connection, fact, serializer=configured)
-    assert (it.severity, it.command) == (Severity.BROKEN, f"rqmon why {job.id}")
+    assert (it.severity, it.command) == (Severity.BROKEN, f".venv/bin/rqmon why {job.id}")
     assert not is_found(redis_connection, "written with", serializer=written)
 
 

@@ -129,7 +129,7 @@ def test_keys_that_hold_something_else_cost_themselves_alone(redis_connection, j
 def test_a_bomb_in_a_job_is_not_unpacked(redis_connection, job):
     redis_connection.hset(job.key, "data", zlib.compress(bytes(60_000_000), 9))
     it = found(redis_connection, "1 of 1 waiting job looked at is written with another serializer")
-    assert it.command == f"rqmon why {job.id}"
+    assert it.command == f".venv/bin/rqmon why {job.id}"
 
 
 def test_a_thousand_of_a_kind_are_one_line_more(redis_connection):

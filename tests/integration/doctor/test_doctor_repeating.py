@@ -10,8 +10,9 @@ from rqmon.doctor.finding import Severity
 from scheduler import job_scheduler
 from scheduler.cron.store.keys import NEXT, SPECS
 from scheduler.cron.store.registry import CronRegistry
-from tests.doctor import findings, found, is_found, process
+from tests.doctor import findings, found, is_found
 from tests.jobs import echo, pid
+from tests.processes.worker_process import process
 from tests.servers import wait_for
 
 PROGRAM = """
@@ -38,7 +39,7 @@ def works(redis_connection):
 @pytest.mark.usefixtures("entry")
 def test_entries_without_a_process(redis_connection):
     it = found(redis_connection, "No cron process runs: 1 cron entry would need one.")
-    assert (it.severity, it.command) == (Severity.BROKEN, "python cron-scheduler.py")
+    assert (it.severity, it.command) == (Severity.BROKEN, ".venv/bin/rqmon cron run")
 
 
 def test_no_entries_need_no_process(redis_connection):
@@ -68,21 +69,27 @@ def test_an_entry_that_is_stuck(redis_connection):
 def test_an_entry_that_can_not_be_read(redis_connection):
     redis_connection.hset(SPECS, "odd", '{"id": "odd"}')
     it = found(redis_connection, "Cron entry odd can't be queued")
-    assert (it.severity, it.command) == (Severity.BROKEN, "rqmon cron remove odd  # and register it again")
+    assert it.severity == Severity.BROKEN
+    assert it.command == ".venv/bin/rqmon cron remove odd  # and register it again"
+
+
+def test_a_key_of_cron_that_holds_something_else(redis_connection):
+    redis_connection.set(SPECS, "text")
+    assert found(redis_connection, f"Cron entry {SPECS} can't be queued").command.endswith(f" TYPE {SPECS}")
 
 
 @pytest.mark.usefixtures("entry")
 def test_an_entry_that_is_paused(redis_connection):
     CronRegistry(redis_connection).pause("yearly")
     it = found(redis_connection, "1 cron entry is paused: yearly.")
-    assert (it.severity, it.command) == (Severity.WARNING, "rqmon cron resume yearly")
+    assert (it.severity, it.command) == (Severity.WARNING, ".venv/bin/rqmon cron resume yearly")
 
 
 def test_entries_that_do_the_same_under_two_ids(redis_connection):
     for id_, argument in (("a", 1), ("b", 1), ("c", 2)):
         job_scheduler(echo, (argument,), cron="0 0 1 1 *", cron_id=id_, queue_name="q")
     it = found(redis_connection, "2 cron entries do the same at the same times: a and b.")
-    assert (it.severity, it.command) == (Severity.WARNING, "rqmon cron remove b")
+    assert (it.severity, it.command) == (Severity.WARNING, ".venv/bin/rqmon cron remove b")
 
 
 def test_slots_that_were_missed(redis_connection):
@@ -91,7 +98,7 @@ def test_slots_that_were_missed(redis_connection):
     redis_connection.zadd(NEXT, {"each-minute": minute - 120})
     CronRegistry(redis_connection).pause("each-minute")  # what is due is missed then
     it = found(redis_connection, "3 cron slots of the last hour got no job: each-minute.")
-    assert (it.severity, it.command) == (Severity.WARNING, "rqmon cron history each-minute")
+    assert (it.severity, it.command) == (Severity.WARNING, ".venv/bin/rqmon cron history each-minute")
     assert not is_found(redis_connection, "cron slots", later=3_700)
 
 
@@ -101,10 +108,15 @@ def test_an_entry_whose_next_run_has_drifted(redis_connection):
     in_a_day = datetime.now(UTC).timestamp() + 86_400
     redis_connection.zadd(NEXT, {"each-minute": in_a_day})
     it = found(redis_connection, "1 cron entry will run later than scheduled: each-minute.")
-    assert it.command == "rqmon cron pause each-minute && rqmon cron resume each-minute"
+    assert it.command == ".venv/bin/rqmon cron pause each-minute && .venv/bin/rqmon cron resume each-minute"
     CronRegistry(redis_connection).pause("each-minute")
     CronRegistry(redis_connection).resume("each-minute")
     assert not is_found(redis_connection, "run later than scheduled")
+
+
+def test_an_entry_that_was_queued_after_the_snapshot_has_not_drifted(redis_connection):
+    job_scheduler(pid, cron="0 * * * *", cron_id="each-hour", queue_name="q")
+    assert not is_found(redis_connection, "run later than scheduled", later=-3_600)
 
 
 @pytest.mark.usefixtures("entry")
@@ -112,4 +124,4 @@ def test_hostile_ids_are_words_of_a_command(redis_connection):
     job_scheduler(pid, cron="0 0 1 1 *", cron_id="-a; rm -rf ~", queue_name="q")
     CronRegistry(redis_connection).pause("-a; rm -rf ~")
     commands = [it.command for it in findings(redis_connection) if "paused" in it.fact]
-    assert commands == ["rqmon cron resume -- '-a; rm -rf ~'"]
+    assert commands == [".venv/bin/rqmon cron resume -- '-a; rm -rf ~'"]

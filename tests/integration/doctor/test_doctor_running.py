@@ -10,8 +10,9 @@ from rq.utils import utcformat
 
 from rqmon.doctor.finding import Severity
 from scheduler.workers.strategies import InProcessWorker
-from tests.doctor import findings, found, is_found, process, worker
+from tests.doctor import findings, found, is_found
 from tests.jobs import fail, kill_horse, pid, refuse, run_until
+from tests.processes.worker_process import process, worker
 from tests.servers import wait_for
 
 
@@ -59,7 +60,7 @@ def test_a_job_that_outruns_its_timeout(redis_connection, rq_redis_url, queue):
         ill.send_signal(signal.SIGSTOP)
         assert not is_found(redis_connection, "longer than its timeout", later=100)
         it = found(redis_connection, f"Job {job.id} has run", later=200)
-        assert (it.severity, it.command) == (Severity.BROKEN, f"rqmon why {job.id}")
+        assert (it.severity, it.command) == (Severity.BROKEN, f".venv/bin/rqmon why {job.id}")
 
 
 def test_jobs_whose_worker_died(redis_connection, rq_redis_url, queue):
@@ -91,7 +92,7 @@ def test_failed_jobs_by_exception_the_most_frequent_first(redis_connection, rq_r
         "1 failed job: TooManyRequests, in q.",
         "1 failed job: killed with its process, in q.",
     }
-    assert said[0].command.removeprefix("rqmon why ") in {job.id for job in newest}
+    assert said[0].command.removeprefix(".venv/bin/rqmon why ") in {job.id for job in newest}
     assert "rq requeue" in said[0].cause
 
 

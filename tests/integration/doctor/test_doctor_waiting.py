@@ -12,8 +12,9 @@ from rq.suspension import resume, suspend
 from rqmon.doctor.finding import Severity
 from scheduler import RateLimit, TooManyRequests
 from scheduler.workers.strategies import InProcessWorker
-from tests.doctor import found, is_found, process, worker
+from tests.doctor import found, is_found
 from tests.jobs import fail, pid
+from tests.processes.worker_process import process, worker
 from tests.servers import wait_for
 
 
@@ -32,7 +33,7 @@ def test_jobs_to_which_nobody_listens(redis_connection, queue):
     Worker([queue, other], connection=redis_connection, name="died").register_birth()
     redis_connection.delete("rq:worker:died")
     assert found(redis_connection, "No worker listens").cause == "All that listened to 2 of them died."
-    assert it.command.endswith("scheduler.RecordingWorker --with-scheduler q 'its name; rm -rf ~'")
+    assert it.command == ".venv/bin/rqmon worker q 'its name; rm -rf ~'"
 
 
 def test_a_live_worker_is_all_they_need(redis_connection, rq_redis_url, queue):
@@ -57,7 +58,7 @@ def test_suspended_workers(redis_connection, queue):
     queue.enqueue(pid)
     suspend(redis_connection)
     it = found(redis_connection, "All workers are suspended; jobs that wait: 1.")
-    assert (it.severity, it.command) == (Severity.BROKEN, "rq resume")
+    assert (it.severity, it.command) == (Severity.BROKEN, ".venv/bin/rq resume")
     resume(redis_connection)
     assert not is_found(redis_connection, "suspended")
 
@@ -85,7 +86,7 @@ def test_a_job_between_its_queue_and_a_worker_that_died(redis_connection, rq_red
 def test_scheduled_jobs_without_a_scheduler(redis_connection, queue):
     job = queue.enqueue_in(timedelta(hours=1), pid)
     it = found(redis_connection, "No scheduler runs for q: 1 scheduled job, 0 overdue.")
-    assert (it.severity, "--with-scheduler" in it.command) == (Severity.WARNING, True)
+    assert (it.severity, it.command) == (Severity.WARNING, ".venv/bin/rqmon worker q")
     job.delete()
     queue.enqueue_at(datetime.now(UTC) - timedelta(seconds=90), pid)
     it = found(redis_connection, "No scheduler runs for q: 1 scheduled job, 1 overdue.")
@@ -106,7 +107,7 @@ def test_a_deferred_job_whose_dependency_failed(redis_connection, queue):
     child = queue.enqueue(pid, depends_on=parent)
     it = found(redis_connection, "1 deferred job waits for what can't succeed.")
     assert it.cause.startswith(f"Job {child.id} of q waits for {parent.id}, which is failed.")
-    assert it.command == f"rqmon why {parent.id}"
+    assert it.command == f".venv/bin/rqmon why {parent.id}"
 
 
 def test_a_deferred_job_that_waits_rightly(redis_connection, queue):

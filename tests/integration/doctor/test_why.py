@@ -14,8 +14,8 @@ from rqmon.why import lookup
 from rqmon.why.answers import answer
 from scheduler import job_scheduler
 from scheduler.workers.strategies import InProcessWorker
-from tests.doctor import process, worker
 from tests.jobs import fail, kill_horse, pid, refuse, run_until, sleep_in_steps
+from tests.processes.worker_process import process, worker
 from tests.servers import wait_for
 
 
@@ -65,13 +65,14 @@ def test_nobody_listens(queue, why):
     queue.enqueue(pid)
     it = why(queue.enqueue(pid).id)
     assert (it.answer, it.details[0]) == ("No worker listens to q.", "It is number 2 of 2 in q.")
-    assert it.command.endswith("--with-scheduler q")
+    assert it.command == ".venv/bin/rqmon worker q"
 
 
 def test_suspended(redis_connection, queue, why):
     suspend(redis_connection)
     it = why(queue.enqueue(pid).id)
-    assert (it.answer, it.command) == ("All workers are suspended: somebody ran rq suspend.", "rq resume")
+    assert it.answer == "All workers are suspended: somebody ran rq suspend."
+    assert it.command == ".venv/bin/rq resume"
 
 
 def test_a_time_to_come(redis_connection, rq_redis_url, queue, why):
@@ -103,11 +104,11 @@ def test_another_job(queue, why):
     child = queue.enqueue(pid, depends_on=parent)
     it = why(child.id)
     assert it.answer == f"It waits until these have succeeded: {parent.id} (queued)."
-    assert it.command == f"rqmon why {parent.id}"
+    assert it.command == f".venv/bin/rqmon why {parent.id}"
     run(queue)
     it = why(child.id)
     assert it.answer == f"It waits for job {parent.id}, which failed: it will not be queued."
-    assert it.command == f"rqmon why {parent.id}"
+    assert it.command == f".venv/bin/rqmon why {parent.id}"
     parent.delete()
     assert why(child.id).answer == f"It waits for job {parent.id}, which is gone: it will not be queued."
 
@@ -125,7 +126,7 @@ def test_an_exception(queue, why):
     run(queue)
     it = why(job.id)
     assert it.answer.startswith("It raised ValueError: spanner in the works after 0.")
-    assert it.command == f"rq requeue --queue=q {job.id}"
+    assert it.command == f".venv/bin/rq requeue --queue=q {job.id}"
 
 
 @pytest.mark.parametrize(

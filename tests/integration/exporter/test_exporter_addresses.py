@@ -6,18 +6,18 @@ import sys
 
 import pytest
 
-from rqmon.resources import ROOT
+from tests import ROOT
 
 # Where it would connect to and by which password, asked of the program as it starts; 6379 is the default.
 ASK = """
-import rqmon.exporter.__main__ as exporter
+import rqmon.exporter.app as exporter
 def say(found, **_):
     kwargs = [s.client.connection_pool.connection_kwargs for s in found]
     found = [[str(k.get("port", 6379)), *filter(None, [k.get("password")])] for k in kwargs]
     raise SystemExit(" ".join("/".join(parts) for parts in found))
 exporter.Scrapes = say
 """
-ASK_PROGRAM = f"{ASK}exporter.main()"
+ASK_PROGRAM = f"{ASK}from rqmon.exporter.__main__ import main; main()"
 ASK_APP = f"{ASK}from rqmon.exporter import create_app; create_app()"
 
 

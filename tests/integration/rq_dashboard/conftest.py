@@ -5,7 +5,7 @@ from rq import Queue
 from rq.registry import FailedJobRegistry
 
 from tests.jobs import pid
-from tests.rq_dashboard_process import Dashboard, Valkey
+from tests.processes.rq_dashboard_process import Dashboard, Valkey
 from tests.servers import wait_for
 
 

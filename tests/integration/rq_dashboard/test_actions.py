@@ -10,7 +10,7 @@ from rq.registry import FinishedJobRegistry
 
 from rqmon.guarded_rq_dashboard import views
 from tests.jobs import pid
-from tests.rq_dashboard_process import LOGIN, failed_ids, queued_ids
+from tests.processes.rq_dashboard_process import LOGIN, failed_ids, queued_ids
 
 
 def test_what_is_gone_is_named_and_the_rest_requeued(dashboard, valkey, failed_jobs):

@@ -12,7 +12,7 @@ from dashboards.kit import links
 from rqmon.guarded_rq_dashboard.app import create_app
 from rqmon.guarded_rq_dashboard.settings import DashboardSettings
 from tests.jobs import pid
-from tests.rq_dashboard_process import HOSTILE, failed_ids, queued_ids
+from tests.processes.rq_dashboard_process import HOSTILE, failed_ids, queued_ids
 
 NAMES = (
     *("plain", "high/mail", "/", "a//b", "a b", "it's", 'say "hi"', "50%", "%2F", "a#b", "a?b", "x+y", "ünï"),

@@ -11,7 +11,7 @@ from rq.results import Result
 
 from tests.jobs import echo, pid
 from tests.odd_values import Mute, Point
-from tests.rq_dashboard_process import HOSTILE
+from tests.processes.rq_dashboard_process import HOSTILE, seems_to_run
 
 
 def nested(depth):
@@ -101,7 +101,7 @@ def test_one_odd_thing_in_redis_costs_itself_alone(dashboard, valkey):
     valkey.client.sadd("rq:queues", b"rq:queue:\xff")
     worker = SimpleWorker([queue], connection=valkey.client, name="good")
     worker.register_birth()
-    worker.set_current_job_id("gone")
+    seems_to_run(worker, "gone")
     valkey.client.sadd("rq:workers", "rq:worker:gone", "rq:worker:bad", b"rq:worker:\xff")
     bad_worker = dict.fromkeys(("birth", "last_heartbeat", "pid", "queues", "total_working_time"), b"\xff")
     valkey.client.hset("rq:worker:bad", mapping={**bad_worker, "current_job": bad.id})
@@ -126,3 +126,16 @@ def test_one_odd_thing_in_redis_costs_itself_alone(dashboard, valkey):
     assert "\ufffd" in queues
     after = sorted(valkey.client.smembers("rq:workers")), valkey.client.lrange(queue.key, 0, -1)
     assert after == before  # who only looks changes nothing
+
+
+def test_a_worker_is_shown_with_the_job_that_it_runs(dashboard, valkey):
+    queue = Queue("mine", connection=valkey.client)
+    worker = SimpleWorker([queue], connection=valkey.client)
+    worker.register_birth()
+    job = queue.enqueue(pid)
+    [shown] = dashboard.http.get("/0/data/workers.json").json()["workers"]
+    assert shown["current_job"] == "idle"
+    worker.prepare_execution(job)
+    worker.prepare_job_execution(job)
+    [shown] = dashboard.http.get("/0/data/workers.json").json()["workers"]
+    assert shown["current_job"]["job_id"] == job.id

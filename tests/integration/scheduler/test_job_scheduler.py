@@ -200,7 +200,7 @@ def test_a_generator_of_arguments_is_gone_through_once(when, queue):
     assert job.args == ("key", "value")
 
 
-@pytest.mark.parametrize("option", [{"job_id": SURROGATE}, {"group_id": SURROGATE}, {"meta": [1]}])
+@pytest.mark.parametrize("option", [{"job_id": SURROGATE}, {"meta": [1]}])
 def test_so_is_rq_s_own(option, queue, redis_connection):
     with pytest.raises(ArgumentError, match=": use "):
         queue.enqueue("q", pid, **option)

@@ -125,7 +125,7 @@ def test_a_request_is_one_round_trip_and_is_counted(redis_connection):
     ) as sent:
         assert admitted(limit, 3) == 1
     assert [call.args[0] for call in sent.mock_calls] == ["EVALSHA"] * 3
-    assert ledger.parse(redis_connection.hgetall(ledger.COUNTS)) == {
+    assert ledger.parse(redis_connection.hgetall(ledger.COUNTS)).requests == {
         ("api", "admitted"): 2,
         ("api", "refused"): 2,
     }
@@ -135,7 +135,7 @@ def test_resources_beyond_the_first_500_are_counted_together(redis_connection):
     for number in range(503):
         with RateLimit(f"r{number}", "c", 1, 60, connection=redis_connection):
             pass
-    counted = ledger.parse(redis_connection.hgetall(ledger.COUNTS))
+    counted = ledger.parse(redis_connection.hgetall(ledger.COUNTS)).requests
     assert len(counted) == 501
     assert (counted["r0", "admitted"], counted["other", "admitted"]) == (1, 3)
     assert admitted(RateLimit("r502", "c", 1, 60, connection=redis_connection), 1) == 0  # a limit of its own

@@ -1,4 +1,4 @@
-"""Each part of the core runs with exactly the rights that docs/redis.md gives it, and uses each of them."""
+"""Each part of the core runs with exactly the rights in docs/reference/redis.md, and uses each of them."""
 
 from datetime import timedelta
 

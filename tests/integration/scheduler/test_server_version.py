@@ -15,7 +15,7 @@ from scheduler.connections.server_version import require_supported
 from scheduler.cron.heartbeats import live_processes
 from scheduler.errors import OldRedisError
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
-from tests.cutting_proxy import CuttingProxy
+from tests.processes.cutting_proxy import CuttingProxy
 from tests.servers import free_port, wait_for
 
 PROGRAMS = {

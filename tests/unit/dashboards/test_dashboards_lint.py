@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from dashboards.lint import promql
-from dashboards.lint.rules import EXCLUSIONS, FOLDER, ROOT, Exclusion, lint
+from dashboards.lint.rules import EXCLUSIONS, Exclusion, lint
+from dashboards.paths import DASHBOARDS, ROOT
 
 Json = dict[str, Any]
+FOLDER = ROOT / DASHBOARDS
 GOOD: Json = json.loads((FOLDER / "rq-dashboard.json").read_text(encoding="utf-8"))
 
 

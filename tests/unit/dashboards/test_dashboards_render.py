@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from grafanalib import core
 
-from dashboards.__main__ import DASHBOARDS, METRICS_PAGE, generate, main
+from dashboards.__main__ import generate, main
 from dashboards.kit import panels, theme
 from dashboards.kit.links import QUEUED
 from dashboards.kit.render import render
+from dashboards.paths import DASHBOARDS, METRICS_PAGE
 
 
 def rendered(*items: core.Panel) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 from rqmon.preview.draw.annotations import marks_of
 from rqmon.preview.grafana.model import Annotation, Dashboard, parse_dashboard
 from rqmon.preview.prometheus import Series
-from rqmon.preview.web.state import path_between
+from rqmon.preview.web.view_state import path_between
 
 PAIRS = [("var-queue", "a&b"), ("from", "now-1h"), ("to", "now"), ("refresh", ""), ("orgId", "1")]
 

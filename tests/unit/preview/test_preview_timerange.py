@@ -13,7 +13,7 @@ from rqmon.preview.grafana.timerange import (
     parse_range,
     step_seconds,
 )
-from rqmon.preview.web.state import state_from_query
+from rqmon.preview.web.view_state import state_from_query
 
 NOW = 1_800_000_000.0
 DASHBOARD = parse_dashboard(

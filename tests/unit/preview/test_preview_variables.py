@@ -15,7 +15,7 @@ from rqmon.preview.grafana.variables import (
     label_query,
     value_of,
 )
-from rqmon.preview.web.state import state_from_query
+from rqmon.preview.web.view_state import state_from_query
 
 CHOICES = [("a", "a"), ("b.c", "b.c")]
 

@@ -1,6 +1,9 @@
+import dataclasses
+
 import pytest
 
 from scheduler import ConfigError, Settings
+from scheduler.config import current
 from scheduler.errors import ScheduleConflictError
 
 
@@ -83,3 +86,18 @@ def test_the_serializer_is_one_of_two():
 def test_an_errors_docstring_is_its_message():
     assert str(ScheduleConflictError()).startswith("Give one of cron, interval_seconds and time_delta")
     assert str(ScheduleConflictError("other")) == "other"
+
+
+def test_the_environments_settings_are_read_again_only_when_it_has_changed(monkeypatch):
+    monkeypatch.setenv("RQ_LOG_LEVEL", "debug")
+    before = current()
+    assert current() is before
+    assert before.log_level == "DEBUG"
+    monkeypatch.setenv("RQ_SERIALIZER", "json")
+    assert current() == dataclasses.replace(before, serializer="json")
+    monkeypatch.setenv("RQ_SERIALIZER", "yaml")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="RQ_SERIALIZER"):
+            current()
+    monkeypatch.delenv("RQ_SERIALIZER")
+    assert current() == before

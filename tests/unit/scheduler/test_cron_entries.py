@@ -8,7 +8,7 @@ import pytest
 from scheduler import CronEntry, CronError
 from scheduler.cron.entries import Outcome, arguments_digest, derive_id
 from scheduler.cron.slots import Due, Schedule
-from scheduler.serializers import configured, job_data
+from scheduler.serializers import configured
 
 NAMES = ("id", "function", "queue_name")
 INF, NAN = float("inf"), float("nan")
@@ -21,7 +21,7 @@ def entry(**kwargs):
         **{
             "id": "an-id",
             "function": "tests.jobs.pid",
-            "data": job_data("tests.jobs.pid", (1,), {"a": 2}, serializer=configured()),
+            "data": configured().dumps(("tests.jobs.pid", None, (1,), {"a": 2})),
             "digest": None,
             "queue_name": "q",
             "schedule": Schedule(cron="* * * * *", timezone="Europe/London"),

@@ -13,21 +13,11 @@ from scheduler.cron import slots
 from scheduler.cron.claims import Claimer
 from scheduler.cron.earlier_jobs import LAST_JOB
 from scheduler.cron.heartbeats import PROCESSES, Heart, seen
-from scheduler.cron.store.registry import DATA, EPOCH, NEXT, PAUSED, SPECS, CronRegistry
+from scheduler.cron.store.registry import DATA, EPOCH, NEXT, PAUSED, SPECS
 from scheduler.ledger import cron as ledger
 from tests.jobs import Recorder, pid
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def registry(redis_connection):
-    return CronRegistry(redis_connection)
-
-
-@pytest.fixture
-def claimer(redis_connection):
-    return Claimer(redis_connection)
 
 
 def register(id_, **options):
@@ -126,8 +116,12 @@ def test_a_count_that_cant_be_written_costs_no_other(claimer, redis_connection, 
 
 
 def test_what_only_rq_refuses_is_refused_at_registration_too(queue, monkeypatch):
-    def refuse(*_args, **_kwargs):
-        raise ValueError("not on a Thursday")
+    create_job = Queue.create_job
+
+    def refuse(*args, **kwargs):
+        if "cron_id" in kwargs["meta"]:  # a slot's
+            raise ValueError("not on a Thursday")
+        return create_job(*args, **kwargs)
 
     monkeypatch.setattr(Queue, "create_job", refuse)
     with pytest.raises(CronError, match="can't make a job of cron entry 'x': not on a Thursday"):

@@ -10,13 +10,7 @@ from rq.registry import DeferredJobRegistry, ScheduledJobRegistry, StartedJobReg
 
 from scheduler import job_scheduler
 from scheduler.cron import earlier_jobs
-from scheduler.cron.claims import Claimer
 from tests.jobs import pid
-
-
-@pytest.fixture
-def claimer(redis_connection):
-    return Claimer(redis_connection)
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def claimer(redis_connection):
-    return Claimer(redis_connection)
-
-
-@pytest.fixture
 def upkeep(redis_connection, claimer):
     return Upkeep(redis_connection, claimer.clock)
 

@@ -13,8 +13,8 @@ from rq.exceptions import DequeueTimeout, StopRequested
 
 from scheduler.workers.dequeue import Taking, keeping
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
-from tests.cutting_proxy import AFTER, BEFORE, READONLY, CuttingProxy
 from tests.jobs import pid, push, run_until
+from tests.processes.cutting_proxy import AFTER, BEFORE, READONLY, CuttingProxy
 from tests.servers import kill_with_children, wait_for
 
 NAMES = ("first", 'od"d {queue}\n', "last/é")

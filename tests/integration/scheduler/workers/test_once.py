@@ -6,15 +6,11 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry as RedisRetry
 from rq import VERSION, Queue, Repeat, Retry
 
 from scheduler.ledger import jobs as ledger
 from scheduler.workers import persistence
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
-from tests.cutting_proxy import AFTER, BEFORE, CuttingProxy
 from tests.jobs import (
     allowing_failure,
     lose_redis,
@@ -24,6 +20,7 @@ from tests.jobs import (
     retry_itself,
     succeed_at_last,
 )
+from tests.processes.cutting_proxy import AFTER, BEFORE
 from tests.servers import wait_for
 
 ERRORS = {
@@ -44,49 +41,6 @@ KINDS = {
     "fails always": (succeed_at_last, (9,), Retry(max=1), ["retried", "failed"]),
     "returns a retry": (retry_itself, (), None, ["retried", "succeeded"]),
 }
-
-
-def stage(commands):
-    """Which of an execution's transactions it is, or begins."""
-    if commands[0][0] == b"WATCH" and commands[0][1].endswith(b":dependents"):
-        return "dependents"
-    if commands[0][0] == b"PERSIST" and b"rq:job:" in commands[0][1]:
-        return "perform"
-    if commands[0][0] == b"HSET" and b"rq:job:" in commands[0][1] and b"last_heartbeat" in commands[0]:
-        return "heartbeat"  # as its function returned or raised
-    if commands[0] != [b"MULTI"]:
-        return None
-    text = b" ".join(part for command in commands for part in command)
-    if ledger.COUNTS.encode() in text:
-        return "end"
-    if b"HSET " + ledger.RUNNING.encode() in text:
-        return "start"
-    return "prepare" if b"status started" in text else None
-
-
-@pytest.fixture
-def through(redis_connection):
-    """A client through a proxy that does something about the first transaction of a stage."""
-    proxies = []
-
-    def client(at, action, times=1):
-        hits = []
-
-        def rule(commands):
-            if stage(commands) != at or len(hits) == times:
-                return None
-            hits.append(at)
-            return action(hits) if callable(action) else action
-
-        target = redis_connection.connection_pool.connection_kwargs["port"]
-        proxies.append(CuttingProxy(target, rule))
-        # redis-py 8 retries by default; so that 5 does too: what it repeats must do no harm.
-        retry = RedisRetry(NoBackoff(), 2)
-        return Redis(port=proxies[-1].port, retry=retry, retry_on_error=[ConnectionError]), hits
-
-    yield client
-    for proxy in proxies:
-        proxy.close()
 
 
 def outcomes(connection):
@@ -113,7 +67,11 @@ def assert_ended_once(connection, queue, job, expected):
 
 
 CASES = [(kind, "end", action) for kind in KINDS for action in (BEFORE, AFTER)]
+
+
 CASES += [(kind, "end", error) for kind in ("succeeds", "fails", "fails once") for error in ERRORS]
+
+
 CASES += [("fails once", at, action) for at in ("start", "prepare") for action in (BEFORE, AFTER, "OOM")]
 
 

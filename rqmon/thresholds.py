@@ -1,0 +1,160 @@
+"""How much is too much: each threshold and the objective once, for panels and for alerts.
+
+Values only, with their units: colours are the dashboards', and `for` is the alerts'.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """From which values on a number is worth a look, and from which on somebody has to act.
+
+    Attributes:
+        unit: Of both values; a share is between 0 and 1.
+        warning: Worth a look from here on; None where it is critical at once.
+        critical: To be acted on from here on; None where a look is enough.
+        meaning: What the number is, in a sentence.
+    """
+
+    unit: str
+    warning: float | None
+    critical: float | None
+    meaning: str
+
+    @property
+    def warns_from(self) -> float:
+        """The first value that is worth a look; critical ones are too."""
+        return self.acts_from if self.warning is None else self.warning
+
+    @property
+    def acts_from(self) -> float:
+        """The first value to be acted on; infinite where a look is enough."""
+        return math.inf if self.critical is None else self.critical
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitObjective:
+    """The share of executions that is to wait no longer than a bound.
+
+    Attributes:
+        seconds: The bound. Counted only where it is a bucket of RQ_JOB_BUCKETS; 30 is one by default.
+        share: Between 0 and 1.
+    """
+
+    seconds: float
+    share: float
+
+    @property
+    def late_share(self) -> float:
+        """The share that may wait longer."""
+        return round(1 - self.share, 9)
+
+
+WAIT_OBJECTIVE = WaitObjective(seconds=30.0, share=0.99)
+BURN_RATE = Threshold(
+    unit="times",
+    warning=1,
+    critical=14.4,
+    meaning="Late executions by those allowed; at 14.4 a month's budget is spent in two days.",
+)
+
+QUEUED_JOBS = Threshold(
+    unit="jobs",
+    warning=100,
+    critical=1000,
+    meaning="Jobs that wait for a worker.",
+)
+OVERDUE_JOBS = Threshold(
+    unit="jobs",
+    warning=100,
+    critical=1000,
+    meaning="Scheduled jobs whose time has come and that are not queued.",
+)
+SCHEDULED_DELAY = Threshold(
+    unit="seconds",
+    warning=5,
+    critical=60,
+    meaning="How far behind its time the most overdue scheduled job is.",
+)
+FAILED_JOBS = Threshold(
+    unit="jobs",
+    warning=1,
+    critical=100,
+    meaning="Failed jobs that Redis still holds.",
+)
+INTERMEDIATE_JOBS = Threshold(
+    unit="jobs",
+    warning=10,
+    critical=100,
+    meaning="Jobs between their queue and their start.",
+)
+OLDEST_JOB_AGE = Threshold(
+    unit="seconds",
+    warning=30,
+    critical=300,
+    meaning="How long the first job of a queue has waited.",
+)
+DRAIN_TIME = Threshold(
+    unit="seconds",
+    warning=60,
+    critical=300,
+    meaning="How long a queue needs to get empty at its present pace.",
+)
+FAILING_SHARE = Threshold(
+    unit="share",
+    warning=0.01,
+    critical=0.05,
+    meaning="Executions that left their job failed for good, among all.",
+)
+RETRIED_SHARE = Threshold(
+    unit="share",
+    warning=0.2,
+    critical=0.5,
+    meaning="Executions after which the job runs again, among all.",
+)
+REFUSED_SHARE = Threshold(
+    unit="share",
+    warning=0.2,
+    critical=0.5,
+    meaning="Requests that rate limits refused, among all.",
+)
+BUSY_SHARE = Threshold(
+    unit="share",
+    warning=0.8,
+    critical=0.95,
+    meaning="How much of their time the busiest workers spend in jobs.",
+)
+HEARTBEAT_AGE = Threshold(
+    unit="seconds",
+    warning=60,
+    critical=90,
+    meaning="Age of a worker's last sign of life: one each 30 s; RQ gives up its job after 90 s.",
+)
+CRON_OVERDUE = Threshold(
+    unit="seconds",
+    warning=None,
+    critical=15,
+    meaning="How far in the past an entry's next run lies; three scrapes, as a number is up to one old.",
+)
+REDIS_MEMORY_SHARE = Threshold(
+    unit="share",
+    warning=0.75,
+    critical=0.9,
+    meaning="Memory used, of what Redis may use (maxmemory).",
+)
+SCRAPE_DURATION = Threshold(
+    unit="seconds",
+    warning=1,
+    critical=3,
+    meaning="The slowest target's scrape; Prometheus gives up after 4 s.",
+)
+PROMETHEUS_SERIES = Threshold(
+    unit="series",
+    warning=1_000_000,
+    critical=None,
+    meaning="Series that Prometheus holds in memory, some 4 kB each.",
+)
+# Below it, not above: a Redis that has just started.
+REDIS_YOUNG_SECONDS = 300

@@ -1,0 +1,136 @@
+"""What the ledger knows of jobs: the hash COUNTS, asked for by COMMANDS and read by `parse`."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import chain
+
+from scheduler.ledger.job_scripts import COUNTS, MAX_NAMES, MAX_PAIRS
+from scheduler.ledger.reading import Histogram, add_to_bucket, amounts, largest
+
+COMMANDS = {"jobs": ("HGETALL", COUNTS)}
+
+# What the writers bound is never cut here: beside the pairs, each queue has one of `other`.
+_MOST_PAIRS = MAX_PAIRS + MAX_NAMES + 1
+_OF_PAIRS = frozenset({b"outcome", b"wait", b"wait_sum", b"run", b"run_sum"})
+
+
+class JobOutcome(StrEnum):
+    """How an execution ended; each has exactly one."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # for good: no retry was left
+    RETRIED = "retried"  # raised, or returned a Retry, and will run again
+    STOPPED = "stopped"  # a person stopped it
+    ABANDONED = "abandoned"  # its process or its worker died; RQ fails it, or runs it again
+    RATE_LIMITED = "rate_limited"  # raised TooManyRequests, whether it will run again or not
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """The whole record: outcomes by (queue, function, outcome), failures by (queue, exception), and times.
+
+    Retries are executions after which the job runs again, and like killed horses by queue. The histograms
+    are by (queue, function). An execution that was abandoned with its worker has a wait and no run time; one
+    that was abandoned before it was loaded has neither.
+
+    Attributes:
+        left_out: How many `pairs` of queue and function, and `failures` of queue and exception, are too many
+            and in nothing else: those that ended least.
+        unreadable: The fields that can't be read, and are in nothing else.
+    """
+
+    outcomes: Mapping[tuple[str, str, str], int]
+    failures: Mapping[tuple[str, str], int]
+    retries: Mapping[str, int]
+    horses_killed: Mapping[str, int]
+    wait: Mapping[tuple[str, str], Histogram]
+    run: Mapping[tuple[str, str], Histogram]
+    left_out: Mapping[str, int]
+    unreadable: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Times:
+    """Histograms by (queue, function), while their fields are read."""
+
+    buckets: defaultdict[tuple[str, str], dict[float, int]] = field(default_factory=lambda: defaultdict(dict))
+    sums: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def read(self) -> dict[tuple[str, str], Histogram]:
+        return {
+            where: Histogram(self.buckets.get(where, {}), self.sums.get(where, 0.0))
+            for where in {**self.buckets, **self.sums}
+        }
+
+
+def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
+    """The record from the answer to COMMANDS; a field that can't be read costs nothing else."""
+    kept, left_out = _largest(counts)
+    numbers, unreadable = amounts(kept, "jobs", bars=3)
+    outcomes: dict[tuple[str, str, str], int] = {}
+    failures: dict[tuple[str, str], int] = {}
+    retries: dict[str, int] = {}
+    horses_killed: dict[str, int] = {}
+    wait, run = _Times(), _Times()
+    odd = []
+    for name, number in numbers.items():
+        kind, detail, function, queue = name.split("|", 3)
+        times = wait if kind.startswith("wait") else run
+        try:
+            if kind in ("wait", "run"):
+                add_to_bucket(times.buckets[(queue, function)], detail, int(number))
+            elif kind in ("wait_sum", "run_sum"):
+                times.sums[(queue, function)] = number
+            elif kind == "outcome":
+                outcomes[(queue, function, JobOutcome(detail))] = int(number)
+            elif kind == "failure":
+                failures[(queue, detail)] = int(number)
+            elif kind == "retry":
+                retries[queue] = int(number)
+            elif kind == "horse_killed":
+                horses_killed[queue] = int(number)
+            else:
+                raise ValueError(f"{kind} is not counted")
+        except ValueError:
+            odd.append(f"jobs {name.encode()!r}")
+    return JobCounts(
+        outcomes,
+        failures,
+        retries,
+        horses_killed,
+        wait.read(),
+        run.read(),
+        left_out=left_out,
+        unreadable=(*unreadable, *odd),
+    )
+
+
+def _largest(counts: Mapping[bytes, bytes]) -> tuple[Mapping[bytes, bytes], dict[str, int]]:
+    """The fields that are read, and how many groups are not: what was counted before workers bounded it.
+
+    What is left out is not added up as `other`: a counter falls when one of its parts gets a place of its
+    own, and that reads as a restart.
+    """
+    fields: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    ended: defaultdict[bytes, float] = defaultdict(float)
+    failures: dict[bytes, float] = {}
+    others = []
+    for name, number in counts.items():
+        kind, _, where = name.partition(b"|")
+        if kind in _OF_PAIRS:
+            pair = where[where.find(b"|") :]
+            fields[pair].append(name)
+            if kind == b"outcome" and number.isdigit():
+                ended[pair] += float(number)
+        elif kind == b"failure":
+            failures[name] = float(number) if number.isdigit() else 0.0
+        else:
+            others.append(name)
+    left_out = {"pairs": max(0, len(fields) - _MOST_PAIRS), "failures": max(0, len(failures) - _MOST_PAIRS)}
+    if not any(left_out.values()):
+        return counts, left_out
+    pairs = largest({pair: ended.get(pair, 0.0) for pair in fields}, _MOST_PAIRS)
+    kept = chain(others, largest(failures, _MOST_PAIRS), *(fields[pair] for pair in pairs))
+    return {name: counts[name] for name in kept}, left_out

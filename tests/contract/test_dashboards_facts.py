@@ -1,0 +1,64 @@
+"""What is known in one place: a panel that two dashboards show, and a colour for each state and outcome."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.kit import theme
+from dashboards.paths import DASHBOARDS, ROOT
+from rqmon import states, thresholds
+from rqmon.thresholds import WAIT_OBJECTIVE, Threshold
+from scheduler.config import Settings
+
+FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
+COLORS = {
+    "jobs": (theme.STATUS_COLORS, states.JOB_STATUSES),
+    "executions": (theme.OUTCOME_COLORS, states.JOB_OUTCOMES),
+    "slots": (theme.SLOT_COLORS, states.CRON_OUTCOMES),
+    "workers": (theme.STATE_COLORS, states.WORKER_STATES),
+}
+THRESHOLDS = {name: value for name, value in vars(thresholds).items() if isinstance(value, Threshold)}
+
+
+def _shown(files: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in files:
+        for panel in json.loads(file.read_text(encoding="utf-8"))["panels"]:
+            if panel["type"] != "row":
+                yield file.stem, panel
+
+
+def test_panels_that_ask_the_same_say_the_same() -> None:
+    """Whatever dashboards they are on: title, description, unit and all but their place and size."""
+    by_question: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    for uid, panel in _shown(FILES):
+        by_question[tuple(target["expr"] for target in panel["targets"])].append((uid, panel))
+    shared = [found for found in by_question.values() if len({uid for uid, _ in found}) > 1]
+    assert len(shared) > 10
+    for (uid, first), *others in shared:
+        for other_uid, other in others:
+            said, also_said = ({**panel, "id": 0, "gridPos": {}} for panel in (first, other))
+            assert said == also_said, f"{uid}: {first['title']}; {other_uid}: {other['title']}"
+
+
+@pytest.mark.parametrize("kind", COLORS)
+def test_every_state_and_outcome_has_its_colour(kind: str) -> None:
+    colors, names = COLORS[kind]
+    assert colors.keys() == set(names)
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_a_threshold_rises_and_says_what_it_is_of(name: str) -> None:
+    threshold = THRESHOLDS[name]
+    values = [value for value in (threshold.warning, threshold.critical) if value is not None]
+    assert values
+    assert values == sorted(set(values))
+    assert threshold.unit
+    assert threshold.meaning.endswith(".")
+
+
+def test_the_objective_can_be_counted_from_the_default_buckets() -> None:
+    assert WAIT_OBJECTIVE.seconds in Settings().job_buckets_seconds

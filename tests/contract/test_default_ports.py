@@ -1,0 +1,38 @@
+"""Where else a default port stands: in packages and files that can't ask rqmon.ports."""
+
+import json
+
+from rq_exporter import config
+
+from rqmon.guarded_rq_dashboard.settings import DashboardSettings
+from rqmon.ports import DEFAULT_PORTS
+from scheduler.config import DEFAULT_REDIS_URL
+from tests import ROOT
+
+DASHBOARDS = ROOT / "monitoring/grafana/dashboards"
+
+
+def test_the_exporters_is_that_of_rq_exporter():
+    assert DEFAULT_PORTS["RQ_EXPORTER_PORT"] == int(config.DEFAULT_PORT)
+
+
+def test_the_rq_dashboards_is_the_dashboards_link():
+    port = DEFAULT_PORTS["RQ_DASHBOARD_PORT"]
+    assert DashboardSettings.from_env({"RQ_DASHBOARD_PASSWORD": "x"}).port == port
+    urls = {
+        variable["query"]
+        for path in DASHBOARDS.glob("*.json")
+        for variable in json.loads(path.read_text())["templating"]["list"]
+        if variable["name"] == "rq_dashboard"
+    }
+    assert urls == {f"http://127.0.0.1:{port}"}
+
+
+def test_redis_is_where_the_core_looks_for_it():
+    assert f":{DEFAULT_PORTS['REDIS_PORT']}/" in DEFAULT_REDIS_URL
+
+
+def test_alerts_lead_to_grafanas():
+    alerts = [path.read_text() for path in (ROOT / "monitoring/prometheus/alerts").glob("*.yml")]
+    assert alerts
+    assert all(f"http://127.0.0.1:{DEFAULT_PORTS['GRAFANA_PORT']}" in text for text in alerts)

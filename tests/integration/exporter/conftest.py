@@ -1,0 +1,8 @@
+"""What every test of the exporter has."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_redis(rq_redis):
+    """Each test has an empty Redis, which RQ_REDIS_URL names."""

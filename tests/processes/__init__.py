@@ -1,0 +1,1 @@
+"""Servers and programs that tests start as processes of their own."""
