@@ -132,7 +132,7 @@ def stored(connection, job):
         {"args": (1,), "kwargs": {"a": 2}},
         *([{"rate_limit": rq.RateLimit("k", 1)}] if hasattr(rq, "RateLimit") else []),
     ],
-    ids=repr,
+    ids=", ".join,
 )
 @pytest.mark.parametrize("later", [False, True])
 def test_what_is_stored_is_what_rq_stores(options, later, redis_connection):
