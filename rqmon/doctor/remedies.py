@@ -1,5 +1,6 @@
 """The commands that findings end with, as a shell runs them in a checkout and beside an installed copy."""
 
+import json
 import re
 import shlex
 import shutil
@@ -10,11 +11,6 @@ from rqmon.resources import command_line, is_checkout
 _MOST_QUEUES = 20
 # Where the address of Redis is written.
 WHICH_REDIS = "printenv RQ_REDIS_URL || grep RQ_REDIS_URL .env"
-# What redis-cli does, where there is none: a native stack brings the server alone.
-_CLIENT = (
-    'import os, sys, redis; r = redis.from_url(os.environ["RQ_REDIS_URL"], decode_responses=True); '
-    "r.response_callbacks.clear(); print(r.execute_command(*sys.argv[1:]))"
-)
 # Commands that need the address in the shell's environment; rqmon's own read `.env`.
 _NEEDS_ADDRESS = re.compile(r'RQ_REDIS_URL"|(^|[ /])rq re(queue|sume)\b')
 
@@ -25,12 +21,13 @@ def quoted(*words: str) -> str:
 
 
 def redis_cli(*words: str) -> str:
-    """A command to Redis, by a client that is installed."""
-    program = shutil.which("redis-cli") or shutil.which("valkey-cli")
-    client = f"{python()} -P -c '{_CLIENT}'"
-    if program is not None:
-        client = f'{program.rpartition("/")[2]} -u "$RQ_REDIS_URL"'
-    return f"{client} {shlex.join(words)}"
+    """A command to Redis, by Python where no client is installed: a native stack brings the server alone."""
+    for program in ("redis-cli", "valkey-cli"):
+        if shutil.which(program):
+            return f'{program} -u "$RQ_REDIS_URL" {shlex.join(words)}'
+    url, command = 'os.environ["RQ_REDIS_URL"]', ", ".join(map(json.dumps, words))
+    code = f"import os, redis; print(redis.from_url({url}).execute_command({command}))"
+    return f"{python()} -P -c {shlex.quote(code)}"
 
 
 def python() -> str:

@@ -13,6 +13,7 @@ _SCANNED = 10_000
 _NAMED = 100
 _LIMIT_PREFIX = b"rqmon:rate-limit:"
 _QUEUES_SUFFIX = b":queues"
+_OURS = b"rqmon:"
 
 COMMANDS: Commands = {
     ("info",): ("INFO",),
@@ -44,7 +45,7 @@ def details(first: Answers) -> Commands:
     """What to ask of the keys that were found."""
     commands: Commands = {}
     for key in _found(first, "prefixes"):
-        if key != Queue.redis_queues_keys.encode():
+        if key != Queue.redis_queues_keys.encode() and not key.startswith(_OURS):
             commands["prefix", key.removesuffix(_QUEUES_SUFFIX)] = ("SRANDMEMBER", key)
     for key in _found(first, "limits"):
         commands["limit", key] = ("LLEN", key)

@@ -78,7 +78,7 @@ def test_a_redis_that_takes_no_writes(redis, setting, code):
     if code == "READONLY":
         redis.replicaof("127.0.0.1", free_port())
     it = found(redis, f"Redis refuses ({code})")
-    assert (it.severity, " INFO " in it.command) == (Severity.BROKEN, True)
+    assert (it.severity, "INFO" in it.command) == (Severity.BROKEN, True)
 
 
 def test_a_redis_that_can_not_save(server, redis, tmp_path):
@@ -129,7 +129,7 @@ def test_memory_that_is_nearly_full(redis):
     assert not is_found(redis, "of the memory it may use")
     redis.config_set("maxmemory", int(redis.info()["used_memory"] * 1.05))
     it = found(redis, "of the memory it may use")
-    assert (it.severity, "CONFIG SET maxmemory" in it.command) == (Severity.WARNING, True)
+    assert (it.severity, "maxmemory" in it.command) == (Severity.WARNING, True)
 
 
 def test_a_clock_that_is_apart(redis, monkeypatch):
