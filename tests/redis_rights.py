@@ -97,7 +97,7 @@ class Held:
             if line.endswith(f'"{ADMIN}"\r\n'.encode()):
                 admins.add(asked)
         shown = set().union(*(sent[address] for address in sent.keys() - admins))
-        return shown | (ran & {"client|list", "client|unblock"})  # which MONITOR does not show
+        return shown | (ran & {"client|list", "client|unblock", "config|get"})  # which MONITOR does not show
 
 
 @contextmanager

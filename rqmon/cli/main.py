@@ -17,6 +17,7 @@ COMMANDS = {
     "cron": "rqmon.cli.cron:cron",
     "dashboards": "rqmon.cli.dashboards:dashboards",
     "demo": "rqmon.cli.load_test:demo",
+    "doctor": "rqmon.cli.doctor:doctor",
     "exporter": "rqmon.cli.programs:exporter",
     "health-check": "rqmon.cli.queues:health_check",
     "logs": "rqmon.cli.services:logs",
@@ -26,6 +27,7 @@ COMMANDS = {
     "status": "rqmon.cli.services:status",
     "stop": "rqmon.cli.services:stop",
     "test-rq": "rqmon.cli.load_test:test_rq",
+    "why": "rqmon.cli.doctor:why",
     "worker": "rqmon.cli.programs:worker",
 }
 

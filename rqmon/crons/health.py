@@ -21,6 +21,7 @@ class Health:
     Attributes:
         processes: The live processes, by name.
         working: The names of those processes that get their work done.
+        dead: The names of processes that ended without saying so, until the next process starts.
         unreadable_processes: The names of processes whose heartbeats can't be read.
         cant_run: Why entries can't be queued, by id: they are unreadable, or a process reports that it can't.
         overdue: How many entries should have been queued but were not.
@@ -29,6 +30,7 @@ class Health:
 
     processes: Mapping[str, Heartbeat]
     working: frozenset[str]
+    dead: tuple[str, ...]
     unreadable_processes: tuple[str, ...]
     cant_run: Mapping[str, str]
     overdue: int
@@ -47,6 +49,7 @@ class Health:
         return cls(
             processes=found.live,
             working=frozenset(working),
+            dead=tuple(name.decode(errors="backslashreplace") for name in found.gone),
             unreadable_processes=found.unreadable,
             cant_run={**reported, **listing.unreadable},
             overdue=sum(
