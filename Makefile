@@ -102,7 +102,7 @@ coverage: $(VENV)/.dev  ## Run the unit and integration tests, and say how much 
 
 test-rq3: .venv-rq3/.stack  ## Run the tests of all that asks RQ or Redis on rq 3 and the newest redis-py
 	@.venv-rq3/bin/python -m pytest $(PROCESSES) tests/unit/scheduler tests/unit/rqmon \
-	  tests/integration/{scheduler,exporter,cli,rq_dashboard,test_key_prefix.py,test_unpickling.py,test_redis_rights.py}
+	  tests/integration/{scheduler,exporter,cli,doctor,rq_dashboard,test_key_prefix.py,test_unpickling.py,test_redis_rights.py}
 
 verify-dashboards: $(VENV)/.dev  ## Ask a real Prometheus every query of every dashboard, under load
 	@$(RUN)/python -m dashboards.verify
