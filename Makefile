@@ -98,7 +98,7 @@ coverage: $(VENV)/.dev  ## Run the unit and integration tests, and say how much 
 	@$(RUN)/python -m coverage erase
 	@$(RUN)/python -m coverage run -m pytest $(PROCESSES) -m "not stack" $(MEASURED)
 	@$(RUN)/python -m coverage combine --quiet
-	@echo "Coverage of scheduler, rqmon and dashboards: $$($(RUN)/python -m coverage report --format=total)%"
+	@echo "Coverage of scheduler, rqmon and dashboards by $(MEASURED): $$($(RUN)/python -m coverage report --format=total)%"
 
 test-rq3: .venv-rq3/.stack  ## Run the tests of all that asks RQ or Redis on rq 3 and the newest redis-py
 	@.venv-rq3/bin/python -m pytest $(PROCESSES) tests/unit/scheduler tests/unit/rqmon \
