@@ -53,7 +53,7 @@ CIRCLE.append(CIRCLE)
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"function_args": (1, datetime.now(UTC))}, "tests.jobs.echo.* datetime .*texts, numbers"),
+        ({"function_args": (1, datetime.now(UTC))}, "tests.jobs.echo.* datetime .*strings, numbers"),
         ({"function_args": (b"bytes",)}, " bytes "),
         ({"function_kwargs": {"a": [{1, 2}]}}, " set "),
         ({"function_kwargs": {"a": object()}}, " object "),
