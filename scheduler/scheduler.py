@@ -272,7 +272,9 @@ class Scheduler:
     def __exit__(
         self, _type: type[BaseException] | None, _value: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        self._connection.close()
+        # The shared one is made when it is first used, and may not have been.
+        if connection := vars(self).get("_connection", self._given_connection):
+            connection.close()
 
     def _make(
         self,
