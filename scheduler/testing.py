@@ -55,7 +55,7 @@ def rq_redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
                 "RQ_TEST_REDIS_URL names one database, and pytest-xdist's processes would empty it for one"
                 " another: unset it, and each has a Redis of its own, or run with -n 0"
             )
-        if keys := shared_connection(given).dbsize():
+        if keys := Redis.from_url(given).dbsize():  # RQ_REDIS_URL may name the same
             raise pytest.UsageError(
                 f"RQ_TEST_REDIS_URL names a database with {keys} keys, and tests empty it: use an empty one"
             )

@@ -24,9 +24,11 @@ def test_it():
     [
         'code_under_test("x")',
         'DataHubScheduler().enqueue("q", fail)',
+        'DataHubScheduler(settings=Settings.from_env()).enqueue("q", fail)',
         "MADE_AT_IMPORT.purge(SHORT_RUNNING_QUEUE)",
         "call()",
         "CronProcess(lambda: None)",
+        "CronProcess(lambda: None, settings=Settings.from_env())",
         "worker()",
     ],
 )
@@ -38,7 +40,7 @@ def test_without_a_fixture_the_configured_redis_is_out_of_reach(
         f"""
 import subprocess, sys
 import pytest
-from scheduler import CronProcess, DataHubScheduler, RateLimit, SchedulerError
+from scheduler import CronProcess, DataHubScheduler, RateLimit, SchedulerError, Settings
 
 MADE_AT_IMPORT = DataHubScheduler()
 

@@ -15,6 +15,19 @@ def test_url(async_queue, redis_connection):
     result.assert_outcomes(passed=1)
 
 
+def test_it_may_be_the_configured_one(run_tests, rq_redis_url):
+    other_database = rq_redis_url.removesuffix("/0") + "/9"
+    result = run_tests(
+        """
+def test_it(rq_redis):
+    assert code_under_test("x").is_queued
+""",
+        RQ_TEST_REDIS_URL=other_database,
+        RQ_REDIS_URL=other_database,
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_a_database_with_something_in_it_is_not_emptied(run_tests, rq_redis_url, redis_connection):
     redis_connection.set("precious", 1)
     result = run_tests("def test_it(async_queue): pass", RQ_TEST_REDIS_URL=rq_redis_url)
