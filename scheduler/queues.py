@@ -22,7 +22,7 @@ LONG_RUNNING_QUEUE = "long-running"
 
 QUEUE_STATES = ("queued", "failed", "scheduled", "finished")
 
-# The variable with which `scheduler.testing` keeps tests off the Redis of RQ_REDIS_URL.
+# The variable with which the pytest plugin keeps tests off the Redis of RQ_REDIS_URL.
 FORBIDS_CONFIGURED_REDIS = "RQMON_FORBIDS_CONFIGURED_REDIS"
 
 _TIMEOUT_SECONDS = 2.0
