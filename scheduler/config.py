@@ -64,7 +64,7 @@ class Settings:
         log_level = (environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper()
         job_buckets = environ.get("RQ_JOB_BUCKETS")
         serializer = (environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower()
-        _check_url(redis_url)
+        check_redis_url(redis_url)
         if log_level not in _LOG_LEVELS:
             raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
         buckets: tuple[float, ...] = DEFAULT_JOB_BUCKETS_SECONDS
@@ -101,7 +101,13 @@ def _of(values: tuple[str | None, ...]) -> Settings:
     return Settings.from_env({name: value for name, value in given if value is not None})
 
 
-def _check_url(redis_url: str) -> None:
+def check_redis_url(redis_url: str) -> None:
+    """Refuse what redis-py could not use as a URL of Redis, before anything connects.
+
+    Raises:
+        ConfigError: It is none, or an option in it is invalid. The message speaks of RQ_REDIS_URL, and never
+            shows a password.
+    """
     try:
         parts = urlsplit(redis_url)
         database = parts.path.strip("/")

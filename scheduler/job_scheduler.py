@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 
 @functools.lru_cache(maxsize=16)
-def _scheduler(make: Callable[..., Scheduler], _settings: Settings) -> Scheduler:
+def _shared_scheduler(_settings: Settings) -> Scheduler:
     # Cached by settings: on a new connection a Queue asks for the server's version before it enqueues.
-    return make()
+    return Scheduler()
 
 
 def job_scheduler(
@@ -99,8 +99,9 @@ def job_scheduler(
     if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):
         raise SchedulerError(f"function_args is {type(function_args).__name__}: use a tuple, (value,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
-    # Looked up at each call and called as in the origin, so that tests can replace it.
-    with _scheduler(DataHubScheduler, current()) as scheduler:
+    # Looked up at each call, so that tests can replace it; what they put in its place is called each time.
+    settings = current()
+    with _shared_scheduler(settings) if DataHubScheduler is Scheduler else DataHubScheduler() as scheduler:
         job: Job | CronEntry
         if repeats:
             job = scheduler.cron(

@@ -13,7 +13,7 @@ from rq.job import Job
 from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
 from rq.results import Result
 
-from scheduler.config import current
+from scheduler.config import DEFAULT_REDIS_URL, current
 from scheduler.connections.failover import on_primary, reconnecting
 from scheduler.errors import QueueStateError, SchedulerError
 
@@ -22,7 +22,7 @@ LONG_RUNNING_QUEUE = "long-running"
 
 QUEUE_STATES = ("queued", "failed", "scheduled", "finished")
 
-# The variable with which `scheduler.testing` keeps tests off the Redis of RQ_REDIS_URL.
+# The variable with which the pytest plugin keeps tests off the Redis of RQ_REDIS_URL.
 FORBIDS_CONFIGURED_REDIS = "RQMON_FORBIDS_CONFIGURED_REDIS"
 
 _TIMEOUT_SECONDS = 2.0
@@ -73,9 +73,10 @@ def shared_connection(url: str | None = None) -> Redis:
         url: By default that of `RQ_REDIS_URL`.
 
     Raises:
-        SchedulerError: No URL is given, in a test that did not ask for `scheduler.testing`'s Redis.
+        SchedulerError: It is the URL of `RQ_REDIS_URL`, in a test that did not ask for the plugin's Redis.
     """
-    if not url and os.environ.get(FORBIDS_CONFIGURED_REDIS):
+    configured = os.environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL
+    if (url or configured) == configured and os.environ.get(FORBIDS_CONFIGURED_REDIS):
         raise SchedulerError(
             "Code in a test asks for the Redis of RQ_REDIS_URL: ask for the fixture rq_redis in that test, or"
             " for rq_redis_for_session in a fixture of its class, module or session"

@@ -96,7 +96,10 @@ class Scheduler:
         return queue
 
     def enqueue(self, queue_name: str, function: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Job:
-        """Queue a job; takes the arguments of `rq.Queue.enqueue`.
+        """Queue a job; takes the arguments of `rq.Queue.enqueue`, but times as whole seconds.
+
+        Only `job_timeout` may be a string such as "1h" too; -1 is no limit, and with `result_ttl` and
+        `failure_ttl` for ever.
 
         The job carries the caller's correlation id. Its description is the function's name unless one is
         given: RQ's own would show the arguments to whoever sees the job.
@@ -272,7 +275,9 @@ class Scheduler:
     def __exit__(
         self, _type: type[BaseException] | None, _value: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        self._connection.close()
+        # The shared one is made when it is first used, and may not have been.
+        if connection := vars(self).get("_connection", self._given_connection):
+            connection.close()
 
     def _make(
         self,

@@ -11,7 +11,7 @@ from rq import Queue, Worker
 from rq.utils import import_attribute
 from rq.worker import BaseWorker
 
-from scheduler.config import Settings
+from scheduler.config import check_redis_url
 from scheduler.errors import ConfigError
 
 _MOST_PORT = 65_535
@@ -54,8 +54,9 @@ def servers(options: argparse.Namespace) -> list[Server]:
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
-        Settings.from_env({"RQ_REDIS_URL": options.redis_url or ""})  # refuses what redis-py would later
-        if not options.redis_url:
+        if options.redis_url:
+            check_redis_url(options.redis_url)  # refuses what redis-py would later
+        else:
             _check_numbers(options)
         password = _password(options) if options.password_counts or not options.redis_url else None
         client = get_redis_connection(
@@ -117,7 +118,7 @@ def _split(urls: str) -> list[str]:
     given = [url.strip() for url in urls.split(",") if url.strip()]
     for number, url in enumerate(given, 1):
         try:
-            Settings.from_env({"RQ_REDIS_URL": url})
+            check_redis_url(url)
         except ConfigError:
             raise ConfigError(
                 f"Entry {number} of RQ_REDIS_URLS is not a Redis URL: "

@@ -10,6 +10,8 @@ from rq.worker import BaseWorker
 from scheduler.errors import OldRedisError
 
 OLDEST_REDIS = "6.2"
+# Whether the command is known does not depend on the key. Every part has the right to read this one.
+_NO_KEY = "rqmon:none"
 
 
 def zmscore(connection: Any, key: str, members: Iterable[str | bytes]) -> list[float | None]:
@@ -43,7 +45,7 @@ def require_supported(connection: Any) -> None:
         redis.RedisError: Redis does not answer.
     """
     with contextlib.suppress(ResponseError):  # it knows the command, but this user may lack the right to it
-        zmscore(connection, "rqmon:cron:next", [""])
+        zmscore(connection, _NO_KEY, [""])
 
 
 class Supported(BaseWorker):

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
+from scheduler.config import current
 from scheduler.cron.slots import TEN_YEARS_IN_SECONDS, Due, Schedule
 from scheduler.durations import YEAR_SECONDS, is_number, is_timeout
 from scheduler.errors import ArgumentError, CronError
 from scheduler.ledger.cron import Outcome as Outcome
-from scheduler.serializers import check_text, configured
+from scheduler.serializers import SERIALIZERS, check_text
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip"]
@@ -114,6 +115,8 @@ class CronEntry:
             raise CronError(f"catch_up is {self.catch_up!r}: use latest, all or skip")
         if self.overlap not in ("allow", "skip"):
             raise CronError(f"overlap is {self.overlap!r}: use allow or skip")
+        if self.serializer not in SERIALIZERS:
+            raise CronError(f"serializer is {self.serializer!r}: use {' or '.join(SERIALIZERS)}")
         for name in ("id", "function", "queue_name", "description"):
             _check_text(_GIVEN_AS.get(name, name), getattr(self, name), is_name=name != "description")
         late = self.late_after_seconds
@@ -136,12 +139,18 @@ class CronEntry:
     @property
     def args(self) -> tuple[Any, ...]:
         """Positional arguments; loading them imports their modules."""
-        return tuple(configured().loads(self.data)[2])
+        return tuple(self._loaded()[2])
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """Keyword arguments; loading them imports their modules."""
-        return dict(configured().loads(self.data)[3])
+        return dict(self._loaded()[3])
+
+    def _loaded(self) -> Any:
+        # Whoever sets json unpickles nothing, whatever the stored entry says of itself.
+        if self.serializer != "json" and current().serializer == "json":
+            raise CronError(f"Cron entry {self.id!r} is pickled, but RQ_SERIALIZER is json: register it")
+        return SERIALIZERS[self.serializer].loads(self.data)
 
     @property
     def func_name(self) -> str:

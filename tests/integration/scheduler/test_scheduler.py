@@ -230,3 +230,9 @@ def test_cancelling_at_the_start_of_a_cron_process_loses_no_slot(queue, redis_co
     assert {record.message for record in caplog.records if record.levelname == "WARNING"} == {
         "cron_jobs_kept"
     }
+
+
+def test_a_scheduler_that_is_not_used_makes_no_connection(monkeypatch):
+    monkeypatch.setenv("RQ_REDIS_URL", "no URL")
+    with Scheduler():
+        pass

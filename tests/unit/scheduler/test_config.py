@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from scheduler import ConfigError, Settings
-from scheduler.config import current
+from scheduler.config import check_redis_url, current
 from scheduler.errors import ScheduleConflictError
 
 
@@ -49,17 +49,17 @@ def test_redis_urls_are_taken(url):
 def test_a_url_that_redis_py_refuses_is_refused_with_its_reason_each_time(url, reason):
     for _ in range(2):
         with pytest.raises(ConfigError, match="RQ_REDIS_URL is a URL that redis-py refuses") as error:
-            Settings.from_env({"RQ_REDIS_URL": url})
+            check_redis_url(url)
         assert reason in str(error.value)
         assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "url", ["h:6379", "http://h", "redis://", "redis://h:port", "redis://h/notadb", "redis://:pw@h:99999"]
+    "url", ["", "h:6379", "http://h", "redis://", "redis://h:port", "redis://h/notadb", "redis://:pw@h:99999"]
 )
 def test_what_is_no_redis_url_is_refused_without_showing_it(url):
     with pytest.raises(ConfigError, match="RQ_REDIS_URL is not a Redis URL") as error:
-        Settings.from_env({"RQ_REDIS_URL": url})
+        check_redis_url(url)
     assert "pw" not in str(error.value)
 
 
