@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from redis import Redis
@@ -171,19 +172,20 @@ def parse(
             odd_buckets.append(f"cron lateness {le.encode()!r}")
     return CronCounts(
         counted,
-        times,
-        Histogram(buckets, sum_seconds),
+        MappingProxyType(times),
+        Histogram(MappingProxyType(buckets), sum_seconds),
         unreadable=(*odd_outcomes, *odd_times, *odd_behind, *odd_buckets),
     )
 
 
-def _outcomes(answer: Mapping[bytes, bytes]) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+def _outcomes(answer: Mapping[bytes, bytes]) -> tuple[Mapping[str, Mapping[str, int]], tuple[str, ...]]:
     counted: dict[str, dict[str, int]] = {}
     numbers, unreadable = amounts(answer, "cron outcomes", bars=1)
     for name, slots in numbers.items():
         entry_id, _, outcome = name.rpartition("|")
         counted.setdefault(entry_id, {})[outcome] = int(slots)
-    return counted, unreadable
+    frozen = {entry_id: MappingProxyType(slots) for entry_id, slots in counted.items()}
+    return MappingProxyType(frozen), unreadable
 
 
 def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> dict[str, list[SlotRecord]]:
