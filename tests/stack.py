@@ -8,7 +8,7 @@ import httpx
 import psutil
 from redis import Redis
 
-from rqmon.stack.own_stack import COMMAND, OwnStack
+from dashboards.verify.own_stack import COMMAND, OwnStack
 from rqmon.stack.services import WITH_GRAFANA
 from tests import ROOT
 
