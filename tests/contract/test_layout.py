@@ -140,6 +140,15 @@ def test_modules_of_one_package_share_no_name_without_a_reason(package):
     assert shared == {paths for paths in SAME_NAME if paths[0].startswith(f"{package}/")}
 
 
+@pytest.mark.parametrize("folder", [*PACKAGES, "benchmarks"])
+def test_rqs_keys_are_asked_for_and_not_written_down(folder):
+    written = re.compile(
+        r"""["']rq:(queue|job|worker|result|finished|failed|started|scheduled|deferred|wip)"""
+    )
+    found = [str(m.relative_to(ROOT)) for m in (ROOT / folder).rglob("*.py") if written.search(m.read_text())]
+    assert found == []
+
+
 def test_there_is_no_python_beside_the_configuration_of_other_programs():
     assert [*(ROOT / "monitoring").rglob("*.py")] == []
 
