@@ -24,7 +24,7 @@ COMMANDS = {
     "cron lateness": ("HGETALL", LATENESS),
 }
 _CRON_HISTORY = "rqmon:ledger:cron:history:"  # one list per entry: one JSON object per slot, newest first
-_CRON_HISTORY_KEPT = 100
+CRON_HISTORY_KEPT = 100  # past slots that are listed one by one; older ones are only counted
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000  # of a slot
 
 
@@ -120,7 +120,7 @@ def count_queued_slots(
         bounds: Upper bounds of the lateness histogram's buckets, in seconds.
     """
     keys = [OUTCOMES, LAST, LATENESS]
-    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds), _CRON_HISTORY_KEPT]
+    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds), CRON_HISTORY_KEPT]
     for slot in slots:
         keys.append(_CRON_HISTORY + slot.entry_id)
         arguments += [slot.entry_id, slot.slot.timestamp(), slot.late_after_seconds, slot.job_id]
@@ -138,7 +138,7 @@ def count_dropped_slots(
     if slots:
         records = [json.dumps({"slot": slot.timestamp(), "outcome": outcome}) for slot in slots]
         pipe.lpush(_CRON_HISTORY.encode() + entry_id, *records)
-        pipe.ltrim(_CRON_HISTORY.encode() + entry_id, 0, _CRON_HISTORY_KEPT - 1)
+        pipe.ltrim(_CRON_HISTORY.encode() + entry_id, 0, CRON_HISTORY_KEPT - 1)
 
 
 def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:

@@ -18,14 +18,14 @@ _OF_PAIRS = frozenset({b"outcome", b"wait", b"wait_sum", b"run", b"run_sum"})
 
 
 class JobOutcome(StrEnum):
-    """How an execution ended; each has exactly one outcome."""
+    """How an execution ended; each has exactly one outcome, which `rqmon.states` describes."""
 
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # finally: no retry was left
-    RETRIED = "retried"  # raised or returned a Retry, and its job will run again
-    STOPPED = "stopped"  # a person stopped it
-    ABANDONED = "abandoned"  # its process or its worker died; RQ fails the job, or runs it again
-    RATE_LIMITED = "rate_limited"  # raised TooManyRequests, whether its job will run again or not
+    FAILED = "failed"
+    RETRIED = "retried"
+    STOPPED = "stopped"
+    ABANDONED = "abandoned"
+    RATE_LIMITED = "rate_limited"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,17 @@ def test_every_state_and_outcome_has_its_colour(kind: str) -> None:
     assert colors.keys() == set(names)
 
 
+def test_timelines_name_every_state_and_outcome() -> None:
+    """Return the states of a timeline from its numbers, which the panels give them."""
+    named = [
+        {option["text"].lower() for mapping in mappings for option in mapping["options"].values()}
+        for _, panel in _shown(FILES)
+        if panel["type"] == "state-timeline" and (mappings := panel["fieldConfig"]["defaults"]["mappings"])
+    ]
+    assert set(states.WORKER_STATES) in named
+    assert set(states.CRON_OUTCOMES) in named
+
+
 @pytest.mark.parametrize("name", THRESHOLDS)
 def test_a_threshold_rises_and_says_what_it_is_of(name: str) -> None:
     threshold = THRESHOLDS[name]

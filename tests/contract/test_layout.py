@@ -149,6 +149,12 @@ def test_rqs_keys_are_asked_for_and_not_written_down(folder):
     assert found == []
 
 
+def test_one_module_says_which_registry_a_state_has():
+    mapped = re.compile(r"""["']?\b(failed|FAILED\.value)["']?: FailedJobRegistry""")
+    found = [str(m.relative_to(ROOT)) for m in modules() if mapped.search(m.read_text())]
+    assert found == ["scheduler/queues.py"]
+
+
 def test_there_is_no_python_beside_the_configuration_of_other_programs():
     assert [*(ROOT / "monitoring").rglob("*.py")] == []
 
