@@ -58,7 +58,7 @@ demo: $(STACK)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill th
 	@$(STACK)/bin/rqmon demo
 
 test-rq: $(STACK)/.stack  ## Queue a load test of rate-limited jobs, JOBS=1000
-	@$(STACK)/bin/python manage.py test_rq --generated_jobs $(or $(JOBS),1000)
+	@$(STACK)/bin/python manage.py test_rq $(if $(JOBS),--generated_jobs $(JOBS))
 
 purge-queue: $(STACK)/.stack  ## Delete a queue's jobs for good: QUEUE=long-running STATE=queued
 	@$(if $(QUEUE),,$(error Name the queue: make purge-queue QUEUE=long-running STATE=failed))

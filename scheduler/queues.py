@@ -10,7 +10,15 @@ from redis.retry import Retry
 from rq import Queue
 from rq.executions import ExecutionRegistry
 from rq.job import Job
-from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
+from rq.registry import (
+    BaseRegistry,
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
 from rq.results import Result
 
 from scheduler.config import DEFAULT_REDIS_URL, current
@@ -21,6 +29,15 @@ SHORT_RUNNING_QUEUE = "short-running"
 LONG_RUNNING_QUEUE = "long-running"
 
 QUEUE_STATES = ("queued", "failed", "scheduled", "finished")
+# The jobs of every other state are in a registry of the queue; in rq-exporter's order.
+REGISTRIES: dict[str, type[BaseRegistry]] = {
+    "started": StartedJobRegistry,
+    "finished": FinishedJobRegistry,
+    "failed": FailedJobRegistry,
+    "deferred": DeferredJobRegistry,
+    "scheduled": ScheduledJobRegistry,
+    "canceled": CanceledJobRegistry,
+}
 
 # The variable with which the pytest plugin keeps tests off the Redis of RQ_REDIS_URL.
 FORBIDS_CONFIGURED_REDIS = "RQMON_FORBIDS_CONFIGURED_REDIS"
@@ -90,13 +107,9 @@ def registry(queue: Queue, state: str) -> BaseRegistry:
     Raises:
         QueueStateError: The state is none of these.
     """
-    if state == "failed":
-        return FailedJobRegistry(queue=queue)
-    if state == "finished":
-        return FinishedJobRegistry(queue=queue)
-    if state == "scheduled":
-        return ScheduledJobRegistry(queue=queue)  # type: ignore[no-untyped-call]  # rq leaves it untyped
-    raise QueueStateError(f"Unknown queue state {state!r}: use one of {', '.join(QUEUE_STATES)}")
+    if state == "queued" or state not in QUEUE_STATES:
+        raise QueueStateError(f"Unknown queue state {state!r}: use one of {', '.join(QUEUE_STATES)}")
+    return REGISTRIES[state](queue=queue)
 
 
 def count(queue: Queue, state: str) -> int:

@@ -3,6 +3,7 @@
 from grafanalib.core import HIDE_VARIABLE, REFRESH_ON_TIME_RANGE_CHANGE, Template
 
 from rqmon.metrics import RQ_JOBS, RQ_JOBS_PROCESSED_TOTAL, RQ_REDIS_UP, Metric
+from rqmon.ports import DEFAULT_PORTS
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -28,7 +29,7 @@ def rq_dashboard() -> Template:
     return Template(
         name="rq_dashboard",
         label="Address of rq-dashboard",
-        query="http://127.0.0.1:9181",
+        query=f"http://127.0.0.1:{DEFAULT_PORTS['RQ_DASHBOARD_PORT']}",
         type="constant",
         hide=HIDE_VARIABLE,
     )

@@ -23,13 +23,13 @@ from rich.text import Text
 from rq import Queue
 
 from dashboards.paths import DASHBOARDS, ROOT
+from dashboards.verify.own_stack import OwnStack, own_stack
 from dashboards.verify.panel_checks import Row, State, Verdict, ask_all
 from rqmon.demo.jobs import queue_health_check
 from rqmon.entry_point import one_line_errors
 from rqmon.preview.grafana.library import load_dashboards
 from rqmon.preview.grafana.model import Dashboard
 from rqmon.stack.native.supervisor import Supervisor
-from rqmon.stack.own_stack import OwnStack, own_stack
 from rqmon.states import CANCELED, JOB_STATUSES
 from scheduler import SHORT_RUNNING_QUEUE, Scheduler
 

@@ -182,12 +182,13 @@ def diff(*, file: Path, as_json: bool) -> None:
 def run(*, file: Path | None) -> None:
     """Register the entries of FILE, then queue each job when its time comes, until told to stop.
 
-    By default FILE is cron-scheduler.py; without such a file, the entries are those registered elsewhere.
+    By default FILE is cron-scheduler.py; without such a file, the entries are those registered elsewhere,
+    and they stay as they are.
     """
     if file is None and (default := Path(entry_files.DEFAULT_FILE)).is_file():
         file = default
     with logged_process("rqmon cron run"):
-        schedule_jobs = entry_files.load(file) if file else lambda: None
+        schedule_jobs = entry_files.load(file) if file else None
         CronProcess(schedule_jobs, version=installed_version()).run()
 
 

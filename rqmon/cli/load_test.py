@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rqmon.demo.mix import Mix, demo_crons
-from rqmon.demo.queue_load import queue_load_test
+from rqmon.demo.queue_load import GENERATED_JOBS, queue_load_test
 from rqmon.ports import DEFAULT_PORTS
 from rqmon.resources import command_line
 from rqmon.terminal import say
@@ -20,7 +20,7 @@ from scheduler.queues import shared_connection
     "--generated_jobs",
     "--generated-jobs",
     type=click.IntRange(1, 1_000_000),
-    default=1000,
+    default=GENERATED_JOBS,
     show_default=True,
     help="How many rate-limited jobs.",
 )

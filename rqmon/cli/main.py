@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from rqmon.cli.extras import what_is_missing
 from rqmon.entry_point import one_line_errors
+from rqmon.extras import what_is_missing
 from scheduler.errors import SchedulerError
 
 # name -> "module:attribute"; a module is imported only when its command is used.

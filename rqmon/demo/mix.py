@@ -65,23 +65,29 @@ class Mix:
 @contextmanager
 def demo_crons() -> Iterator[None]:
     """Register entries with slots every few seconds, and remove them when the block ends, even by SIGTERM."""
+    registered: list[str] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         with Scheduler(connection=shared_connection()) as scheduler:
             for cron_id, (queue, interval_seconds, run_seconds) in _CRONS.items():
-                scheduler.cron(
-                    queue,
-                    None,
-                    jobs.work_for,
-                    (run_seconds,),
-                    interval_seconds=interval_seconds,
-                    cron_id=cron_id,
-                    overlap="skip",
-                )
+                registered.append(cron_id)  # before it is, as a signal may come in between
+                try:
+                    scheduler.cron(
+                        queue,
+                        None,
+                        jobs.work_for,
+                        (run_seconds,),
+                        interval_seconds=interval_seconds,
+                        cron_id=cron_id,
+                        overlap="skip",
+                    )
+                except RedisError:
+                    registered.pop()
+                    raise
         yield
     finally:
         registry = CronRegistry(shared_connection())
-        for cron_id in _CRONS:
+        for cron_id in registered:
             try:
                 registry.remove(cron_id)
             except CronError:  # somebody removed it

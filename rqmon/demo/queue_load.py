@@ -11,6 +11,7 @@ from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_sc
 from scheduler.logs import CORRELATION_ID
 from scheduler.queues import shared_connection
 
+GENERATED_JOBS = 1000  # by default
 _BATCH = 500
 _KEPT_SECONDS = 3600
 

@@ -7,13 +7,17 @@ import os
 import signal
 from pathlib import Path
 
-from aiohttp import web
+from rqmon.extras import one_line_if_missing
 
-from rqmon.doors.app import create_app
-from rqmon.entry_point import one_line_errors
-from rqmon.hosts import given_names
-from scheduler.errors import ConfigError
-from scheduler.logs import configure
+with one_line_if_missing("rqmon.doors"):
+    from aiohttp import web
+
+    from rqmon.doors.app import create_app
+    from rqmon.entry_point import one_line_errors
+    from rqmon.hosts import given_names
+    from scheduler.errors import ConfigError
+    from scheduler.logs import configure
+
 
 _log = logging.getLogger(__name__)
 _LAST_REQUESTS_SECONDS = 2.0

@@ -2,10 +2,14 @@
 
 import os
 
-from rqmon.entry_point import logged_process
-from rqmon.exporter.app import application
-from rqmon.exporter.options import of_command_line
-from rqmon.web import serve
+from rqmon.extras import one_line_if_missing
+
+with one_line_if_missing("rqmon.exporter"):
+    from rqmon.entry_point import logged_process
+    from rqmon.exporter.app import application
+    from rqmon.exporter.options import of_command_line
+    from rqmon.web import serve
+
 
 _THREADS = 8
 

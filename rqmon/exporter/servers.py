@@ -11,6 +11,7 @@ from rq import Queue, Worker
 from rq.utils import import_attribute
 from rq.worker import BaseWorker
 
+from rqmon.ports import DEFAULT_PORTS
 from scheduler.config import check_redis_url
 from scheduler.errors import ConfigError
 
@@ -130,5 +131,8 @@ def _split(urls: str) -> list[str]:
 def _name(client: Redis) -> str:
     """Return host:port/db, or path/db for a socket, without user and password."""
     given = client.connection_pool.connection_kwargs
-    address = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+    address = (
+        given.get("path")
+        or f"{given.get('host', 'localhost')}:{given.get('port', DEFAULT_PORTS['REDIS_PORT'])}"
+    )
     return f"{address}/{given.get('db', 0)}"

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from rqmon.hosts import given_names
-from rqmon.ports import DEFAULT_PORTS
-from rqmon.preview.grafana.library import load_dashboards
-from rqmon.preview.web.server import serve
-from rqmon.resources import data
+from rqmon.extras import one_line_if_missing
+
+with one_line_if_missing("rqmon.preview"):
+    from rqmon.hosts import given_names
+    from rqmon.ports import DEFAULT_PORTS
+    from rqmon.preview.grafana.library import load_dashboards
+    from rqmon.preview.web.server import serve
+    from rqmon.resources import data
 
 
 class _Parser(argparse.ArgumentParser):

@@ -258,7 +258,7 @@ def _url_in_containers(config: StackConfig) -> str:
             "give its address in the network, or use MODE=native"
         )
     login, at, _ = given.netloc.rpartition("@")
-    return urlunsplit(given._replace(netloc=f"{login}{at}redis:6379"))
+    return urlunsplit(given._replace(netloc=f"{login}{at}redis:{DEFAULT_PORTS['REDIS_PORT']}"))
 
 
 def _quoted(value: str) -> str:

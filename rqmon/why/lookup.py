@@ -7,14 +7,7 @@ from typing import TypeVar
 from redis import Redis
 from rq import Queue
 from rq.executions import ExecutionRegistry
-from rq.registry import (
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
+from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.suspension import WORKERS_SUSPENDED
 
 from rqmon.doctor import worker_facts as workers
@@ -33,6 +26,7 @@ from rqmon.why.job import JobFacts
 from scheduler.cron.clock import from_answer, server_time
 from scheduler.ledger.job_counts import parse
 from scheduler.ledger.jobs import COUNTS
+from scheduler.queues import REGISTRIES
 
 T = TypeVar("T")
 
@@ -40,13 +34,8 @@ _FIELDS = (
     *("status", "origin", "description", "enqueued_at", "started_at", "ended_at", "timeout"),
     *("retries_left", "exc_info", "worker_name", "dependency_ids", "dependency_id", "rate_limit_key"),
 )
-_REGISTRIES = {
-    "failed": FailedJobRegistry,
-    "finished": FinishedJobRegistry,
-    "scheduled": ScheduledJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "canceled": CanceledJobRegistry,
-}
+# A started job is in a registry of executions.
+_REGISTRIES = {status: kind for status, kind in REGISTRIES.items() if status != "started"}
 _MOST_QUEUES = 5_000
 
 

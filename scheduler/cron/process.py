@@ -1,4 +1,4 @@
-"""The cron process: reconciles the entries it is given, then handles each slot as it comes."""
+"""The cron process: reconciles the entries it is given, if any, then handles each slot as it comes."""
 
 import logging
 import signal
@@ -17,6 +17,7 @@ from scheduler.config import Settings
 from scheduler.connections.refusals import describe, refusal
 from scheduler.connections.server_version import require_supported
 from scheduler.cron.claims import Claimer, Look
+from scheduler.cron.entries import CronEntry
 
 # Programs import these names from here, all but Heart: they are part of this module's interface.
 from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS
@@ -42,7 +43,8 @@ class CronProcess:
     """Queues the job of each slot of each cron entry in Redis, until it is stopped.
 
     Args:
-        schedule_jobs: Calls `job_scheduler(..., cron=...)` once for each entry of this program.
+        schedule_jobs: Calls `job_scheduler(..., cron=...)` once for each entry of this program. None is a
+            program without entries of its own: those in Redis stay as they are.
         version: The program's, so that people see which one runs.
         connection: By default the shared connection of `RQ_REDIS_URL`, or of the settings'.
         settings: By default those of the environment.
@@ -50,7 +52,7 @@ class CronProcess:
 
     def __init__(
         self,
-        schedule_jobs: Callable[[], object],
+        schedule_jobs: Callable[[], object] | None,
         *,
         version: str = "",
         connection: Redis | None = None,
@@ -63,6 +65,7 @@ class CronProcess:
         self._upkeep = Upkeep(self._connection, self._claimer.clock)
         self._heart = Heart(self._connection, version=version)
         self._stopped = threading.Event()
+        self._entries: list[CronEntry] = []
         self._is_started = False
         self._epoch: str | None = None
         self._settled = 0
@@ -83,9 +86,9 @@ class CronProcess:
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        with declaring() as entries:
-            self._schedule_jobs()
-        self._entries = entries
+        if self._schedule_jobs is not None:
+            with declaring() as self._entries:
+                self._schedule_jobs()
         while not self._stopped.is_set():
             try:
                 wait_seconds = self._tick()
@@ -136,12 +139,14 @@ class CronProcess:
         self._heart.worked()
 
     def _reconcile(self) -> None:
+        if self._schedule_jobs is None:  # an empty list would remove what other programs declared
+            return
         difference, self._epoch = self._registry.reconcile(self._entries)
         _log.info("cron_reconciled", extra=asdict(difference))
 
     def _write_again(self, look: Look) -> None:
         """Write the entries again after Redis was flushed, or somebody removed them all."""
-        if (look.epoch or "").startswith(EMPTIED):
+        if self._schedule_jobs is None or (look.epoch or "").startswith(EMPTIED):
             self._epoch = look.epoch
             return
         _log.warning("cron_entries_lost")

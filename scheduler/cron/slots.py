@@ -11,9 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from cronsim import CronSim, CronSimError
 
 from scheduler.errors import CronError
-
-# This many past slots are listed one by one; older ones are only counted.
-KEPT_SLOTS = 100
+from scheduler.ledger.cron import CRON_HISTORY_KEPT
 
 FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
 
@@ -57,7 +55,7 @@ class Due:
     """The slots from one time to another.
 
     Attributes:
-        slots: The last of them, at most `KEPT_SLOTS`, in order.
+        slots: The last of them, at most `CRON_HISTORY_KEPT`, in order.
         total: How many there are in total.
         following: The first slot after them.
         first_is_slot: Whether the first time is itself a slot, and so is counted.
@@ -134,14 +132,14 @@ class Schedule:
 
     def due(self, first: datetime, until: datetime) -> Due:
         """Return the slots from `first`, if it is one itself, to `until`."""
-        slots: deque[datetime] = deque(maxlen=KEPT_SLOTS)
+        slots: deque[datetime] = deque(maxlen=CRON_HISTORY_KEPT)
         total = 0
         start = first - MICROSECOND
         first_is_slot = False
         if self.interval_seconds is not None:
             first_is_slot = first.timestamp() % self.interval_seconds == 0
             # Years of a short interval are calculated, not walked through.
-            behind = int((until - first).total_seconds() // self.interval_seconds) - KEPT_SLOTS
+            behind = int((until - first).total_seconds() // self.interval_seconds) - CRON_HISTORY_KEPT
             if behind > 0:
                 start += timedelta(seconds=behind * self.interval_seconds)
                 total += behind

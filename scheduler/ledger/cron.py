@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from redis import Redis
@@ -23,7 +24,7 @@ COMMANDS = {
     "cron lateness": ("HGETALL", LATENESS),
 }
 _CRON_HISTORY = "rqmon:ledger:cron:history:"  # one list per entry: one JSON object per slot, newest first
-_CRON_HISTORY_KEPT = 100
+CRON_HISTORY_KEPT = 100  # past slots that are listed one by one; older ones are only counted
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000  # of a slot
 
 
@@ -119,7 +120,7 @@ def count_queued_slots(
         bounds: Upper bounds of the lateness histogram's buckets, in seconds.
     """
     keys = [OUTCOMES, LAST, LATENESS]
-    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds), _CRON_HISTORY_KEPT]
+    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds), CRON_HISTORY_KEPT]
     for slot in slots:
         keys.append(_CRON_HISTORY + slot.entry_id)
         arguments += [slot.entry_id, slot.slot.timestamp(), slot.late_after_seconds, slot.job_id]
@@ -137,7 +138,7 @@ def count_dropped_slots(
     if slots:
         records = [json.dumps({"slot": slot.timestamp(), "outcome": outcome}) for slot in slots]
         pipe.lpush(_CRON_HISTORY.encode() + entry_id, *records)
-        pipe.ltrim(_CRON_HISTORY.encode() + entry_id, 0, _CRON_HISTORY_KEPT - 1)
+        pipe.ltrim(_CRON_HISTORY.encode() + entry_id, 0, CRON_HISTORY_KEPT - 1)
 
 
 def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:
@@ -171,19 +172,20 @@ def parse(
             odd_buckets.append(f"cron lateness {le.encode()!r}")
     return CronCounts(
         counted,
-        times,
-        Histogram(buckets, sum_seconds),
+        MappingProxyType(times),
+        Histogram(MappingProxyType(buckets), sum_seconds),
         unreadable=(*odd_outcomes, *odd_times, *odd_behind, *odd_buckets),
     )
 
 
-def _outcomes(answer: Mapping[bytes, bytes]) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+def _outcomes(answer: Mapping[bytes, bytes]) -> tuple[Mapping[str, Mapping[str, int]], tuple[str, ...]]:
     counted: dict[str, dict[str, int]] = {}
     numbers, unreadable = amounts(answer, "cron outcomes", bars=1)
     for name, slots in numbers.items():
         entry_id, _, outcome = name.rpartition("|")
         counted.setdefault(entry_id, {})[outcome] = int(slots)
-    return counted, unreadable
+    frozen = {entry_id: MappingProxyType(slots) for entry_id, slots in counted.items()}
+    return MappingProxyType(frozen), unreadable
 
 
 def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> dict[str, list[SlotRecord]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
+from types import MappingProxyType
 
 from scheduler.ledger.job_scripts import COUNTS, MAX_NAMES, MAX_PAIRS
 from scheduler.ledger.reading import Histogram, add_to_bucket, amounts, largest
@@ -17,14 +18,14 @@ _OF_PAIRS = frozenset({b"outcome", b"wait", b"wait_sum", b"run", b"run_sum"})
 
 
 class JobOutcome(StrEnum):
-    """How an execution ended; each has exactly one outcome."""
+    """How an execution ended; each has exactly one outcome, which `rqmon.states` describes."""
 
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # finally: no retry was left
-    RETRIED = "retried"  # raised or returned a Retry, and its job will run again
-    STOPPED = "stopped"  # a person stopped it
-    ABANDONED = "abandoned"  # its process or its worker died; RQ fails the job, or runs it again
-    RATE_LIMITED = "rate_limited"  # raised TooManyRequests, whether its job will run again or not
+    FAILED = "failed"
+    RETRIED = "retried"
+    STOPPED = "stopped"
+    ABANDONED = "abandoned"
+    RATE_LIMITED = "rate_limited"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,12 @@ class _Times:
     buckets: defaultdict[tuple[str, str], dict[float, int]] = field(default_factory=lambda: defaultdict(dict))
     sums: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def read(self) -> dict[tuple[str, str], Histogram]:
-        return {
-            where: Histogram(self.buckets.get(where, {}), self.sums.get(where, 0.0))
+    def read(self) -> Mapping[tuple[str, str], Histogram]:
+        histograms = {
+            where: Histogram(MappingProxyType(self.buckets.get(where, {})), self.sums.get(where, 0.0))
             for where in {**self.buckets, **self.sums}
         }
+        return MappingProxyType(histograms)
 
 
 def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
@@ -96,13 +98,13 @@ def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
         except ValueError:
             odd.append(f"jobs {name.encode()!r}")
     return JobCounts(
-        outcomes,
-        failures,
-        retries,
-        horses_killed,
+        MappingProxyType(outcomes),
+        MappingProxyType(failures),
+        MappingProxyType(retries),
+        MappingProxyType(horses_killed),
         wait.read(),
         run.read(),
-        left_out=left_out,
+        left_out=MappingProxyType(left_out),
         unreadable=(*unreadable, *odd),
     )
 

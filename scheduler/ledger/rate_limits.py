@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from scheduler.ledger.job_scripts import MAX_NAMES, OTHER
 from scheduler.ledger.reading import amounts, largest
@@ -65,7 +66,7 @@ def parse(answer: Mapping[bytes, bytes]) -> RateLimitCounts:
         sizes[resource] = sizes.get(resource, 0.0) + number
     kept = largest(sizes, MAX_NAMES + 1)  # with OTHER
     return RateLimitCounts(
-        {key: number for key, number in requests.items() if key[0] in kept},
+        MappingProxyType({key: number for key, number in requests.items() if key[0] in kept}),
         left_out=len(sizes) - len(kept),
         unreadable=unreadable,
     )

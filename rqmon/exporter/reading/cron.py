@@ -1,6 +1,9 @@
 """The state of cron, from its entries, counts and processes; the number of entries is limited."""
 
 import heapq
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeVar
 
 from rqmon.exporter.reading.snapshot import CronState
 from scheduler.cron.heartbeats import Seen
@@ -8,6 +11,8 @@ from scheduler.cron.store.overview import Overview
 from scheduler.ledger.cron import CronCounts, Outcome
 
 MAX_ENTRIES = 10_000
+
+Value = TypeVar("Value")
 
 
 def state(overview: Overview, counts: CronCounts, seen: Seen, *, now: float) -> tuple[CronState, int]:
@@ -18,14 +23,18 @@ def state(overview: Overview, counts: CronCounts, seen: Seen, *, now: float) -> 
     shown, left_out = _shown(overview, counts)
     return CronState(
         registered=len(overview.entries),
-        entries={id_: labels for id_, labels in overview.entries.items() if id_ in shown},
-        next={id_: at for id_, at in overview.next.items() if id_ in shown},
-        last={id_: at for id_, at in counts.last.items() if id_ in shown},
-        outcomes={id_: slots for id_, slots in counts.outcomes.items() if id_ in shown},
+        entries=_only(shown, overview.entries),
+        next=_only(shown, overview.next),
+        last=_only(shown, counts.last),
+        outcomes=_only(shown, counts.outcomes),
         lateness=counts.lateness,
         processes=sum(heartbeat.is_working(now) for heartbeat in seen.live.values()),
         passed_over=max((heartbeat.passed_over_count for heartbeat in seen.live.values()), default=0),
     ), left_out
+
+
+def _only(shown: set[str], by_id: Mapping[str, Value]) -> Mapping[str, Value]:
+    return MappingProxyType({id_: value for id_, value in by_id.items() if id_ in shown})
 
 
 def _shown(overview: Overview, counts: CronCounts) -> tuple[set[str], int]:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import hiredis
@@ -83,7 +84,8 @@ def state(queue: Counted, answers: Iterator[Any], problems: Problems, *, now: fl
                     delay = max(0.0, now - amount(due))
                 except ValueError:
                     problems.cant_read(f"scheduled job {id_!r}")
-    return QueueState(queue.name, queue.jobs, queue.canceled, queue.intermediate, oldest, overdue, delay)
+    jobs = MappingProxyType(queue.jobs)
+    return QueueState(queue.name, jobs, queue.canceled, queue.intermediate, oldest, overdue, delay)
 
 
 def _enqueued_at(key: bytes) -> bytes:

@@ -5,6 +5,7 @@ for each queue and worker. The third looks closer at what the second found.
 """
 
 import itertools
+from types import MappingProxyType
 
 from redis import Redis
 from rq import Queue, Worker
@@ -88,8 +89,8 @@ def take(
         info=first.info,
         sampled=len(sought),
         unaccounted=sum(lost),
-        refusing=problems.refusing,
+        refusing=MappingProxyType(problems.refusing),
         refused=tuple(problems.refused),
         unreadable=tuple(problems.unreadable),
-        left_out={**first.left_out, "queues": len(first.queues) - len(states)},
+        left_out=MappingProxyType({**first.left_out, "queues": len(first.queues) - len(states)}),
     )

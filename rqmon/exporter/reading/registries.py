@@ -3,27 +3,12 @@
 from datetime import datetime
 
 from rq.executions import ExecutionRegistry
-from rq.job import JobStatus
-from rq.registry import (
-    BaseRegistry,
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
+from rq.registry import BaseRegistry
 
-# In rq-exporter's order, after `queued`; neither rq-exporter nor rq_jobs has the last one.
-REGISTRIES: dict[str, type[BaseRegistry]] = {
-    JobStatus.STARTED.value: StartedJobRegistry,
-    JobStatus.FINISHED.value: FinishedJobRegistry,
-    JobStatus.FAILED.value: FailedJobRegistry,
-    JobStatus.DEFERRED.value: DeferredJobRegistry,
-    JobStatus.SCHEDULED.value: ScheduledJobRegistry,
-    JobStatus.CANCELED.value: CanceledJobRegistry,
-}
-STATUSES = (JobStatus.QUEUED.value, *REGISTRIES)
+from scheduler.queues import REGISTRIES as REGISTRIES
+
+# In rq-exporter's order; neither rq-exporter nor rq_jobs has the last one.
+STATUSES = ("queued", *REGISTRIES)
 
 
 def key_of(kind: type[BaseRegistry] | type[ExecutionRegistry], name: bytes) -> bytes:

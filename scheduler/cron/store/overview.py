@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from scheduler.cron.entries import spec_fields
@@ -44,7 +45,7 @@ def parse(specs: Mapping[bytes, bytes], slots: Mapping[bytes, Any]) -> Overview:
         entries[entry_id], odd = _labels(fields)
         unreadable += [f"cron entry {id_!r} {name}" for name in odd]
     next_, odd_slots = amounts(slots, "cron next")
-    return Overview(entries, next_, (*unreadable, *odd_slots))
+    return Overview(MappingProxyType(entries), MappingProxyType(next_), (*unreadable, *odd_slots))
 
 
 def _labels(fields: Mapping[str, Any]) -> tuple[EntryLabels, list[str]]:

@@ -200,6 +200,13 @@ def test_the_demo_makes_every_kind_of_job(queue):
     assert queue.cron_job_count() == 0
 
 
+def test_the_demo_without_redis_says_nothing_of_entries_that_it_never_registered():
+    done = manage("demo", RQ_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    assert done.returncode == 2
+    assert "is still registered" not in done.stderr
+    assert "Redis" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_has_crons_that_are_due_within_it_for_as_long_as_it_runs(queue, rq_redis_url, number):
     demo = subprocess.Popen(

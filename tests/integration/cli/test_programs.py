@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.cron.store.registry import CronRegistry
 from tests.commands import manage
+from tests.crons import declare
 from tests.servers import free_port, wait_for
 
 FUNCTIONS = "def add(a, b):\n    return a + b\n"
@@ -67,9 +68,17 @@ def test_cron_registers_the_entries_of_a_file_the_named_one_or_cron_scheduler(
     wait_for(lambda: [entry.id for entry in registry.entries()] == ["new-year"], what="it is registered")
 
 
-def test_cron_without_a_file_runs_the_entries_of_others(program, redis_connection):
-    program("cron", "run")
-    wait_for(lambda: manage("cron", "health").returncode == 0, what="a process is live")
+def test_cron_without_a_file_runs_the_entries_of_others_and_keeps_them(program, redis_connection, queue):
+    registry = CronRegistry(redis_connection)
+    declare(registry, (None, {"interval_seconds": 1, "cron_id": "theirs", "queue_name": "theirs"}))
+    process = program("cron", "run")
+    wait_for(lambda: redis_connection.llen("rq:queue:theirs") >= 2, what="its slots get their jobs")
+    assert [entry.id for entry in registry.entries()] == ["theirs"]
+    redis_connection.flushdb()
+    wait_for(lambda: manage("cron", "health").returncode == 0, what="it is live after a flush")
+    declare(registry, (None, {"interval_seconds": 1, "cron_id": "again", "queue_name": "again"}))
+    wait_for(lambda: redis_connection.llen("rq:queue:again") >= 2, what="new entries get their jobs too")
+    assert process.poll() is None
 
 
 def test_a_cron_file_that_cant_be_run_is_one_line(queue, tmp_path):

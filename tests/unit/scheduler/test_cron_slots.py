@@ -9,7 +9,8 @@ import pytest
 
 from scheduler import CronError
 from scheduler.cron import constants
-from scheduler.cron.slots import KEPT_SLOTS, Schedule
+from scheduler.cron.slots import Schedule
+from scheduler.ledger.cron import CRON_HISTORY_KEPT
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
 LONDON, NEW_YORK = "Europe/London", "America/New_York"
@@ -184,7 +185,7 @@ def test_due_slots_are_counted_exactly(schedule):
         walked.append(slot)
     due = schedule.due(start, until)
     assert (due.total, due.following) == (len(walked), following)
-    assert list(due.slots) == walked[-KEPT_SLOTS:]
+    assert list(due.slots) == walked[-CRON_HISTORY_KEPT:]
 
 
 def test_six_years_of_seconds_are_counted_without_walking():
