@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dashboards.alerts.files import alertmanager_file, rule_files
+from dashboards.alerts.files import rule_files
 from dashboards.boards import (
     rq_cron,
     rq_dashboard,
@@ -23,7 +23,6 @@ from dashboards.kit.render import render
 from dashboards.paths import DASHBOARDS, METRICS_PAGE, PROMETHEUS, ROOT
 from dashboards.reference import metrics_page
 from rqmon import objectives
-from rqmon.stack.receivers import alertmanager_config
 
 
 def generate() -> dict[Path, str]:
@@ -39,11 +38,7 @@ def generate() -> dict[Path, str]:
         rq_monitoring.build(),
     )
     rendered = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
-    prometheus = {
-        **rule_files(objectives.read()),
-        "alertmanager.yml": alertmanager_file(alertmanager_config({})),
-    }
-    rules = {PROMETHEUS / name: text for name, text in prometheus.items()}
+    rules = {PROMETHEUS / name: text for name, text in rule_files(objectives.read()).items()}
     return {**rendered, **rules, METRICS_PAGE: metrics_page()}
 
 

@@ -39,6 +39,7 @@ WRONG_IMPORTS = {
     "rqmon/preview/grafana/links.py": ("import rqmon.preview.draw.units", "The preview goes one way"),
     "rqmon/doors/rules.py": ("import click", "click and rich stay under the command line"),
     "rqmon/metrics.py": ("import redis", "The catalog, the states and the thresholds"),
+    "rqmon/alerting/app.py": ("import rqmon.stack.receivers", "The programs build on one another"),
     "dashboards/kit/theme.py": ("import rq", "Dashboards know metric names"),
     "dashboards/kit/links.py": ("import dashboards.boards.rq_cron", "The dashboards' generator"),
 }
