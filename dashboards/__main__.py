@@ -1,10 +1,14 @@
-"""`python -m dashboards` writes the dashboards' JSON and docs/metrics.md; `--check` finds outdated ones."""
+"""`python -m dashboards` writes the dashboards' JSON, Prometheus's rules and docs/metrics.md.
+
+`--check` finds outdated ones.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards.alerts.files import rule_files
 from dashboards.boards import (
     rq_cron,
     rq_dashboard,
@@ -16,8 +20,9 @@ from dashboards.boards import (
     rq_workers,
 )
 from dashboards.kit.render import render
-from dashboards.paths import DASHBOARDS, METRICS_PAGE, ROOT
+from dashboards.paths import DASHBOARDS, METRICS_PAGE, PROMETHEUS, ROOT
 from dashboards.reference import metrics_page
+from rqmon import objectives
 
 
 def generate() -> dict[Path, str]:
@@ -33,7 +38,8 @@ def generate() -> dict[Path, str]:
         rq_monitoring.build(),
     )
     rendered = {DASHBOARDS / f"{dashboard.uid}.json": render(dashboard) for dashboard in dashboards}
-    return {**rendered, METRICS_PAGE: metrics_page()}
+    rules = {PROMETHEUS / name: text for name, text in rule_files(objectives.read()).items()}
+    return {**rendered, **rules, METRICS_PAGE: metrics_page()}
 
 
 def drift(root: Path) -> list[str]:
@@ -44,7 +50,9 @@ def drift(root: Path) -> list[str]:
             lines.append(f"{root / path}: missing")
         elif (root / path).read_text(encoding="utf-8") != text:
             lines.append(f"{root / path}: differs from what its source generates")
-    unknown = {path.relative_to(root) for path in (root / DASHBOARDS).glob("*.json")} - generate().keys()
+    folders = [(DASHBOARDS, "*.json"), (PROMETHEUS / "alerts", "*.yml"), (PROMETHEUS / "rules", "*.yml")]
+    there = {path.relative_to(root) for folder, names in folders for path in (root / folder).glob(names)}
+    unknown = there - generate().keys()
     return lines + [f"{root / path}: nothing generates it; delete it" for path in sorted(unknown)]
 
 

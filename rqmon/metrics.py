@@ -524,6 +524,30 @@ PROMETHEUS_TSDB_HEAD_SERIES = Metric(
     help="Series that Prometheus has in memory.",
     source="Prometheus",
 )
+PROMETHEUS_NOTIFICATIONS_ERRORS_TOTAL = Metric(
+    name="prometheus_notifications_errors_total",
+    type="counter",
+    unit="notifications",
+    labels=("alertmanager",),
+    help="Alerts that Prometheus could not send to Alertmanager.",
+    source="Prometheus",
+)
+PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL = Metric(
+    name="prometheus_notifications_dropped_total",
+    type="counter",
+    unit="notifications",
+    labels=(),
+    help="Alerts that Prometheus gave up sending.",
+    source="Prometheus",
+)
+ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL = Metric(
+    name="alertmanager_notifications_failed_total",
+    type="counter",
+    unit="notifications",
+    labels=("integration",),
+    help="Notifications that Alertmanager could not deliver, by the way it told them.",
+    source="Alertmanager",
+)
 
 # In the order above.
 METRICS = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))

@@ -1,6 +1,6 @@
-"""How much is too much: each threshold and the objective once, for panels and for alerts.
+"""How much is too much: each threshold once, for panels and for alerts; objectives are people's own.
 
-Values only, with their units: colours are the dashboards', and `for` is the alerts'.
+Values only, with their units: colours are the dashboards', and `for` and windows are the alerts'.
 """
 
 import math
@@ -15,12 +15,14 @@ class Threshold:
         unit: Of both values; a share is between 0 and 1.
         warning: Worth a look from here on; None where it is critical at once.
         critical: To be acted on from here on; None where a look is enough.
+        alert: Where an alert looks at minutes or hours of it and fires from another value on.
         meaning: What the number is, in a sentence.
     """
 
     unit: str
     warning: float | None
     critical: float | None
+    alert: float | None = None
     meaning: str
 
     @property
@@ -34,30 +36,13 @@ class Threshold:
         return math.inf if self.critical is None else self.critical
 
 
-@dataclass(frozen=True, kw_only=True)
-class WaitObjective:
-    """The share of executions that is to wait no longer than a bound.
-
-    Attributes:
-        seconds: The bound. Counted only where it is a bucket of RQ_JOB_BUCKETS; 30 is one by default.
-        share: Between 0 and 1.
-    """
-
-    seconds: float
-    share: float
-
-    @property
-    def late_share(self) -> float:
-        """The share that may wait longer."""
-        return round(1 - self.share, 9)
-
-
-WAIT_OBJECTIVE = WaitObjective(seconds=30.0, share=0.99)
+# A month's budget is gone in two days at the first, in five at the second.
+FAST_BURN, SLOW_BURN = 14.4, 6.0
 BURN_RATE = Threshold(
     unit="times",
     warning=1,
-    critical=14.4,
-    meaning="Late executions by those allowed; at 14.4 a month's budget is spent in two days.",
+    critical=FAST_BURN,
+    meaning="Late executions by those allowed.",
 )
 
 QUEUED_JOBS = Threshold(
@@ -100,12 +85,14 @@ DRAIN_TIME = Threshold(
     unit="seconds",
     warning=60,
     critical=300,
+    alert=3600,
     meaning="How long a queue needs to get empty at its present pace.",
 )
 FAILING_SHARE = Threshold(
     unit="share",
     warning=0.01,
     critical=0.05,
+    alert=0.1,
     meaning="Executions that left their job failed for good, among all.",
 )
 RETRIED_SHARE = Threshold(
@@ -118,12 +105,14 @@ REFUSED_SHARE = Threshold(
     unit="share",
     warning=0.2,
     critical=0.5,
+    alert=0.95,
     meaning="Requests that rate limits refused, among all.",
 )
 BUSY_SHARE = Threshold(
     unit="share",
     warning=0.8,
     critical=0.95,
+    alert=0.9,
     meaning="How much of their time the busiest workers spend in jobs.",
 )
 HEARTBEAT_AGE = Threshold(
@@ -136,6 +125,7 @@ CRON_OVERDUE = Threshold(
     unit="seconds",
     warning=None,
     critical=15,
+    alert=60,
     meaning="How far in the past an entry's next run lies; three scrapes, as a number is up to one old.",
 )
 REDIS_MEMORY_SHARE = Threshold(
@@ -148,6 +138,7 @@ SCRAPE_DURATION = Threshold(
     unit="seconds",
     warning=1,
     critical=3,
+    alert=2,
     meaning="The slowest target's scrape; Prometheus gives up after 4 s.",
 )
 PROMETHEUS_SERIES = Threshold(
@@ -158,3 +149,18 @@ PROMETHEUS_SERIES = Threshold(
 )
 # Below it, not above: a Redis that has just started.
 REDIS_YOUNG_SECONDS = 300
+
+# What alerts alone compare with.
+
+# Errors of one reason in 5 minutes; one lost scrape is no news.
+SCRAPE_ERRORS = 3
+# Without an append-only file: twice the longest pause between snapshots that Redis's own settings make.
+SNAPSHOT_AGE_SECONDS = 7200
+# Fewer executions than this say nothing about a share.
+LEAST_EXECUTIONS = 20
+# Of the last day, in hours of which a function ran.
+STEADY_SHARE = 0.9
+# A worker of this project shows a sign of life every 30 s, an idle plain `rq worker` every 405 s.
+PLAIN_HEARTBEAT_SECONDS = 430
+# Late or skipped slots of one entry within an hour.
+CRON_SLOTS = 3

@@ -14,6 +14,7 @@ from scheduler.errors import SchedulerError
 
 # name -> "module:attribute"; a module is imported only when its command is used.
 COMMANDS = {
+    "alerts": "rqmon.cli.alerts:alerts",
     "cron": "rqmon.cli.cron:cron",
     "dashboards": "rqmon.cli.dashboards:dashboards",
     "demo": "rqmon.cli.load_test:demo",

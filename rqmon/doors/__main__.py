@@ -14,7 +14,7 @@ with one_line_if_missing("rqmon.doors"):
 
     from rqmon.doors.app import create_app
     from rqmon.entry_point import one_line_errors
-    from rqmon.hosts import given_names
+    from rqmon.web.hosts import given_names
     from scheduler.errors import ConfigError
     from scheduler.logs import configure
 

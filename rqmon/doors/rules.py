@@ -15,7 +15,7 @@ Programs send neither of the last two, and are let in.
 
 from collections.abc import Mapping
 
-from rqmon.hosts import is_accepted
+from rqmon.web.hosts import is_accepted
 
 
 def refusal(method: str, headers: Mapping[str, str], *, names: frozenset[str]) -> str | None:

@@ -8,7 +8,7 @@ with one_line_if_missing("rqmon.exporter"):
     from rqmon.entry_point import logged_process
     from rqmon.exporter.app import application
     from rqmon.exporter.options import of_command_line
-    from rqmon.web import serve
+    from rqmon.web.serving import serve
 
 
 _THREADS = 8

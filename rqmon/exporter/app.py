@@ -15,7 +15,7 @@ from rqmon.exporter.options import configure_logging
 from rqmon.exporter.own_metrics import own_metrics
 from rqmon.exporter.scrapes import Scrapes
 from rqmon.exporter.servers import servers
-from rqmon.hosts import given_names, is_accepted
+from rqmon.web.hosts import given_names, is_accepted
 from scheduler.config import Settings
 
 Respond = Callable[[str, list[tuple[str, str]]], Any]

@@ -10,7 +10,7 @@ with one_line_if_missing("rqmon.guarded_rq_dashboard"):
     from rqmon.guarded_rq_dashboard import options
     from rqmon.guarded_rq_dashboard.app import create_app
     from rqmon.guarded_rq_dashboard.settings import DashboardSettings
-    from rqmon.web import serve
+    from rqmon.web.serving import serve
 
 
 # While Redis is frozen each open tab keeps a thread for 2 s of every 5: enough for a team, and bounded.

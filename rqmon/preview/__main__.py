@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 from rqmon.extras import one_line_if_missing
 
 with one_line_if_missing("rqmon.preview"):
-    from rqmon.hosts import given_names
     from rqmon.ports import DEFAULT_PORTS
     from rqmon.preview.grafana.library import load_dashboards
     from rqmon.preview.web.server import serve
     from rqmon.resources import data
+    from rqmon.web.hosts import given_names
 
 
 class _Parser(argparse.ArgumentParser):

@@ -11,17 +11,29 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from rqmon.alerting.app import PATH as LOG_PATH
 from rqmon.ports import DEFAULT_PORTS
 from rqmon.resources import command_line, data, project
 from rqmon.stack import health
 from rqmon.stack.door_login import write_login
 from rqmon.stack.environment import StackConfig
-from rqmon.stack.services import PROMETHEUS, WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
+from rqmon.stack.receivers import alertmanager_config, write_config
+from rqmon.stack.services import (
+    ALERT_LOG,
+    PROMETHEUS,
+    WITH_GRAFANA,
+    WITH_PREVIEW,
+    Service,
+    ServiceState,
+    StackError,
+)
 from rqmon.terminal import pass_on, say
 
 _ENGINE_TIMEOUT_SECONDS = 5.0
 # The folders below monitoring/ whose files are mounted.
 _MOUNTED = ("prometheus", "redis", "grafana")
+# As Alertmanager reaches it in the containers' network.
+_LOG_URL = f"http://{ALERT_LOG.name}:{DEFAULT_PORTS['ALERT_LOG_PORT']}{LOG_PATH}"
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -209,7 +221,8 @@ def _check_mounted_files() -> None:
 def _digest(config: StackConfig) -> str:
     """Return a digest of what containers get from this machine: mounted files and the `.env` file."""
     digest = hashlib.sha256(json.dumps(dict(config.variables), sort_keys=True).encode())
-    digest.update((config.state_dir / "secrets/web.yml").read_bytes())
+    for name in ("web.yml", "alertmanager.yml"):
+        digest.update((config.state_dir / "secrets" / name).read_bytes())
     for folder in _MOUNTED:
         for path in sorted(data(f"monitoring/{folder}").rglob("*")):
             if path.is_file():
@@ -240,6 +253,8 @@ def write_secrets(config: StackConfig) -> None:
     }.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o644)
+    told = alertmanager_config(variables, log_url=_LOG_URL)
+    write_config(folder / "alertmanager.yml", told, mode=0o644)
 
 
 def _url_in_containers(config: StackConfig) -> str:

@@ -16,6 +16,7 @@ from rqmon.env_file import line_of, read_env_file
 from rqmon.guarded_rq_dashboard.settings import DEFAULT_HOST, DashboardSettings
 from rqmon.ports import DEFAULT_PORTS
 from rqmon.resources import command_line, is_checkout, project
+from rqmon.stack import receivers
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
@@ -51,7 +52,7 @@ VARIABLES = tuple(name for group in (_VARIABLES | _COMPOSE).values() for name in
 # another copy's `.env` would give this copy the other's containers.
 _GIVEN = tuple(name for group in _VARIABLES.values() for name in group)
 # These have no first value in `.env`, but are taken from the environment all the same.
-_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS")
+_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS", *receivers.VARIABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,7 @@ class StackConfig:
                 )
             seen[int(port)] = name
         Settings.from_env(self.variables)
+        receivers.alertmanager_config(self.variables, log_url="")
         # The stack decides where it listens.
         DashboardSettings.from_env({**self.variables, "RQ_DASHBOARD_HOST": DEFAULT_HOST})
 

@@ -95,6 +95,14 @@ ALERTMANAGER = Service(
     port_variable="ALERTMANAGER_PORT",
     health_path="/-/ready",
 )
+# Whom Alertmanager tells where `.env` names nobody else.
+ALERT_LOG = Service(
+    name="alert_log",
+    purpose="keeps what alerts told",
+    command=("python", "-m", "rqmon.alerting"),
+    port_variable="ALERT_LOG_PORT",
+    health_path="/healthz",
+)
 GRAFANA = Service(
     name="grafana",
     purpose="dashboards",
@@ -152,6 +160,7 @@ _ALWAYS = (
     ),
     PROMETHEUS,
     ALERTMANAGER,
+    ALERT_LOG,
 )
 WITH_GRAFANA = (*_ALWAYS, GRAFANA)
 WITH_PREVIEW = (*_ALWAYS, PREVIEW)

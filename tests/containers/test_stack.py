@@ -17,7 +17,7 @@ from tests.containers.containers import docker
 from tests.servers import wait_for
 from tests.stack import PORTS
 
-OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors")
+OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors", "alert_log")
 
 
 @pytest.fixture(scope="module")

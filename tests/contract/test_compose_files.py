@@ -13,7 +13,7 @@ from tests import ROOT
 CORE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 MONITOR = yaml.safe_load((ROOT / "docker-compose-rq-monitor.yml").read_text())["services"]
 SERVICES = {**CORE, **MONITOR}
-OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors", "preview")
+OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors", "alert_log", "preview")
 # Services that don't check Host and Origin themselves.
 BEHIND_DOORS = {"prometheus": 9090, "alertmanager": 9093}
 each_service = pytest.mark.parametrize("name", [name for name in SERVICES if name != "demo"])  # it ends
@@ -21,7 +21,8 @@ each_service = pytest.mark.parametrize("name", [name for name in SERVICES if nam
 
 def test_the_files_hold_the_services_that_the_commands_know():
     assert set(CORE) == {"redis", "rq_short", "rq_long", "rq_sched", "rq_exporter", "demo"}
-    assert set(MONITOR) == {"rq_dashboard", "doors", "prometheus", "alertmanager", "grafana", "preview"}
+    watching = {"rq_dashboard", "doors", "prometheus", "alertmanager", "alert_log", "grafana", "preview"}
+    assert set(MONITOR) == watching
     started = {name for name, service in SERVICES.items() if "profiles" not in service}
     assert {service.name for service in WITH_GRAFANA} == started
     assert {service.name for service in WITH_PREVIEW} == started - {"grafana"} | {"preview"}
@@ -101,7 +102,7 @@ def test_what_a_service_needs_is_healthy_first(name):
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         assert needed in SERVICES
         assert how == {"condition": "service_healthy"}
-    if name in OURS and name not in ("doors", "preview"):
+    if name in OURS and name not in ("doors", "alert_log", "preview"):
         assert "redis" in SERVICES[name]["depends_on"]
 
 

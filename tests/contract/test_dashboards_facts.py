@@ -11,8 +11,7 @@ import pytest
 from dashboards.kit import theme
 from dashboards.paths import DASHBOARDS, ROOT
 from rqmon import states, thresholds
-from rqmon.thresholds import WAIT_OBJECTIVE, Threshold
-from scheduler.config import Settings
+from rqmon.thresholds import Threshold
 
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
 COLORS = {
@@ -78,7 +77,3 @@ def test_a_threshold_rises_and_says_what_it_is_of(name: str) -> None:
     assert values == sorted(set(values))
     assert threshold.unit
     assert threshold.meaning.endswith(".")
-
-
-def test_the_objective_can_be_counted_from_the_default_buckets() -> None:
-    assert WAIT_OBJECTIVE.seconds in Settings().job_buckets_seconds

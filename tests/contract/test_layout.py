@@ -22,6 +22,11 @@ MOST_MODULES, MOST_LINES = 14, 300
 # the modules of one package that have the same name, and why
 SAME_NAME = {
     (
+        "dashboards/alerts/workers.py",
+        "dashboards/rows/workers.py",
+    ): "the alerts about workers, and their panels",
+    (
+        "rqmon/alerting/app.py",
         "rqmon/doors/app.py",
         "rqmon/exporter/app.py",
         "rqmon/guarded_rq_dashboard/app.py",
@@ -42,7 +47,7 @@ LONG = {
 # contract -> a file, and the line to add to it that the contract must notice
 WRONG_IMPORTS = {
     "The core, then the programs, then the dashboards' generator": (
-        "rqmon/hosts.py",
+        "rqmon/web/hosts.py",
         "import dashboards.paths",
     ),
     "The core's modules build on one another in one direction": (

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rqmon.hosts import is_accepted
+from rqmon.web.hosts import is_accepted
 
 
 def refusal(host: str, origin: str | None, names: frozenset[str]) -> str:

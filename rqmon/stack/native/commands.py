@@ -11,6 +11,7 @@ from rqmon.stack.environment import StackConfig
 from rqmon.stack.native.files import PATTERN, for_redis
 from rqmon.stack.native.packages import find_alertmanager, find_grafana, find_prometheus
 from rqmon.stack.native.supervisord_conf import PROJECT, command_variable
+from rqmon.stack.receivers import VARIABLES as RECEIVERS
 from rqmon.stack.services import ALERTMANAGER, EVERY, GRAFANA, PROMETHEUS, REDIS, Service
 
 # In the environment of every process of a native stack: its state directory. Never set by a person.
@@ -34,7 +35,8 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
     commands = {service: [*others.get(service, _ours(service)), *service.options] for service in EVERY}
     return {
         **environ,
-        **variables,
+        # Whom alerts are told is no business of jobs.
+        **{name: value for name, value in variables.items() if name not in RECEIVERS},
         MARKER: str(state),
         PROJECT: str(project()),
         command_variable("watch"): shlex.join([sys.executable, "-P", "-m", "rqmon.stack.native.watch"]),
@@ -48,6 +50,8 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
         "GF_SECURITY_ADMIN_PASSWORD": variables["GRAFANA_ADMIN_PASSWORD"],
         "GF_SERVER_HTTP_ADDR": "127.0.0.1",
         "GF_SERVER_HTTP_PORT": variables["GRAFANA_PORT"],
+        "ALERT_LOG_FILE": str(state / "alerts.jsonl"),
+        "ALERT_LOG_HOST": "127.0.0.1",
         "RQ_EXPORTER_HOST": "127.0.0.1",
         "RQ_DASHBOARD_HOST": "127.0.0.1",
         "RQ_DASHBOARD_URL": f"http://127.0.0.1:{variables['RQ_DASHBOARD_PORT']}",
@@ -80,7 +84,7 @@ def _prometheus(config: StackConfig, *, port: int) -> list[str]:
 def _alertmanager(config: StackConfig, *, port: int) -> list[str]:
     return [
         find_alertmanager() or "alertmanager",
-        f"--config.file={data('monitoring/prometheus/alertmanager.yml')}",
+        "--config.file=alertmanager.yml",
         "--storage.path=alertmanager",
         f"--web.listen-address=127.0.0.1:{port}",
         "--web.config.file=secrets/web.yml",

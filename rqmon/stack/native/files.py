@@ -4,11 +4,13 @@ import json
 import re
 from pathlib import Path
 
+from rqmon.alerting.app import PATH as LOG_PATH
 from rqmon.resources import data
 from rqmon.stack.door_login import write_login
 from rqmon.stack.environment import StackConfig
 from rqmon.stack.native.supervisord_conf import configuration
-from rqmon.stack.services import EVERY
+from rqmon.stack.receivers import alertmanager_config, write_config
+from rqmon.stack.services import ALERT_LOG, EVERY
 
 # Characters that make a path a pattern for Redis and Prometheus.
 PATTERN = frozenset("*?[\\")
@@ -26,6 +28,8 @@ def write_files(config: StackConfig) -> None:
         (config.state_dir / folder).mkdir(parents=True, exist_ok=True)
     _write_redis_conf(config)
     write_login(config, mode=0o600)
+    told = alertmanager_config(config.variables, log_url=f"{ALERT_LOG.address(config)}{LOG_PATH}")
+    write_config(config.state_dir / "alertmanager.yml", told, mode=0o600)
     (config.state_dir / "supervisord.conf").write_text(configuration(EVERY))
     prometheus = config.state_dir / "prometheus"
     for name in ("prometheus.yml", "alerts", "rules"):

@@ -11,8 +11,8 @@ from importlib.metadata import version
 import httpx
 import pytest
 
-from rqmon import hosts
 from rqmon.entry_point import installed_version
+from rqmon.web import hosts
 from tests.processes.exporter_process import exporter, samples
 from tests.servers import free_port
 

@@ -40,6 +40,7 @@ def test_a_missing_file_is_made_with_random_passwords_for_its_owner_only(tmp_pat
         "RQ_EXPORTER_PORT": "9726",
         "PROMETHEUS_PORT": "9090",
         "ALERTMANAGER_PORT": "9093",
+        "ALERT_LOG_PORT": "9095",
         "GRAFANA_PORT": "4000",
         "RQ_DASHBOARD_PORT": "9181",
     }
@@ -100,6 +101,7 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
         ("GRAFANA_ADMIN_PASSWORD=p@ss${", r"GRAFANA_ADMIN_PASSWORD .* has \$\{"),
         ("PROMETHEUS_PORT=http", "PROMETHEUS_PORT .* is 'http': give it a number from 1 to 65535"),
         ("RQ_SERIALIZER=jsn", "RQ_SERIALIZER is 'jsn': use pickle or json"),
+        ("RQMON_ALERT_WEBHOOK_URL=p@ss", "RQMON_ALERT_WEBHOOK_URL is no address"),
         ("GRAFANA_PORT=70000", "GRAFANA_PORT .* is '70000'"),
         ("GRAFANA_PORT=9090", "PROMETHEUS_PORT and GRAFANA_PORT .* are both 9090"),
     ],

@@ -1,0 +1,195 @@
+"""Alertmanager's configuration: who is told of what, and what is not told beside what."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scheduler.errors import ConfigError
+
+WEBHOOK, SLACK, PAGERDUTY = (
+    "RQMON_ALERT_WEBHOOK_URL",
+    "RQMON_ALERT_SLACK_WEBHOOK_URL",
+    "RQMON_ALERT_PAGERDUTY_KEY",
+)
+_EMAIL = "RQMON_ALERT_EMAIL_"
+EMAIL_TO, EMAIL_FROM, EMAIL_SMARTHOST = f"{_EMAIL}TO", f"{_EMAIL}FROM", f"{_EMAIL}SMARTHOST"
+EMAIL_USERNAME, EMAIL_PASSWORD = f"{_EMAIL}USERNAME", f"{_EMAIL}PASSWORD"
+
+# The alert of `rqmon alerts test`.
+TEST_ALERT = "RQTest"
+VARIABLES = (
+    WEBHOOK,
+    SLACK,
+    PAGERDUTY,
+    EMAIL_TO,
+    EMAIL_FROM,
+    EMAIL_SMARTHOST,
+    EMAIL_USERNAME,
+    EMAIL_PASSWORD,
+)
+
+_SERVER = ["job", "instance", "redis"]
+_QUEUE = [*_SERVER, "queue"]
+# A cause, what follows from it, and the labels that say that it does.
+_FOLLOWS: tuple[tuple[str, str, list[str]], ...] = (
+    ("RQQueueNoWorkers", "RQScheduledOverdue|RQWaitSLOBurnFast", _QUEUE),
+    ("RQQueueStalled", "RQWaitSLOBurnFast", _QUEUE),
+    ("RQQueueNotDraining", "RQQueueLatencyHigh|RQWaitSLOBurnSlow", _QUEUE),
+    ("RQQueueLatencyHigh", "RQWaitSLOBurnSlow", _QUEUE),
+    ("RQJobHighFailRate", "RQErrorSLOBurnSlow|RQRetryStorm", _QUEUE),
+    ("RQQueueNoWorkers|RQQueueStalled", "RQWorkersGone|RQWorkerHeartbeatStale", _SERVER),
+    ("RQQueueSuspended", "RQQueueLatencyHigh|RQQueueNotDraining|RQFunctionSilent|RQWaitSLOBurn.*", _SERVER),
+    ("RQWorkerHeartbeatStale", "RQWorkersGone", _SERVER),
+    ("RQWorkersSaturated", "RQQueueLatencyHigh|RQQueueNotDraining|RQWaitSLOBurnSlow", _SERVER),
+    ("RQRedisEvicting", "RQRedisMemoryHigh", _SERVER),
+    ("RQCronNoProcess", "RQCronStuck|RQCronMissed|RQCronLate", _SERVER),
+)
+_NEVER = "RQExporterDown|RQRedisDown|RQRedisRefusing|RQWatchdog"
+
+
+def alertmanager_config(variables: Mapping[str, str], *, log_url: str) -> dict[str, Any]:
+    """The configuration for what `.env` says; what is told to nobody goes to `log_url`.
+
+    Args:
+        variables: `RQMON_ALERT_WEBHOOK_URL`, `_SLACK_WEBHOOK_URL`, `_PAGERDUTY_KEY` (critical alerts only),
+            and `_EMAIL_TO`, `_FROM`, `_SMARTHOST`, with `_USERNAME` and `_PASSWORD` where it asks for them.
+        log_url: A webhook on this machine that keeps what it is told.
+
+    Raises:
+        ConfigError: A variable has what Alertmanager would not take, or another one is missing.
+    """
+    tell, page = _receivers(variables)
+    if not tell:
+        tell = {"webhook_configs": [{"url": log_url, "send_resolved": True}]}
+    return {
+        "route": {
+            "receiver": "default",
+            # One message a queue, and one for what is about no queue.
+            "group_by": ["job", "instance", "redis", "queue"],
+            "group_wait": "30s",
+            "group_interval": "2m",
+            "repeat_interval": "12h",
+            "routes": [
+                # Of `rqmon alerts test`: each at once and by itself, to everybody there is.
+                {
+                    "matchers": [f'alertname="{TEST_ALERT}"'],
+                    "receiver": "critical",
+                    "group_by": ["test"],
+                    "group_wait": "0s",
+                    "group_interval": "1m",
+                },
+                # It says that the others would arrive: for a service that is told by its silence.
+                {
+                    "matchers": ['alertname="RQWatchdog"'],
+                    "receiver": "watchdog",
+                    "repeat_interval": "5m",
+                },
+                {
+                    "matchers": ['severity="critical"'],
+                    "receiver": "critical",
+                    "group_wait": "10s",
+                    "group_interval": "1m",
+                    "repeat_interval": "1h",
+                },
+                {"matchers": ['severity="info"'], "receiver": "info"},
+            ],
+        },
+        "receivers": [
+            {"name": "default", **tell},
+            {"name": "critical", **tell, **page},
+            {"name": "info"},
+            {"name": "watchdog"},
+        ],
+        "inhibit_rules": _inhibitions(),
+    }
+
+
+def integrations(variables: Mapping[str, str], *, log: str) -> list[str]:
+    """How a critical alert is told, by Alertmanager's words; `log` where the log on this machine is.
+
+    Raises:
+        ConfigError: As `alertmanager_config` does.
+    """
+    tell, page = _receivers(variables)
+    return [name.removesuffix("_configs") for name in tell | page] + ([] if tell else [log])
+
+
+def write_config(path: Path, config: Mapping[str, Any], *, mode: int) -> None:
+    """Write it, as JSON, which is YAML too: it has addresses and keys that are secret.
+
+    Args:
+        path: The file; whose folder has to keep others out where its mode lets them in.
+        config: What `alertmanager_config` made.
+        mode: Of the file; a container's user is another than its owner.
+    """
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
+        path.chmod(mode)  # one that was there may have another
+        json.dump(config, file, indent=2, ensure_ascii=False)
+
+
+def _receivers(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How everybody is told, and how somebody is woken."""
+    given = {name: value.strip() for name, value in variables.items() if value.strip()}
+    tell: dict[str, Any] = {}
+    for name in (WEBHOOK, SLACK):
+        if name in given and not re.fullmatch(r"https?://[^\s/]+\S*", given[name]):
+            raise ConfigError(f"{name} is no address: use https://...")  # what it is may be secret
+    if WEBHOOK in given:
+        tell["webhook_configs"] = [{"url": given[WEBHOOK], "send_resolved": True}]
+    if SLACK in given:
+        tell["slack_configs"] = [{"api_url": given[SLACK], "send_resolved": True, **_SLACK_TEXT}]
+    if emails := {name for name in given if name.startswith(_EMAIL)}:
+        if missing := {EMAIL_TO, EMAIL_FROM, EMAIL_SMARTHOST} - emails:
+            raise ConfigError(f"{', '.join(sorted(missing))} is missing: mail needs it beside {min(emails)}")
+        if not re.fullmatch(r"[^\s:]+:\d+", given[EMAIL_SMARTHOST]):
+            raise ConfigError(
+                f"{EMAIL_SMARTHOST} is {given[EMAIL_SMARTHOST]!r}: use host:port, as in mail.example.org:587"
+            )
+        mail = {"to": given[EMAIL_TO], "from": given[EMAIL_FROM], "smarthost": given[EMAIL_SMARTHOST]}
+        if EMAIL_USERNAME in given:
+            mail["auth_username"] = given[EMAIL_USERNAME]
+        if EMAIL_PASSWORD in given:
+            mail["auth_password"] = given[EMAIL_PASSWORD]
+        tell["email_configs"] = [{**mail, "send_resolved": True}]
+    page: dict[str, Any] = {}
+    if PAGERDUTY in given:
+        page["pagerduty_configs"] = [{"routing_key": given[PAGERDUTY], "send_resolved": True}]
+    return tell, page
+
+
+_SLACK_TEXT = {
+    "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}{{ with .CommonLabels.queue }} "
+    "{{ . }}{{ end }}",
+    "text": "{{ range .Alerts }}{{ .Annotations.summary }}. {{ .Annotations.description }}\n"
+    "{{ .Annotations.runbook_url }} {{ .Annotations.dashboard_url }}\n{{ end }}",
+}
+
+
+def _inhibitions() -> list[dict[str, Any]]:
+    """What is not told while its cause is."""
+    refusing = 'code!~"|NOPERM"'  # who lacks a right is told of the rest
+    of_redis = (['alertname="RQRedisDown"'], ['alertname="RQRedisRefusing"', refusing])
+    return [
+        _inhibit(['alertname="RQExporterDown"'], [f'alertname!~"{_NEVER}"'], ["job", "instance"]),
+        # Of an exporter that is gone from the configuration nothing says which one it was.
+        _inhibit(['alertname="RQExporterDown"', 'instance=""'], [f'alertname!~"{_NEVER}"'], ["job"]),
+        *(_inhibit(source, [f'alertname!~"{_NEVER}"'], _SERVER) for source in of_redis),
+        *(
+            _inhibit(source, ['alertname=~"RQScrapeErrors|RQScrapeSlow"'], ["job", "instance"])
+            for source in of_redis
+        ),
+        _inhibit(['severity="critical"', 'queue!=""'], ['severity=~"warning|info"'], _QUEUE),
+        *(
+            _inhibit([f'alertname=~"{cause}"'], [f'alertname=~"{effect}"'], labels)
+            for cause, effect, labels in _FOLLOWS
+        ),
+    ]
+
+
+def _inhibit(source: list[str], target: list[str], equal: list[str]) -> dict[str, Any]:
+    return {"source_matchers": source, "target_matchers": target, "equal": list(equal)}

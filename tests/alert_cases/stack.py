@@ -1,0 +1,265 @@
+"""Cases of dashboards/alerts/stack.py."""
+
+from tests.alert_cases.case import ALWAYS, Case, Fires, Firing, Missing, Silent
+
+_EXPORTER = 'up{job="rq-exporter", instance="rq-exporter"}'
+_ALERTMANAGER = 'up{job="alertmanager", instance="alertmanager"}'
+_SECONDS = 'scrape_duration_seconds{job="rq-exporter", instance="rq-exporter"}'
+_SENT = 'prometheus_notifications_errors_total{job="prometheus", instance="prometheus", alertmanager="a"}'
+_DROPPED = 'prometheus_notifications_dropped_total{job="prometheus", instance="prometheus"}'
+_OF_ALERTMANAGER = 'job="alertmanager", instance="alertmanager"'
+_TOLD = f'alertmanager_notifications_failed_total{{{_OF_ALERTMANAGER}, integration="slack"}}'
+_DOWN_SAYS = (
+    "The exporter does not answer",
+    "Prometheus has had no answer from rq-exporter for 30 seconds. Queues and workers are not seen, whether "
+    "they "
+    "are well or not.",
+)
+_REDIS_SAYS = (
+    "Redis does not answer the exporter",
+    "Redis has not answered for 30 seconds. No job is queued or started, and the dashboards show none.",
+)
+
+CASES: tuple[Case, ...] = (
+    Fires(
+        alert="RQExporterDown",
+        series={_EXPORTER: "1x11 0x40", "rq_redis_up": "1x11 stale"},
+        at=90,
+        says=_DOWN_SAYS,
+    ),
+    Silent(
+        alert="RQExporterDown",
+        why="it restarts, and again",
+        series={_EXPORTER: "1x11 0x4 1x11 0x4 1x24"},
+        at=165,
+    ),
+    Missing(
+        alert="RQExporterDown",
+        series={_EXPORTER: "", "rq_redis_up": ""},
+        firing=[Firing(alert="RQExporterDown", labels={"job": "rq-exporter", "instance": ""})],
+    ),
+    Fires(
+        alert="RQRedisDown",
+        series={"rq_redis_up": "1x11 0x40"},
+        at=90,
+        says=_REDIS_SAYS,
+    ),
+    Fires(
+        alert="RQRedisDown",
+        labels={"redis": "b"},
+        series={
+            "rq_redis_up": "",
+            'rq_redis_up{redis="a"}': "1x200",
+            'rq_redis_up{redis="b"}': "0x200",
+            'rq_jobs{queue="q", status="queued", redis="a"}': "7x200",
+            'rq_queue_workers{queue="q", redis="a"}': "1x200",
+        },
+        at=30,
+        says=_REDIS_SAYS,
+    ),
+    Silent(alert="RQRedisDown", why="it restarts", series={"rq_redis_up": "1x11 0x4 1x40"}, at=80),
+    Silent(
+        alert="RQRedisDown",
+        why="of two servers one is full and the other answers",
+        series={
+            "rq_redis_up": "",
+            'rq_redis_up{redis="a"}': "1x40",
+            'rq_redis_up{redis="b"}': "1x40",
+            'rq_redis_refusing{redis="a", code="READONLY"}': "1x40",
+        },
+        at=60,
+        also=[Firing(alert="RQRedisRefusing", labels={"redis": "a", "code": "READONLY"})],
+    ),
+    Silent(
+        alert="RQRedisDown",
+        why="it refuses to be read, which has its own alert",
+        series={"rq_redis_up": "0x40", 'rq_redis_refusing{code="LOADING"}': "1x40"},
+        at=60,
+        also=[Firing(alert="RQRedisRefusing", labels={"code": "LOADING"})],
+    ),
+    Fires(
+        alert="RQRedisRefusing",
+        labels={"code": "READONLY"},
+        series={'rq_redis_refusing{code="READONLY"}': "0x11 1x40"},
+        at=90,
+        says=(
+            "Redis refuses (READONLY)",
+            "Redis has answered and refused for 30 seconds, with READONLY. Jobs that are queued or end "
+            "meanwhile may "
+            "fail.",
+        ),
+    ),
+    Silent(
+        alert="RQRedisRefusing",
+        why="it loads for a while after a restart, and there is a failover",
+        series={
+            "rq_redis_up": "1x5 0x4 1x40",
+            'rq_redis_refusing{code="LOADING"}': "0x5 1x4 0x40",
+            'rq_redis_refusing{code="READONLY"}': "0x11 1x4 0x40",
+        },
+        at=85,
+    ),
+    Fires(
+        alert="RQScrapeSlow",
+        series={_SECONDS: "2.5x200"},
+        at=300,
+        says=(
+            "Scrapes of the exporter are slow",
+            "A scrape takes 2.5s on average. Prometheus gives up after 4s, and then nothing is seen.",
+        ),
+    ),
+    Silent(alert="RQScrapeSlow", why="two seconds are in time", series={_SECONDS: "2x200"}, at=900),
+    Fires(
+        alert="RQScrapeErrors",
+        labels={"reason": "key"},
+        series={'rq_scrape_errors_total{reason="key"}': "0+1x200"},
+        at=315,
+        says=(
+            "The exporter can't read everything (key)",
+            "The exporter met 60 errors of the kind key in 5 minutes. Some numbers on the dashboards are "
+            "missing.",
+        ),
+    ),
+    Silent(
+        alert="RQScrapeErrors",
+        why="two scrapes of many were lost",
+        series={'rq_scrape_errors_total{reason="timeout"}': "0x60 1x20 2x100"},
+        at=500,
+    ),
+    Fires(
+        alert=ALWAYS,
+        series={},
+        at=0,
+        no_edge=True,
+        says=(
+            "Alerts are evaluated and sent",
+            "This alert always fires. Have something outside tell you when it stops arriving: then no other "
+            "alert "
+            "arrives either.",
+        ),
+    ),
+    Fires(
+        alert="RQRedisMemoryHigh",
+        series={"rq_redis_memory_used_bytes": "95x200", "rq_redis_memory_max_bytes": "100x200"},
+        at=300,
+        says=(
+            "Redis' memory is nearly full",
+            "Redis uses 95% of its maxmemory. At 100% it refuses new jobs, or drops keys.",
+        ),
+    ),
+    Silent(
+        alert="RQRedisMemoryHigh",
+        why="89% are used",
+        series={"rq_redis_memory_used_bytes": "89x200", "rq_redis_memory_max_bytes": "100x200"},
+        at=900,
+    ),
+    Silent(
+        alert="RQRedisMemoryHigh",
+        why="there is no limit",
+        series={"rq_redis_memory_used_bytes": "95x200", "rq_redis_memory_max_bytes": "0x200"},
+        at=900,
+    ),
+    Fires(
+        alert="RQRedisEvicting",
+        series={
+            "rq_redis_evicted_keys_total": "7x60 57x60",
+            "rq_redis_memory_used_bytes": "99x200",
+            "rq_redis_memory_max_bytes": "100x200",
+        },
+        at=305,
+        also=[Firing(alert="RQRedisMemoryHigh")],
+        says=(
+            "Redis drops keys for lack of memory",
+            "Redis dropped 50 keys in 10 minutes. Jobs may be among them, and nothing brings those back.",
+        ),
+    ),
+    Silent(
+        alert="RQRedisEvicting",
+        why="it dropped some long ago",
+        series={"rq_redis_evicted_keys_total": "57x200"},
+        at=900,
+    ),
+    Fires(
+        alert="RQRedisNotPersisting",
+        labels={"kind": "aof"},
+        series={'rq_redis_last_write_ok{kind="aof"}': "1x11 0x100"},
+        at=360,
+        says=(
+            "Redis does not write its data to disk (aof)",
+            "The last write of aof failed. When Redis restarts, jobs are lost.",
+        ),
+    ),
+    Fires(
+        alert="RQRedisNotPersisting",
+        labels={"kind": "none"},
+        series={"rq_redis_aof_enabled": "0x300", "rq_redis_last_save_timestamp_seconds": "0x300"},
+        step=60,
+        at=7560,
+        says=(
+            "Redis does not write its data to disk (none)",
+            "Redis has no append-only file and has saved no snapshot for 2 hours. When Redis restarts, jobs "
+            "are "
+            "lost.",
+        ),
+    ),
+    Silent(
+        alert="RQRedisNotPersisting",
+        why="it saves a snapshot each hour",
+        series={
+            "rq_redis_aof_enabled": "0x300",
+            "rq_redis_last_save_timestamp_seconds": "0x59 3600x59 7200x59 10800x59",
+            'rq_redis_last_write_ok{kind="rdb"}': "1x300",
+        },
+        step=60,
+        at=14000,
+    ),
+    Silent(
+        alert="RQRedisNotPersisting",
+        why="it has an append-only file",
+        series={"rq_redis_aof_enabled": "1x300", "rq_redis_last_save_timestamp_seconds": "0x300"},
+        step=60,
+        at=14000,
+    ),
+    Fires(
+        alert="RQAlertsNotDelivered",
+        labels={"job": "alertmanager", "instance": "alertmanager"},
+        series={_ALERTMANAGER: "1x11 0x100", _SENT: "0x11 1+1x100", _DROPPED: "0x100"},
+        at=180,
+        says=(
+            "Alerts are not delivered",
+            "alertmanager does not answer, or can't send what it has. Nobody is told of what fires.",
+        ),
+    ),
+    Fires(
+        alert="RQAlertsNotDelivered",
+        labels={"job": "prometheus", "instance": "prometheus"},
+        series={_SENT: "0x11 1+1x100", _DROPPED: "0x200"},
+        at=180,
+        says=(
+            "Alerts are not delivered",
+            "prometheus does not answer, or can't send what it has. Nobody is told of what fires.",
+        ),
+    ),
+    Fires(
+        alert="RQAlertsNotDelivered",
+        labels={"job": "alertmanager", "instance": "alertmanager", "integration": "slack"},
+        series={_TOLD: "0x11 1+1x100"},
+        at=180,
+        says=(
+            "Alerts are not delivered",
+            "Alertmanager's notifications by slack fail. Nobody is told of what fires.",
+        ),
+    ),
+    Silent(
+        alert="RQAlertsNotDelivered",
+        why="what failed was long ago",
+        series={_TOLD: "5x200", _SENT: "3x200", _DROPPED: "2x200"},
+        at=600,
+    ),
+    Missing(
+        alert="RQAlertsNotDelivered",
+        series={_ALERTMANAGER: ""},
+        firing=[Firing(alert="RQAlertsNotDelivered", labels={"job": "alertmanager", "instance": ""})],
+    ),
+    Missing(alert=ALWAYS, series={}, firing=[]),
+)
