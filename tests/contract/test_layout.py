@@ -24,7 +24,7 @@ SAME_NAME = {
     (
         "dashboards/alerts/workers.py",
         "dashboards/rows/workers.py",
-    ): "the alerts about workers, and their panels",
+    ): "alerts about workers, and panels",
     (
         "rqmon/alerting/app.py",
         "rqmon/doors/app.py",
