@@ -21,6 +21,8 @@ SAMPLE_SUFFIXES: dict[MetricType, tuple[str, ...]] = {
 # The `job` label that Prometheus adds to the exporter's samples.
 EXPORTER_JOB = "rq-exporter"
 PROMETHEUS_JOB = "prometheus"
+# The alert that always fires: where it does not, nobody knows whether others would.
+WATCHDOG = "RQWatchdog"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -498,6 +500,14 @@ ALERTS = Metric(
     unit="boolean",
     labels=("alertname", "alertstate", "severity"),
     help="1 while the alert is pending or firing, with the alert's own labels; no series otherwise.",
+    source="Prometheus",
+)
+ALERTS_FOR_STATE = Metric(
+    name="ALERTS_FOR_STATE",
+    type="gauge",
+    unit="timestamp",
+    labels=("alertname", "severity"),
+    help="Since when the alert's expression holds, with the labels of its own; no series when it does not.",
     source="Prometheus",
 )
 PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS = Metric(

@@ -1,7 +1,8 @@
 """The "RQ Dashboard": is everything fine, what is in the queues, who works on them, and how fast.
 
-The rows "Throughput and capacity" and "Workers" and the tile "Busy workers" are in rows/workers.py, "Slowest
-queue drains in" is in rows/queue_pace.py, and other panels shared with another dashboard in rows/shared.py.
+"Alerts" is in rows/alerts.py, "Throughput and capacity", "Workers" and the tile "Busy workers" are in
+rows/workers.py, "Slowest queue drains in" is in rows/queue_pace.py, and other panels shared with another
+dashboard are in rows/shared.py.
 """
 
 from grafanalib import core
@@ -11,6 +12,7 @@ from dashboards.kit.common import dashboard
 from dashboards.kit.queries import RECENT, jobs, known, low, or_zero, rate, select, share, total
 from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, above, steps
 from dashboards.rows import shared
+from dashboards.rows.alerts import alerts
 from dashboards.rows.failures import failing_share
 from dashboards.rows.queue_pace import slowest_queue
 from dashboards.rows.workers import throughput, utilisation, workers
@@ -32,7 +34,7 @@ def build() -> core.Dashboard:
         "RQ Dashboard",
         "rq-dashboard",
         "Jobs, queues and workers of RQ, as Redis holds them and the exporter reads them.",
-        [*health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
+        [*health(), *alerts(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
     )
 
 

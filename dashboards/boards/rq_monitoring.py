@@ -19,6 +19,7 @@ from dashboards.kit.queries import (
 )
 from dashboards.kit.theme import CRITICAL, INFO, OK, UP_OR_DOWN, WARNING, above, steps
 from dashboards.rows import shared
+from dashboards.rows.alerts import count_firing
 from rqmon.metrics import (
     ALERTS,
     PROMETHEUS_JOB,
@@ -64,8 +65,9 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Alerts firing",
-            "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do.",
-            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", by=UP, job=PROMETHEUS_JOB)},
+            "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do. Unknown: "
+            "Prometheus evaluates no rules.",
+            {"Firing": count_firing()},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),

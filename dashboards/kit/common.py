@@ -7,7 +7,7 @@ from grafanalib import core
 from dashboards.kit import variables
 from dashboards.kit.queries import RATE_INTERVAL, select
 from dashboards.kit.variables import DATASOURCE
-from rqmon.metrics import RQ_CRON_PROCESSES, RQ_EXPORTER_BUILD_INFO
+from rqmon.metrics import ALERTS, RQ_CRON_PROCESSES, RQ_EXPORTER_BUILD_INFO
 
 TAG = "rq"
 
@@ -44,7 +44,7 @@ def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) 
                 _annotation(
                     "Cron process gone", f"-delta({select(RQ_CRON_PROCESSES)}[{RATE_INTERVAL}]) > 0", "orange"
                 ),
-                _annotation("Alerts", 'ALERTS{alertstate="firing"}', "red", title="{{alertname}}"),
+                _annotation("Alerts", select(ALERTS, alertstate="firing"), "red", title="{{alertname}}"),
             ]
         ),
         panels=panels,

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from rqmon.metrics import (
+    ALERTS,
+    ALERTS_FOR_STATE,
     EXPORTER_JOB,
     RQ_EXPORTER_BUILD_INFO,
     RQ_JOBS,
@@ -10,6 +12,7 @@ from rqmon.metrics import (
     RQ_REQUEST_PROCESSING_SECONDS,
     RQ_SCRAPE_ERRORS_TOTAL,
     UP,
+    WATCHDOG,
     Metric,
 )
 
@@ -52,6 +55,8 @@ def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **la
     matchers += [MATCHERS[label] for label in chosen if label in MATCHERS]
     if metric not in _OF_NO_REDIS and metric.source != "Prometheus":
         matchers.append('redis=~"$redis"')
+    if metric in (ALERTS, ALERTS_FOR_STATE) and "alertname" not in labels:
+        matchers.append(f'alertname!="{WATCHDOG}"')
     if metric is UP and "job" not in labels:
         matchers.append(f'job="{EXPORTER_JOB}"')
     return f"{metric.name}{suffix}" + (f"{{{', '.join(matchers)}}}" if matchers else "")

@@ -18,7 +18,7 @@ from dashboards.kit.theme import OK
 from dashboards.kit.variables import DATASOURCE
 from dashboards.lint import promql
 from dashboards.paths import DASHBOARDS, ROOT
-from rqmon.metrics import METRICS
+from rqmon.metrics import ALERTS, METRICS, WATCHDOG
 
 Json = dict[str, Any]
 
@@ -33,6 +33,8 @@ RATES = {("rate",), ("irate",), ("increase",)}
 OVER_TIME = {f"{name}_over_time" for name in ("avg", "count", "last", "max", "min", "quantile", "sum")}
 # The metric that tells whether another metric's source answers.
 ANSWERS = {"up", "rq_redis_up"}
+# What tells whether rules are evaluated.
+_WATCHED = f'{ALERTS.name}{{alertname="{WATCHDOG}"'
 GAUGE_FUNCTIONS = {"rate", "delta", "deriv"} | OVER_TIME
 COUNTER_FUNCTIONS = {"rate", "irate", "increase", "changes", "resets"} | OVER_TIME
 AGGREGATIONS = {"sum", "avg", "max", "min", "count", "topk", "bottomk", "quantile", "group"}
@@ -212,7 +214,8 @@ def _of_target(panel: Json, target: Json) -> Iterator[tuple[str, str]]:
     uses = promql.uses(tree)
     if is_single and not (target.get("instant") and not target.get("range")):
         yield "target-instant-rule", "ask for now: the last point of a range is up to a step old"
-    if panel["type"] in TILES and not any(use.sample in ANSWERS and not use.window for use in uses):
+    answers = _WATCHED in target["expr"] or any(use.sample in ANSWERS and not use.window for use in uses)
+    if panel["type"] in TILES and not answers:
         yield "panel-unknown-rule", "wrap it in known(): without its source nothing is known"
     if _shows_peaks(panel):
         yield from _of_peaks(panel, uses)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rqmon.alerting.client import AlertingError, Server
-from rqmon.alerting.firing import WATCHDOG
+from rqmon.metrics import WATCHDOG
 
 # Six evaluations: a week is 20,160 moments of each alert, and what holds for less is hardly told.
 STEP_SECONDS = 30
@@ -76,7 +76,9 @@ def backtest(prometheus: Server, *, since_seconds: float) -> Backtest:
         try:
             series = _series(prometheus, rule["query"], start=start, end=end)
             # While Prometheus did not run nothing fired, whatever is absent there.
-            tested.append(_tested(rule, [[at for at in moments if at in ran] for moments in series]))
+            tested.append(
+                _tested(rule, [[at for at in moments if at in ran] for moments in series], until=end)
+            )
         except AlertingError as error:
             failed.append(f"{rule['name']}: {error}")
     return Backtest(
@@ -113,11 +115,11 @@ def firings(
         yield fired, last + keep_seconds
 
 
-def _tested(rule: dict[str, Any], series: list[list[float]]) -> Tested:
+def _tested(rule: dict[str, Any], series: list[list[float]], *, until: float) -> Tested:
     times = [
-        end - start + STEP_SECONDS
+        min(ended, until) - fired + STEP_SECONDS
         for moments in series
-        for start, end in firings(
+        for fired, ended in firings(
             moments,
             for_seconds=rule.get("duration", 0),
             keep_seconds=rule.get("keepFiringFor", 0),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from rqmon.alerting.app import PATH
 from rqmon.alerting.client import AlertingError, Server
-from rqmon.alerting.firing import WATCHDOG
+from rqmon.metrics import WATCHDOG
 from rqmon.resources import command_line
 
 _POLL_SECONDS = 0.2

@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from rqmon.alerting.client import AlertingError, Server
+from rqmon.metrics import WATCHDOG
 
-# It always fires: where it does not, nothing says that the others would.
-WATCHDOG = "RQWatchdog"
 _SEVERITIES = ("critical", "warning", "info")
 # What says where it is, beside the server; an alert has one of them for the most part.
 _ABOUT = ("queue", "entry", "resource", "function", "code", "reason", "kind", "integration", "redis")

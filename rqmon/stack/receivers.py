@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rqmon.metrics import WATCHDOG
 from scheduler.errors import ConfigError
 
 WEBHOOK, SLACK, PAGERDUTY = (
@@ -47,7 +48,7 @@ _FOLLOWS: tuple[tuple[str, str, list[str]], ...] = (
     ("RQRedisEvicting", "RQRedisMemoryHigh", _SERVER),
     ("RQCronNoProcess", "RQCronStuck|RQCronMissed|RQCronLate", _SERVER),
 )
-_NEVER = "RQExporterDown|RQRedisDown|RQRedisRefusing|RQWatchdog"
+_NEVER = f"RQExporterDown|RQRedisDown|RQRedisRefusing|{WATCHDOG}"
 
 
 def alertmanager_config(variables: Mapping[str, str], *, log_url: str) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def alertmanager_config(variables: Mapping[str, str], *, log_url: str) -> dict[s
                 },
                 # It says that the others would arrive: for a service that is told by its silence.
                 {
-                    "matchers": ['alertname="RQWatchdog"'],
+                    "matchers": [f'alertname="{WATCHDOG}"'],
                     "receiver": "watchdog",
                     "repeat_interval": "5m",
                 },

@@ -21,7 +21,7 @@ from rq_dashboard.web import blueprint
 from rq_exporter.collector import RQCollector
 
 from dashboards.paths import DASHBOARDS, ROOT
-from rqmon.metrics import METRICS
+from rqmon.metrics import ALERTS, METRICS
 
 GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
@@ -187,15 +187,10 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
         for target in panel["targets"]:
             bare = re.sub(r'"[^"]*"', '""', target["expr"])
             metrics = [m for m in METRICS if any(re.search(rf"\b{s}\b", bare) for s in m.samples)]
-            known = {label for metric in metrics for label in metric.labels} | {
-                "redis",
-                "job",
-                "alertname",
-                "alertstate",
-                "group",
-                "instance",
-            }
+            known = {label for metric in metrics for label in metric.labels}
+            known |= {"redis", "job", "alertname", "alertstate", "group", "instance"}
             known |= {"le"} if "_bucket" in bare else set()
+            known |= {"queue", "entry"} if ALERTS in metrics else set()  # an alert has labels of its own
             kept = {
                 label
                 for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare)

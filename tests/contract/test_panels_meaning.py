@@ -43,6 +43,15 @@ WAITED = {
     'rq_job_wait_seconds_bucket{queue="q", function="f", le="+Inf"}': "0+100x180",
     'rq_job_wait_seconds_count{queue="q", function="f"}': "0+100x180",
 }
+# The watchdog fires with every rule that is evaluated; one alert is pending, one fires for five minutes.
+WATCHED = {**UP, 'ALERTS{alertname="RQWatchdog", alertstate="firing", severity="info"}': "1x180"}
+WARNED = {
+    **WATCHED,
+    'ALERTS{alertname="A", alertstate="firing", severity="warning", queue="q"}': "_x120 1x60",
+    'ALERTS_FOR_STATE{alertname="A", severity="warning", queue="q"}': "_x119 600x61",
+    'ALERTS{alertname="B", alertstate="pending", severity="critical"}': "1x180",
+    'ALERTS_FOR_STATE{alertname="B", severity="critical"}': "0x180",
+}
 # In the last step one slot ran and one was missed.
 SLOTS = {
     **UP,
@@ -102,6 +111,15 @@ CASES = [
     Case("rq-dashboard", "Redis", DOWN, 0),
     Case("rq-dashboard", "Redis", TWO_SERVERS, 1),
     Case("rq-dashboard", "Redis", ONE_OF_TWO_DOWN, 0),
+    *(Case("rq-dashboard", title, WATCHED, 0) for title in ("Critical alerts", "Warnings")),
+    *(Case("rq-dashboard", title, UP, None) for title in ("Critical alerts", "Warnings")),
+    Case("rq-dashboard", "Critical alerts", WARNED, 0),
+    Case("rq-dashboard", "Warnings", WARNED, 1, {"queue": "another"}),
+    Case("rq-dashboard", "Firing now", WARNED, 300),
+    Case("rq-dashboard", "Firing now", WATCHED, None),
+    Case("rq-monitoring", "Alerts firing", WARNED, 1),
+    Case("rq-monitoring", "Alerts firing", UP, None),
+    Case("rq-monitoring", "Alerts", WATCHED, 0),
     Case("rq-queues", "Queued", TWO_SERVERS, 50),
     # The sum of the known values is not the total.
     Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, None),

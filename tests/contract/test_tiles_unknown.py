@@ -36,6 +36,7 @@ BEFORE = {
 }
 # Prometheus reads itself, whatever else fails.
 ITSELF = {
+    'ALERTS{alertname="RQWatchdog", alertstate="firing", severity="info"}': "1x180",
     'up{job="prometheus"}': "1x180",
     'scrape_duration_seconds{job="prometheus"}': "2x180",
     "prometheus_tsdb_head_series": "9x180",
@@ -60,6 +61,8 @@ STILL = {
         for away in ("Redis", "exporter")
         for title, says in (
             ("Alerts firing", 0),
+            ("Critical alerts", 0),
+            ("Warnings", 0),
             ("Rule failures", 180),
             ("Longest scrape", 2),
             ("Series", 9),
