@@ -4,12 +4,15 @@ import argparse
 import os
 from pathlib import Path
 
-from rqmon.alerting.app import wsgi_app
-from rqmon.alerting.log import AlertLog
-from rqmon.entry_point import one_line_errors
-from rqmon.ports import DEFAULT_PORTS
-from rqmon.web.serving import serve
-from scheduler.logs import configure
+from rqmon.extras import one_line_if_missing
+
+with one_line_if_missing("rqmon.alerting"):
+    from rqmon.alerting.app import wsgi_app
+    from rqmon.alerting.log import AlertLog
+    from rqmon.entry_point import one_line_errors
+    from rqmon.ports import DEFAULT_PORTS
+    from rqmon.web.serving import serve
+    from scheduler.logs import configure
 
 _THREADS = 2
 

@@ -192,7 +192,7 @@ def test_it_has_the_two_packages_and_what_they_read(wheel):
         *[("rqmon", ("rqmon", *arguments)) for arguments in ((), ("--help",), ("start",))],
         *[
             (f"rqmon.{module}", ("python", "-m", f"rqmon.{module}"))
-            for module in ("exporter", "preview", "doors", "guarded_rq_dashboard")
+            for module in ("exporter", "preview", "doors", "guarded_rq_dashboard", "alerting")
         ],
     ],
 )
