@@ -13,7 +13,8 @@ COPY . /app
 RUN (python -m compileall -q /app || true) && chmod -R a+rX /app
 
 FROM python:3.11.14-slim-bookworm
-RUN groupadd --gid 10001 rqmon && useradd --uid 10001 --gid rqmon --no-create-home --shell /usr/sbin/nologin rqmon
+RUN groupadd --gid 10001 rqmon && useradd --uid 10001 --gid rqmon --no-create-home --shell /usr/sbin/nologin rqmon \
+    && install --directory --owner rqmon --group rqmon --mode 700 /var/lib/rqmon
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app

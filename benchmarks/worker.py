@@ -1,4 +1,4 @@
-"""What recording costs: jobs a second with and without it, in turns, on one server."""
+"""The cost of recording: jobs per second with and without it, in turns, on one server."""
 
 import json
 import statistics
@@ -34,7 +34,7 @@ STRATEGIES = {
 
 
 def seconds(connection: Redis, worker_class: type, jobs: int) -> float:
-    """How long a burst of jobs that do nothing takes, from the first to the last."""
+    """Return how long a burst of jobs that do nothing takes, from the first to the last."""
     connection.flushall()
     queue = Queue("bench", connection=connection)
     with connection.pipeline() as pipe:
@@ -48,7 +48,7 @@ def seconds(connection: Redis, worker_class: type, jobs: int) -> float:
 
 
 def main() -> int:
-    """Print a table and a line of JSON; 1 when recording costs more than the aim without a fork."""
+    """Print a table and a line of JSON; return 1 if recording without a fork costs more than the aim."""
     table = Table("strategy", "rq, jobs/s", "not recording", "recording", "ratio of times", "quartiles")
     figures = {}
     with ValkeyServer() as server:
@@ -60,7 +60,7 @@ def main() -> int:
                     took[worker_class].append(seconds(connection, worker_class, jobs))
             # The first round warms up.
             _, bare, recorded = rounds = [times[1:] for times in took.values()]
-            # Round by round, so that what else the machine does falls on both.
+            # Round by round, so that other work on the machine affects both alike.
             ratios = sorted(with_ / without for with_, without in zip(recorded, bare, strict=True))
             per_second = [round(jobs / statistics.median(times)) for times in rounds]
             lower, ratio, upper = (round(q, 4) for q in statistics.quantiles(ratios, n=4))

@@ -1,1 +1,1 @@
-"""Grafana dashboards as code: `python -m dashboards` writes them, `--check` proves them current."""
+"""Grafana dashboards as code: `python -m dashboards` writes them, `--check` finds outdated ones."""

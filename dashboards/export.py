@@ -1,7 +1,7 @@
-"""`python -m dashboards.export DIR`: the dashboards as files that any Grafana imports.
+"""`python -m dashboards.export DIR`: writes the dashboards as files that any Grafana can import.
 
-They ask for their data source and for rq-dashboard's address when they are imported; "Import" and "Upload
-dashboard JSON file" in Grafana.
+In Grafana choose "Import" and "Upload dashboard JSON file"; the import asks for the data source and for
+rq-dashboard's address.
 """
 
 import argparse
@@ -42,7 +42,7 @@ PANEL_NAMES = {
 
 
 def importable(dashboard: Json) -> Json:
-    """The dashboard with `__inputs` and `__requires`; its data source and constants are what is given."""
+    """Add `__inputs` and `__requires` to a dashboard; its data source and constants become inputs."""
     exported = copy.deepcopy(dashboard)
     inputs: list[Json] = [INPUT]
     for variable in exported["templating"]["list"]:
@@ -68,7 +68,7 @@ def importable(dashboard: Json) -> Json:
 
 
 def _input(constant: Json) -> Json:
-    """What an import asks for in a constant's place, the constant's value unless told otherwise."""
+    """Return the input for a constant, with the constant's value as default."""
     return {
         "name": f"VAR_{constant['name'].upper()}",
         "label": constant["label"],
@@ -83,7 +83,7 @@ def _every(panels: Sequence[Json]) -> list[Json]:
 
 
 def export(folder: Path) -> list[Path]:
-    """Write every dashboard to a folder, which is made when missing; the files."""
+    """Write every dashboard to a folder, creating it if necessary; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for path, text in generate().items():
@@ -95,11 +95,11 @@ def export(folder: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the files and say which."""
+    """Write the files and print their names."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.export", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="where to write them")
     for file in export(parser.parse_args(arguments).folder):
-        print(file)  # noqa: T201 (what the command is for)
+        print(file)  # noqa: T201 (the command's output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where the generated files are, under the project's root."""
+"""The paths of the generated files under the project's root."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""docs/metrics.md: every metric of the catalog, for people."""
+"""Writes docs/metrics.md: every metric of the catalog, for people."""
 
 from rqmon.metrics import METRICS
 from rqmon.states import JOB_OUTCOMES, JOB_STATUSES
@@ -13,7 +13,7 @@ socket/database.
 Metrics from `rq-exporter` have its names, labels and values. Those from the `ledger` are counted in Redis
 when a job or a cron slot ends, so they outlive workers, results and restarts of anything, unless Redis is
 emptied. Redis writes to disk every second (`appendfsync everysec`): when its machine dies, what was counted
-in the last second is lost. Jobs that a worker of another class than `RecordingWorker` ran are not among them.
+in the last second is lost. Jobs run by workers of another class than `RecordingWorker` are not counted.
 
 | metric | type | unit | labels | meaning | source |
 |---|---|---|---|---|---|
@@ -33,7 +33,7 @@ _OUTCOMES = """
 
 
 def metrics_page() -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     rows = [
         f"| `{m.name}` | {m.type} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels)} "
         f"| {m.help} | {m.source} |\n"

@@ -1,1 +1,1 @@
-"""The programs around the core: the command, the stack, the exporter and what shows its numbers."""
+"""The programs around the core: the command, the stack, the exporter, and the pages that show its numbers."""

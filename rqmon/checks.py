@@ -1,4 +1,4 @@
-"""Whether somebody works on a queue."""
+"""Checks whether a queue has live workers."""
 
 import contextlib
 import socket
@@ -21,7 +21,7 @@ from scheduler.workers.strategies import LIVE_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a registered worker says of itself; None is what it does not, or what can't be read."""
+    """What a registered worker reports; None if it is missing or can't be read."""
 
     host: str | None
     pid: str | None
@@ -29,9 +29,9 @@ class Registration:
 
 
 def registrations(queue: Queue) -> Iterator[Registration]:
-    """The workers that are registered for a queue.
+    """Yield the workers registered for a queue.
 
-    Not by `Worker.all`, which reads none of them when it can't read a field of one.
+    Not by `Worker.all`, which reads none of them if it can't read a field of one.
 
     Raises:
         redis.RedisError: Redis does not answer, or refuses.
@@ -46,7 +46,7 @@ def registrations(queue: Queue) -> Iterator[Registration]:
         if isinstance(answer, ResponseError):
             if refusal(answer):
                 raise answer
-        elif any(answer):  # else it is gone
+        elif any(answer):  # otherwise the worker is gone
             host, pid, heartbeat = (None if it is None else it.decode(errors="replace") for it in answer)
             seen = None
             with contextlib.suppress(ValueError):
@@ -55,17 +55,17 @@ def registrations(queue: Queue) -> Iterator[Registration]:
 
 
 def live_workers(queue_name: str, *, this_host: bool) -> int:
-    """How many live workers listen to a queue; one that was killed counts for up to a minute.
+    """Count the live workers that listen to a queue; a killed one counts for up to a minute.
 
-    A worker dates its heartbeat by its host's clock. Those of this host are measured by the same, others by
-    that of Redis.
+    A worker dates its heartbeat by its host's clock. Workers on this host are measured by the same clock,
+    others by that of Redis.
 
     Args:
-        queue_name: Which queue.
-        this_host: Count only workers of this host, or container.
+        queue_name: The queue.
+        this_host: Count only workers on this host or in this container.
 
     Raises:
-        ArgumentError: Redis can't hold the name.
+        ArgumentError: Redis can't store the name.
         redis.RedisError: Redis does not answer.
     """
     check_text("The queue", queue_name)
@@ -80,5 +80,5 @@ def live_workers(queue_name: str, *, this_host: bool) -> int:
 
 
 def live_workers_sentence(queue_name: str, workers: int) -> str:
-    """The number for people."""
+    """Say the number in a sentence."""
     return f"{workers} live {'worker listens' if workers == 1 else 'workers listen'} to {queue_name}."

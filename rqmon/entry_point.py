@@ -1,4 +1,4 @@
-"""What every program of the bundle does around its work: read `.env`, and say what is wrong in one line."""
+"""What every program of the bundle does: read `.env`, and report errors in one line."""
 
 import contextlib
 import io
@@ -23,10 +23,10 @@ from scheduler.logs import configure
 
 @contextlib.contextmanager
 def one_line_errors(program: str) -> Iterator[None]:
-    """Turn bad input and a missing Redis into one line and exit code 2.
+    """Turn invalid input or a missing Redis into one line and exit code 2.
 
-    The current folder's `.env`, or the file `RQMON_ENV_FILE` names, is read first.
-    A variable that is set already wins over the file's.
+    First read the current folder's `.env`, or the file that `RQMON_ENV_FILE` names. A variable that is
+    already set wins over the file's.
     """
     try:
         text = read_env_file(Path(os.environ.get("RQMON_ENV_FILE") or ".env"))
@@ -40,7 +40,7 @@ def one_line_errors(program: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def logged_process(program: str) -> Iterator[None]:
-    """As `one_line_errors`, with everything the process logs written as JSON lines."""
+    """Do what `one_line_errors` does, and write everything the process logs as JSON lines."""
     with one_line_errors(program):
         configure(Settings.from_env().log_level)
         yield
@@ -60,7 +60,7 @@ def _check_key_prefix() -> None:
 
 
 def installed_version() -> str:
-    """This package's version; empty where its files are only copied, as in the image."""
+    """Return this package's version; empty if its files are only copied, as in the image."""
     try:
         return version("rqmon")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Reading `.env`, or saying in one line why it can't be read."""
+"""Reads `.env`, or says in one line why it can't be read."""
 
 import io
 from pathlib import Path
@@ -9,10 +9,10 @@ from scheduler.errors import ConfigError
 
 
 def read_env_file(path: Path) -> str:
-    """Its text; empty when there is none.
+    """Return the file's text; empty if there is no file.
 
     Raises:
-        ConfigError: It can't be read, is no text in UTF-8, or has what no environment can.
+        ConfigError: It can't be read, is not UTF-8, or contains what an environment can't.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -20,7 +20,7 @@ def read_env_file(path: Path) -> str:
         return ""
     except OSError as error:
         raise ConfigError(
-            f"{path} can't be read ({error.strerror}): it must be a file of whoever runs this"
+            f"{path} can't be read ({error.strerror}): it must be a file that this user may read"
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(
@@ -38,6 +38,6 @@ def read_env_file(path: Path) -> str:
 
 
 def line_of(binding: Binding) -> int:
-    """The number of the line on which a statement starts."""
-    statement = binding.original.string  # with the empty lines before it
+    """Return the number of the line on which a statement starts."""
+    statement = binding.original.string  # includes the empty lines before it
     return binding.original.line + statement[: -len(statement.lstrip())].count("\n")

@@ -1,6 +1,6 @@
-"""The catalog: every metric once, with its type, unit, labels, help and source.
+"""The catalog: every metric once, with type, unit, labels, help and source.
 
-The exporter serves them, dashboards, rules and documents name them, and docs/metrics.md lists them.
+The exporter serves the metrics, dashboards and rules use them, and docs/metrics.md lists them.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rqmon.states import CRON_OUTCOMES, JOB_OUTCOMES
 
 MetricType = Literal["counter", "gauge", "summary", "histogram"]
 
-# What Prometheus stores for each type, as suffixes of the metric's name.
+# The series that Prometheus stores for each type, as suffixes of the metric's name.
 SAMPLE_SUFFIXES: dict[MetricType, tuple[str, ...]] = {
     "counter": ("",),
     "gauge": ("",),
@@ -18,17 +18,19 @@ SAMPLE_SUFFIXES: dict[MetricType, tuple[str, ...]] = {
     "histogram": ("_bucket", "_sum", "_count"),
 }
 
-# The `job` label that Prometheus gives to what it scrapes from the exporter.
+# The `job` label that Prometheus adds to the exporter's samples.
 EXPORTER_JOB = "rq-exporter"
 PROMETHEUS_JOB = "prometheus"
+# The alert that always fires: where it does not, nobody knows whether others would.
+WATCHDOG = "RQWatchdog"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One metric family as Prometheus knows it.
 
-    A counter's name ends in `_total`; `labels` are the exporter's own, without Prometheus's
-    `job` and `instance`, unless those are all it has.
+    A counter's name ends in `_total`; `labels` are the exporter's, without Prometheus's `job` and `instance`,
+    unless there are no others.
     """
 
     name: str
@@ -40,7 +42,7 @@ class Metric:
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """The names that can be queried: a summary has no sample of its own name."""
+        """The names that can be queried: a summary has no sample under its own name."""
         return tuple(self.name + suffix for suffix in SAMPLE_SUFFIXES[self.type])
 
 
@@ -52,7 +54,7 @@ UP = Metric(
     help="1 if Prometheus's last scrape of the target succeeded, else 0.",
     source="Prometheus",
 )
-# Workers and jobs, as rq-exporter has them.
+# Workers and jobs, as in rq-exporter.
 RQ_WORKERS = Metric(
     name="rq_workers",
     type="gauge",
@@ -90,7 +92,7 @@ RQ_JOBS = Metric(
     type="gauge",
     unit="jobs",
     labels=("queue", "status"),
-    help="Jobs that Redis holds now; finished and failed ones until their TTL ends.",
+    help="Jobs in Redis now; finished and failed ones until their TTL ends.",
     source="rq-exporter",
 )
 RQ_JOBS_CANCELED = Metric(
@@ -99,7 +101,7 @@ RQ_JOBS_CANCELED = Metric(
     unit="jobs",
     labels=("queue",),
     help=(
-        "Canceled jobs that Redis still holds. rq_jobs does not count them: its statuses are rq-exporter's."
+        "Canceled jobs that are still in Redis. rq_jobs does not count them: its statuses are rq-exporter's."
     ),
     source="RQ",
 )
@@ -115,13 +117,13 @@ RQ_REQUEST_PROCESSING_SECONDS = Metric(
     source="rq-exporter",
 )
 
-# What the exporter says of itself and of what it reads.
+# The exporter itself, and its reading of Redis.
 RQ_REDIS_UP = Metric(
     name="rq_redis_up",
     type="gauge",
     unit="boolean",
     labels=(),
-    help="1 if Redis answered this scrape and could be read, else 0: it is down, or refuses the exporter.",
+    help="1 if Redis answered this scrape and could be read; 0 if it is down or refuses the exporter.",
     source="exporter",
 )
 RQ_REDIS_REFUSING = Metric(
@@ -130,8 +132,8 @@ RQ_REDIS_REFUSING = Metric(
     unit="boolean",
     labels=("code",),
     help=(
-        "1 while Redis answers the exporter but refuses, by the code of its answer. READONLY, OOM, MISCONF "
-        "and NOREPLICAS are what a writer gets; no series where the exporter's user may not ask for that."
+        "1 while Redis answers but refuses, by the code of its answer. READONLY, OOM, MISCONF "
+        "and NOREPLICAS are answers to writes; no series if the exporter's user may not test that."
     ),
     source="exporter",
 )
@@ -141,7 +143,7 @@ RQ_LEFT_OUT = Metric(
     unit="names",
     labels=("what",),
     help=(
-        "How many names are left out as too many for a page, which has the largest: pairs of queue and "
+        "Names left out because a page would have too many; it keeps the largest. Pairs of queue and "
         "function (pairs), of queue and exception (failures), resources of rate limits, cron entries, queues."
     ),
     source="exporter",
@@ -160,8 +162,8 @@ RQ_SCRAPE_ERRORS_TOTAL = Metric(
     unit="errors",
     labels=("reason",),
     help=(
-        "What could not be read since the exporter started: a server (connection, timeout, authentication, "
-        "or unexpected: its log has the traceback), a server or a key that is refused (refused), or a "
+        "Failed reads since the exporter started: a server (connection, timeout, authentication, "
+        "or unexpected: its log has the traceback), a server or key that refuses (refused), or a "
         "malformed key or field (key)."
     ),
     source="exporter",
@@ -171,10 +173,10 @@ RQ_EXPORTER_BUILD_INFO = Metric(
     type="gauge",
     unit="info",
     labels=("version", "rq_version", "python_version"),
-    help="1; the labels say what the exporter is made of.",
+    help="1; the labels give the versions of the exporter, RQ and Python.",
     source="exporter",
 )
-# Queues, in RQ's own keys.
+# Queues, from RQ's own keys.
 RQ_SUSPENDED = Metric(
     name="rq_suspended",
     type="gauge",
@@ -189,7 +191,7 @@ RQ_QUEUE_OLDEST_JOB_AGE_SECONDS = Metric(
     unit="seconds",
     labels=("queue",),
     help=(
-        "How long the older one of the queue's first and last job has waited; those between them are not "
+        "How long the older of the queue's first and last job has waited; jobs between them are not "
         "looked at. 0 when the queue is empty."
     ),
     source="RQ",
@@ -207,7 +209,7 @@ RQ_QUEUE_SCHEDULED_DELAY_SECONDS = Metric(
     type="gauge",
     unit="seconds",
     labels=("queue",),
-    help="How far behind its time the most overdue scheduled job is.",
+    help="How late the most overdue scheduled job is.",
     source="RQ",
 )
 RQ_QUEUE_INTERMEDIATE_JOBS = Metric(
@@ -226,13 +228,13 @@ RQ_QUEUE_WORKERS = Metric(
     help="Registered workers that listen to the queue.",
     source="RQ",
 )
-# Executions, counted in the ledger as they end.
+# Executions, counted in the ledger when they end.
 RQ_JOB_WAIT_SECONDS = Metric(
     name="rq_job_wait_seconds",
     type="histogram",
     unit="seconds",
     labels=("queue", "function"),
-    help="From when a job was queued, or was due, to its start.",
+    help="Time from when a job was queued, or was due, to its start.",
     source="ledger",
 )
 RQ_JOB_RUN_SECONDS = Metric(
@@ -240,7 +242,7 @@ RQ_JOB_RUN_SECONDS = Metric(
     type="histogram",
     unit="seconds",
     labels=("queue", "function"),
-    help="From a job's start to its end.",
+    help="Time from a job's start to its end.",
     source="ledger",
 )
 RQ_JOBS_PROCESSED_TOTAL = Metric(
@@ -257,9 +259,9 @@ RQ_JOB_FAILURES_TOTAL = Metric(
     unit="jobs",
     labels=("queue", "exception"),
     help=(
-        "Executions that ended with an exception, by its class; also those that are retried. "
-        "WorkHorseKilled is no class: it stands for a job's process that died. Jobs lost between queue and "
-        "start are not among them."
+        "Executions that ended with an exception, by its class, including retried ones. "
+        "WorkHorseKilled means that a job's process died. Jobs lost between queue and "
+        "start are not counted."
     ),
     source="ledger",
 )
@@ -268,7 +270,7 @@ RQ_JOB_RETRIES_TOTAL = Metric(
     type="counter",
     unit="jobs",
     labels=("queue",),
-    help="Executions after which the job was to run again.",
+    help="Executions after which the job was going to run again.",
     source="ledger",
 )
 RQ_WORK_HORSES_KILLED_TOTAL = Metric(
@@ -276,16 +278,16 @@ RQ_WORK_HORSES_KILLED_TOTAL = Metric(
     type="counter",
     unit="processes",
     labels=("queue",),
-    help="Processes that were killed or exited, with whatever code, before they had finished their job.",
+    help="Work horses that were killed, or exited with any code, before they finished their job.",
     source="ledger",
 )
-# Workers and lost jobs, in RQ's own keys.
+# Workers and lost jobs, from RQ's own keys.
 RQ_WORKERS_BY_STATE = Metric(
     name="rq_workers_by_state",
     type="gauge",
     unit="workers",
     labels=("state",),
-    help="Registered workers in a state.",
+    help="Registered workers, by state.",
     source="RQ",
 )
 RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS = Metric(
@@ -313,7 +315,7 @@ RQ_JOBS_UNACCOUNTED = Metric(
     unit="jobs",
     labels=(),
     help=(
-        "Sampled jobs (see rq_jobs_sampled) that are in no queue, registry or worker, though their status "
+        "Sampled jobs (see rq_jobs_sampled) that no queue, registry or worker has, though their status "
         "says so. Each scrape samples others: ask for max_over_time(rq_jobs_unaccounted[10m]) > 0."
     ),
     source="RQ",
@@ -332,7 +334,7 @@ RQ_CRON_ENTRY_INFO = Metric(
     type="gauge",
     unit="info",
     labels=("entry", "function", "queue", "schedule", "timezone"),
-    help="1; the labels say what the entry is.",
+    help="1; the labels describe the entry.",
     source="cron",
 )
 RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS = Metric(
@@ -340,7 +342,7 @@ RQ_CRON_NEXT_RUN_TIMESTAMP_SECONDS = Metric(
     type="gauge",
     unit="timestamp",
     labels=("entry",),
-    help="The entry's next slot; none while it is paused.",
+    help="The entry's next slot; no series while it is paused.",
     source="cron",
 )
 RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS = Metric(
@@ -356,7 +358,7 @@ RQ_CRON_LATENESS_SECONDS = Metric(
     type="histogram",
     unit="seconds",
     labels=(),
-    help="How far behind their slots cron jobs were queued, over all entries.",
+    help="How late cron jobs were queued after their slots, over all entries.",
     source="ledger",
 )
 RQ_CRON_SLOTS_TOTAL = Metric(
@@ -372,7 +374,7 @@ RQ_CRON_PROCESSES = Metric(
     type="gauge",
     unit="processes",
     labels=(),
-    help="Cron processes that live and get their work done.",
+    help="Cron processes that are live and get their work done.",
     source="cron",
 )
 RQ_CRON_ENTRIES_PASSED_OVER = Metric(
@@ -380,7 +382,7 @@ RQ_CRON_ENTRIES_PASSED_OVER = Metric(
     type="gauge",
     unit="entries",
     labels=(),
-    help="Cron entries whose job can't be queued, as a live cron process says.",
+    help="Cron entries whose job can't be queued, as reported by a live cron process.",
     source="cron",
 )
 # Rate limits.
@@ -406,7 +408,7 @@ RQ_REDIS_MEMORY_MAX_BYTES = Metric(
     type="gauge",
     unit="bytes",
     labels=(),
-    help="Memory that Redis may use; 0 is no limit.",
+    help="Memory that Redis may use; 0 means no limit.",
     source="Redis INFO",
 )
 RQ_REDIS_EVICTED_KEYS_TOTAL = Metric(
@@ -414,7 +416,7 @@ RQ_REDIS_EVICTED_KEYS_TOTAL = Metric(
     type="counter",
     unit="keys",
     labels=(),
-    help="Keys Redis dropped for lack of memory: jobs may be among them.",
+    help="Keys that Redis evicted for lack of memory: jobs may be among them.",
     source="Redis INFO",
 )
 RQ_REDIS_CONNECTED_CLIENTS = Metric(
@@ -455,7 +457,7 @@ RQ_REDIS_LAST_WRITE_OK = Metric(
     unit="boolean",
     labels=("kind",),
     help=(
-        "1 if Redis's last write to disk went well, of the append-only file (aof) and of the snapshot (rdb)."
+        "1 if Redis's last write to disk succeeded, of the append-only file (aof) and of the snapshot (rdb)."
     ),
     source="Redis INFO",
 )
@@ -497,7 +499,15 @@ ALERTS = Metric(
     type="gauge",
     unit="boolean",
     labels=("alertname", "alertstate", "severity"),
-    help="1 while the alert is pending or firing, with the labels of its own; no series otherwise.",
+    help="1 while the alert is pending or firing, with the alert's own labels; no series otherwise.",
+    source="Prometheus",
+)
+ALERTS_FOR_STATE = Metric(
+    name="ALERTS_FOR_STATE",
+    type="gauge",
+    unit="timestamp",
+    labels=("alertname", "severity"),
+    help="Since when the alert's expression holds, with the labels of its own; no series when it does not.",
     source="Prometheus",
 )
 PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS = Metric(
@@ -505,7 +515,7 @@ PROMETHEUS_RULE_GROUP_LAST_DURATION_SECONDS = Metric(
     type="gauge",
     unit="seconds",
     labels=("rule_group",),
-    help="Time the last evaluation of a file's group of rules took.",
+    help="Time that the last evaluation of a rule group took.",
     source="Prometheus",
 )
 PROMETHEUS_RULE_EVALUATION_FAILURES_TOTAL = Metric(
@@ -521,7 +531,7 @@ PROMETHEUS_TSDB_HEAD_SERIES = Metric(
     type="gauge",
     unit="series",
     labels=(),
-    help="Series that Prometheus holds in memory.",
+    help="Series that Prometheus has in memory.",
     source="Prometheus",
 )
 PROMETHEUS_NOTIFICATIONS_ERRORS_TOTAL = Metric(

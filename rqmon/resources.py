@@ -1,26 +1,26 @@
-"""Where the files are that are no Python, in a checkout and in an installed copy alike."""
+"""Finds the project's data files, in a checkout and in an installed copy."""
 
 from importlib.resources import files
 from pathlib import Path
 
 from scheduler.errors import ConfigError
 
-# Commands that a checkout has as targets of its Makefile.
+# Commands that are Makefile targets in a checkout.
 _TARGETS = {"start": "start-rq-mon", "stop": "stop-rq-mon", "logs": "logs"}
 
 
 def is_checkout() -> bool:
-    """Whether this is the project's own tree: a wheel has a copy of the tree's files instead."""
+    """Whether this is the project's own tree; a wheel has a copy of the tree's files instead."""
     return not _copies().is_dir()
 
 
 def data(name: str) -> Path:
-    """One of the project's files or folders, by its path in the tree: `monitoring/redis/redis.conf`."""
+    """Return the path of a file or folder, given its path in the tree: `monitoring/redis/redis.conf`."""
     return (_top_level() if is_checkout() else _copies()) / name
 
 
 def project() -> Path:
-    """The folder that a stack belongs to: the checkout, or for an installed copy the current folder.
+    """Return the folder that a stack belongs to: the checkout or, for an installed copy, the current folder.
 
     Raises:
         ConfigError: The current folder was deleted.
@@ -34,7 +34,7 @@ def project() -> Path:
 
 
 def command_line(words: str) -> str:
-    """How a person runs a command of rqmon here: `start` is `make start-rq-mon` in a checkout."""
+    """Return how to run a command of rqmon here: in a checkout, `start` is `make start-rq-mon`."""
     if not is_checkout():
         return f"rqmon {words}"
     return f"make {_TARGETS[words]}" if words in _TARGETS else f".venv/bin/rqmon {words}"

@@ -1,7 +1,7 @@
-"""The states and outcomes that are values of labels: each list once, as plain names.
+"""The states and outcomes that are label values: each list once, as plain names.
 
-The dashboards read them here, as they import neither RQ nor the core. A test compares them with the enums of
-both. Those of jobs come with what they mean.
+The dashboards read them from here, since they import neither RQ nor the core. A test compares them with the
+enums of both. Those of jobs have their meaning with them.
 """
 
 # The statuses that rq_jobs counts; rq_jobs_canceled counts CANCELED.
@@ -15,17 +15,17 @@ JOB_STATUSES = {
 }
 CANCELED = "canceled"
 WORKER_STATES = ("busy", "idle", "started", "suspended")
-# What rq_jobs_processed_total counts; each execution has exactly one.
+# The outcomes in rq_jobs_processed_total; each execution has exactly one.
 JOB_OUTCOMES = {
     "succeeded": "Returned.",
-    "failed": "Raised, or returned a Retry, and no retry was left.",
-    "retried": "Raised, or returned a Retry, and was to run again.",
+    "failed": "Raised or returned a Retry, and no retry was left.",
+    "retried": "Raised or returned a Retry, and was going to run again.",
     "stopped": "A person stopped it.",
     "abandoned": (
         "Its process or its worker died, or the job was lost between queue and start; RQ fails the job, or "
         "runs it again."
     ),
-    "rate_limited": "Raised TooManyRequests, whether it was to run again or not.",
+    "rate_limited": "Raised TooManyRequests, whether it was going to run again or not.",
 }
 CRON_OUTCOMES = ("ran", "late", "missed", "skipped")
 RATE_LIMIT_OUTCOMES = ("admitted", "refused")

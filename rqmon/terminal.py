@@ -1,4 +1,4 @@
-"""Text of other people on a terminal: shown, never obeyed."""
+"""Shows untrusted text on a terminal without letting it control the terminal."""
 
 import contextlib
 import subprocess
@@ -7,16 +7,16 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-# Controls and escapes, halves of characters, line separators, and formatting characters, which reorder
-# what is read (bidi) or hide in it. Emoji and some scripts need the two joiners.
+# Controls and escapes, lone surrogates, line separators, and formatting characters, which reorder text (bidi)
+# or hide in it. Emoji and some scripts need the two joiners.
 _ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
-# Of a text in a table or a list; its end is kept too, as that of an error says what to do.
+# The length of a text in a table or list. Its end is kept, since an error's end says what to do.
 _SHOWN, _SHOWN_OF_END = 200, 60
 
 
 def printable(text: str) -> str:
-    r"""A text as a terminal may have it: what would steer the terminal is written as \x1b or the like."""
+    r"""Make a text safe for a terminal: what would control the terminal is written as \x1b or the like."""
     return "".join(
         char.encode("unicode_escape", "backslashreplace").decode()
         if unicodedata.category(char) in _ESCAPED and char not in _JOINERS
@@ -26,14 +26,14 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """A text of at most 200 characters, for where others stand beside it; JSON has the whole."""
+    """Shorten a text to 200 characters, for tables and lists; JSON has all of it."""
     if len(text) <= _SHOWN:
         return text
     return f"{text[: _SHOWN - _SHOWN_OF_END - 1]}…{text[-_SHOWN_OF_END:]}"
 
 
 def printable_lines(text: str) -> str:
-    """The same for a text of several lines, whose breaks and tabs are kept."""
+    """Do the same as `printable` for a text of several lines, keeping line breaks and tabs."""
     return "\n".join(
         "\t".join(printable(part) for part in line.removesuffix("\r").split("\t"))
         for line in text.split("\n")
@@ -41,11 +41,11 @@ def printable_lines(text: str) -> str:
 
 
 def pass_on(command: Sequence[str], **options: Any) -> None:
-    """Run a command until it ends or is interrupted, and print its lines as a terminal may have them.
+    """Run a command until it ends or is interrupted, and print its lines, made safe for a terminal.
 
     Args:
         command: The command.
-        options: What else `subprocess.Popen` takes.
+        options: Further arguments of `subprocess.Popen`.
     """
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -58,9 +58,9 @@ def pass_on(command: Sequence[str], **options: Any) -> None:
                 sys.stdout.write(printable_lines(line))
                 sys.stdout.flush()
         finally:
-            running.terminate()  # nobody may read what it prints
+            running.terminate()  # nobody reads its output any more
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print one line, whoever wrote its parts."""
+    """Print one line, whose parts may be untrusted."""
     print(printable(line), file=sys.stderr if err else sys.stdout)

@@ -3,6 +3,7 @@
 Values only, with their units: colours are the dashboards', and `for` and windows are the alerts'.
 """
 
+import math
 from dataclasses import dataclass
 
 
@@ -23,6 +24,16 @@ class Threshold:
     critical: float | None
     alert: float | None = None
     meaning: str
+
+    @property
+    def warns_from(self) -> float:
+        """The first value that is worth a look; critical ones are too."""
+        return self.acts_from if self.warning is None else self.warning
+
+    @property
+    def acts_from(self) -> float:
+        """The first value to be acted on; infinite where a look is enough."""
+        return math.inf if self.critical is None else self.critical
 
 
 # A month's budget is gone in two days at the first, in five at the second.

@@ -24,7 +24,7 @@ DEFAULT_JOB_BUCKETS_SECONDS = (
     *(120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0),
 )
 _URL_FORMS = "use redis://[:password@]host[:port][/db], rediss://... (TLS) or unix://path"
-# What redis-py takes as objects, and from a URL as text that fails when it is used; RQ reads bytes.
+# redis-py takes these as objects; from a URL they are text, which fails when it is used. RQ reads bytes.
 _NOT_IN_A_URL = {
     *("retry", "retry_on_error", "parser_class", "command_packer", "event_dispatcher", "ssl_ocsp_context"),
     *("credential_provider", "redis_connect_func", "socket_type", "socket_keepalive_options"),
@@ -41,11 +41,11 @@ class Settings:
     """What this package reads from the environment.
 
     Attributes:
-        redis_url: `RQ_REDIS_URL` (rq-exporter's variable too), a redis://, rediss:// or unix:// URL.
+        redis_url: `RQ_REDIS_URL`, which rq-exporter reads too: a redis://, rediss:// or unix:// URL.
         log_level: `RQ_LOG_LEVEL`, a level of the logging module.
-        job_buckets_seconds: `RQ_JOB_BUCKETS`, upper bounds for the histograms of wait and run times, rising,
-            separated by commas.
-        serializer: `RQ_SERIALIZER`, how jobs stand in Redis: pickle or json.
+        job_buckets_seconds: `RQ_JOB_BUCKETS`, ascending upper bounds for the histograms of wait and run
+            times, separated by commas.
+        serializer: `RQ_SERIALIZER`, how jobs are stored in Redis: pickle or json.
     """
 
     redis_url: str = DEFAULT_REDIS_URL
@@ -58,13 +58,13 @@ class Settings:
         """Read the settings; an unset or empty variable means its default.
 
         Raises:
-            ConfigError: A variable holds something it can't; the message never shows a password.
+            ConfigError: A variable is invalid; the message never shows a password.
         """
         redis_url = environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL
         log_level = (environ.get("RQ_LOG_LEVEL") or DEFAULT_LOG_LEVEL).upper()
         job_buckets = environ.get("RQ_JOB_BUCKETS")
         serializer = (environ.get("RQ_SERIALIZER") or DEFAULT_SERIALIZER).lower()
-        _check_url(redis_url)
+        check_redis_url(redis_url)
         if log_level not in _LOG_LEVELS:
             raise ConfigError(f"RQ_LOG_LEVEL is {log_level!r}: use one of {', '.join(_LOG_LEVELS)}")
         buckets: tuple[float, ...] = DEFAULT_JOB_BUCKETS_SECONDS
@@ -73,9 +73,9 @@ class Settings:
                 buckets = tuple(float(part) for part in job_buckets.split(","))
             except ValueError:
                 buckets = ()
-        # What is no number is not below another.
+        # nan is not below any number.
         if not all(low < high for low, high in pairwise((0.0, *buckets, math.inf))) or not buckets:
-            raise ConfigError("RQ_JOB_BUCKETS is no list of rising seconds: use for example 0.1,1,10,60,600")
+            raise ConfigError("RQ_JOB_BUCKETS is not a list of ascending seconds: use, say, 0.1,1,10,60,600")
         if serializer not in _SERIALIZERS:
             raise ConfigError(f"RQ_SERIALIZER is {serializer!r}: use {' or '.join(_SERIALIZERS)}")
         return cls(
@@ -84,10 +84,10 @@ class Settings:
 
 
 def current() -> Settings:
-    """The settings of this process's environment, for what is handed none.
+    """Return the settings of this process's environment, for callers that were given none.
 
-    They are checked once: for redis-py 8 to check a URL takes as long as to queue a job. A variable that has
-    changed since is noticed here; what was made before keeps the settings it was made with.
+    They are checked once: with redis-py 8, checking a URL takes as long as queueing a job. A variable that
+    has changed since is noticed here; objects made earlier keep their settings.
 
     Raises:
         ConfigError: As `Settings.from_env`.
@@ -101,7 +101,13 @@ def _of(values: tuple[str | None, ...]) -> Settings:
     return Settings.from_env({name: value for name, value in given if value is not None})
 
 
-def _check_url(redis_url: str) -> None:
+def check_redis_url(redis_url: str) -> None:
+    """Refuse what redis-py could not use as a URL of Redis, before anything connects.
+
+    Raises:
+        ConfigError: It is none, or an option in it is invalid. The message speaks of RQ_REDIS_URL, and never
+            shows a password.
+    """
     try:
         parts = urlsplit(redis_url)
         database = parts.path.strip("/")
@@ -111,7 +117,7 @@ def _check_url(redis_url: str) -> None:
             and bool(parts.netloc)
             and (not database or database.isdecimal())
         )
-        _ = parts.port  # raises ValueError when it is no number
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         valid = False
     if not valid:
@@ -120,10 +126,10 @@ def _check_url(redis_url: str) -> None:
 
 
 def _check_url_options(redis_url: str) -> None:
-    """Refuse what redis-py refuses when it first connects: a connection is made, and not used.
+    """Refuse what redis-py would refuse on first connecting: make a connection, but don't use it.
 
     Raises:
-        ConfigError: It names the option, and never what is before the question mark.
+        ConfigError: An option is invalid. The message never shows what is before the question mark.
     """
     try:
         query = parse_qs(urlsplit(redis_url).query, keep_blank_values=True)
@@ -136,11 +142,11 @@ def _check_url_options(redis_url: str) -> None:
         options = pool.connection_kwargs
         for name in _TIMEOUTS:
             if not 0 < (1 if options.get(name) is None else options[name]) < TIMEOUT_MAX:
-                raise ValueError(f"{name} is {options[name]}, not some seconds")
+                raise ValueError(f"{name} is {options[name]}, not a number of seconds")
         codecs.lookup(options.get("encoding", "utf-8"))
         codecs.lookup_error(options.get("encoding_errors", "strict"))
         options.get("host", "").encode("idna")  # as it is looked up
     except (TypeError, ValueError, LookupError, RedisError) as error:
-        # Of an option that it does not know: "... got an unexpected keyword argument 'foo'".
+        # For an option that it does not know: "... got an unexpected keyword argument 'foo'".
         reason = str(error).rpartition("got an ")[2]
         raise ConfigError(f"RQ_REDIS_URL is a URL that redis-py refuses ({reason}): {_URL_FORMS}") from None

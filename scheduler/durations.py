@@ -1,4 +1,4 @@
-"""Seconds that jobs are given: what RQ, Redis or a date could not hold is refused before it is queued."""
+"""Checks of the seconds given to a job: what RQ, Redis or a date can't take is refused at once."""
 
 import math
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from rq.utils import parse_timeout
 from scheduler.errors import SchedulerError
 
 YEAR_SECONDS = 365 * 24 * 3600
-# Later than any job is meant to run or be kept; Redis and datetime hold it.
+# Later than any job is meant to run or be kept; Redis and datetime can store it.
 CENTURY_SECONDS = 100 * YEAR_SECONDS
 
-# How long RQ keeps what, and the least it takes; -1 is for ever.
+# How long RQ keeps things, and the least it accepts; -1 is for ever.
 _KEPT = {"result_ttl": -1, "failure_ttl": -1, "ttl": 1}
 
 
@@ -25,12 +25,12 @@ def is_number(value: object) -> bool:
 
 
 def is_whole(value: object) -> bool:
-    """Whether a value is a whole number: 60, also 60.0."""
+    """Whether a value is a whole number: 60 or 60.0."""
     return is_number(value) and value == int(value)  # type: ignore[call-overload]  # it is a number
 
 
 def is_timeout(timeout: Any, *, longest_seconds: int) -> bool:
-    """Whether RQ can give a job that time: seconds from 1, -1 for no limit, a text such as "1h", or None."""
+    """Whether RQ accepts it: seconds from 1, -1 for no limit, a string such as "1h", or None."""
     if timeout is None:
         return True
     if not isinstance(timeout, str) and not (is_number(timeout) and (timeout >= 1 or timeout == -1)):
@@ -43,10 +43,10 @@ def is_timeout(timeout: Any, *, longest_seconds: int) -> bool:
 
 
 def check_timeout(timeout: Any) -> None:
-    """Refuse a time that no job can be given to run.
+    """Refuse a job timeout that RQ can't apply.
 
     Args:
-        timeout: Whole seconds, -1 for no limit, a text such as "1h", or None for RQ's default.
+        timeout: Whole seconds, -1 for no limit, a string such as "1h", or None for RQ's default.
 
     Raises:
         SchedulerError: It is none of these, 0, negative, or longer than a year.
@@ -54,16 +54,16 @@ def check_timeout(timeout: Any) -> None:
     is_one = timeout is None or isinstance(timeout, str) or is_whole(timeout)
     if not is_one or not is_timeout(timeout, longest_seconds=YEAR_SECONDS):
         raise SchedulerError(
-            f"job_timeout is {timeout!r}: use whole seconds above 0 and up to a year, a text such as '1h', "
+            f"job_timeout is {timeout!r}: use whole seconds above 0 and up to a year, a string such as '1h', "
             "or -1 for no limit"
         )
 
 
 def check_kept(options: Mapping[str, Any]) -> None:
-    """Refuse a `result_ttl`, `failure_ttl` or `ttl` that Redis can't hold.
+    """Refuse a `result_ttl`, `failure_ttl` or `ttl` that Redis can't store.
 
     Raises:
-        SchedulerError: One is not a whole number of seconds, is negative, or is longer than a century.
+        SchedulerError: One is not a whole number of seconds, negative, or longer than a century.
     """
     for name, least in _KEPT.items():
         seconds = options.get(name)

@@ -21,7 +21,7 @@ class FunctionError(SchedulerError):
 
 
 class ArgumentError(SchedulerError):
-    """A job can't be kept with these arguments."""
+    """A job can't be stored with these arguments."""
 
 
 class RetryError(SchedulerError):
@@ -41,7 +41,7 @@ class QueueStateError(SchedulerError):
 
 
 class RateLimitError(SchedulerError, ValueError):
-    """A rate limit takes whole numbers from 1."""
+    """A rate limit takes whole numbers of 1 or more."""
 
 
 class TooManyRequests(SchedulerError):  # noqa: N818 (the origin's name)

@@ -1,24 +1,24 @@
-"""Functions by the name under which a worker finds them."""
+"""The import path by which a worker finds a function."""
 
 from collections.abc import Callable
 from typing import Any
 
 from scheduler.errors import FunctionError
 
-# What the module of a file is called that was started, and of one that `runpy` ran.
+# The names of a module that was started as a file, or by `runpy`.
 _STARTED = ("__main__", "<run_path>")
 
 
 def import_path(function: Callable[..., Any] | str) -> str:
-    """How a worker finds a function: its module and qualified name.
+    """Return a function's import path: its module and qualified name.
 
     Raises:
-        FunctionError: A worker could not: it is a lambda, nested in a function, or of `__main__`.
+        FunctionError: A worker can't import it: it is a lambda, nested in a function, or in `__main__`.
     """
     if isinstance(function, str):
         parts = function.split(".")
         if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-            raise FunctionError(f"{function!r} is no import path: use 'module.function'")
+            raise FunctionError(f"{function!r} is not an import path: use 'module.function'")
         return function
     if not callable(function):
         raise FunctionError(f"{function!r} can't be called: use a function or its import path")

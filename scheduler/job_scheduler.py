@@ -18,16 +18,16 @@ from scheduler.queues import SHORT_RUNNING_QUEUE
 from scheduler.retry import build_retry, exponential_backoff_intervals, retry_backoff_intervals
 from scheduler.scheduler import DataHubScheduler, Scheduler
 
-# The origin's callers find these here too.
+# The origin's callers import these from here too.
 __all__ = ["DataHubScheduler", "exponential_backoff_intervals", "job_scheduler", "retry_backoff_intervals"]
 
 _log = logging.getLogger(__name__)
 
 
 @functools.lru_cache(maxsize=16)
-def _scheduler(make: Callable[..., Scheduler], _settings: Settings) -> Scheduler:
-    # Kept for each settings: a Queue asks a new connection for its server's version before it enqueues.
-    return make()
+def _shared_scheduler(_settings: Settings) -> Scheduler:
+    # Cached by settings: on a new connection a Queue asks for the server's version before it enqueues.
+    return Scheduler()
 
 
 def job_scheduler(
@@ -53,9 +53,9 @@ def job_scheduler(
 
     Args:
         function: A function a worker can import, or its import path.
-        function_args: Its positional arguments.
-        function_kwargs: Its keyword arguments.
-        max_retries: How often a failed job is run again; None or 0 is never.
+        function_args: Positional arguments.
+        function_kwargs: Keyword arguments.
+        max_retries: How often a failed job is run again; None or 0 means never.
         queue_name: The queue to put it in.
         is_burst: Kept for the origin's callers; it has no effect on how a job is queued.
         retry_backoff: True waits 1, 2, 4, 8 ... seconds before the retries; a number doubles from that many
@@ -64,24 +64,24 @@ def job_scheduler(
         cron: Repeat on this expression: minute hour day month weekday.
         time_delta: Run once, this long from now: never earlier, and up to a second or two later.
         job_timeout: Seconds the job may run before it is failed.
-        description: What people read in dashboards; by default the function's name.
+        description: The text shown in dashboards; by default the function's name.
         interval_seconds: Repeat every so many seconds, counted from 1970-01-01 00:00 UTC.
-        cron_options: What else repeats take: `timezone`, `catch_up`, `overlap`, `late_after_seconds` and
-            `cron_id`; see `CronOptions`.
+        cron_options: Further options of repeating jobs: `timezone`, `catch_up`, `overlap`,
+            `late_after_seconds` and `cron_id`; see `CronOptions`.
 
     Returns:
-        The queued or scheduled `rq.job.Job`; for what repeats its `CronEntry`.
+        The queued or scheduled `rq.job.Job`; for a repeating job, its `CronEntry`.
 
     Raises:
         ScheduleConflictError: More than one of `cron`, `interval_seconds` and `time_delta` is given, or cron
             options without a cron.
         CronError: The cron expression or one of its options is invalid.
-        SchedulerError: Another argument is of no use: `time_delta` is no timedelta or over a century,
-            `function_args` a text, `job_timeout` 0 or over a year, `queue_name` empty.
-        RetryError: A number of retries or seconds is negative or no number, or a retry would wait for more
+        SchedulerError: Another argument is invalid: `time_delta` is not a timedelta or is over a century,
+            `function_args` is a string, `job_timeout` is 0 or over a year, or `queue_name` is empty.
+        RetryError: A number of retries or seconds is negative or not a number, or a retry would wait for more
             than a year.
-        FunctionError: A worker could not import the function.
-        ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON.
+        FunctionError: A worker can't import the function.
+        ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` written as JSON.
         redis.RedisError: Redis does not answer, or refuses.
     """
     if sum(given is not None for given in (cron, interval_seconds, time_delta)) > 1:
@@ -93,14 +93,15 @@ def job_scheduler(
     if time_delta is not None and not isinstance(time_delta, timedelta):
         raise SchedulerError(f"time_delta is {time_delta!r}: use a datetime.timedelta")
     if repeats:
-        check_timeout(job_timeout)  # a cron entry by itself takes longer ones
+        check_timeout(job_timeout)  # `Scheduler.cron` takes longer ones
     if not queue_name:
         raise SchedulerError("queue_name is empty: name a queue")
     if isinstance(function_args, str | bytes) or not isinstance(function_args, Iterable | None):
         raise SchedulerError(f"function_args is {type(function_args).__name__}: use a tuple, (value,)")
     retry = build_retry(max_retries, retry_backoff=retry_backoff, retry_intervals=retry_intervals)
-    # Looked up at each call and called as the origin does, so that tests may put another one in its place.
-    with _scheduler(DataHubScheduler, current()) as scheduler:
+    # Looked up at each call, so that tests can replace it; what they put in its place is called each time.
+    settings = current()
+    with _shared_scheduler(settings) if DataHubScheduler is Scheduler else DataHubScheduler() as scheduler:
         job: Job | CronEntry
         if repeats:
             job = scheduler.cron(

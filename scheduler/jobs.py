@@ -17,7 +17,7 @@ from scheduler.logs import CORRELATION_ID, current_correlation_id
 from scheduler.retry import check_repeat, check_retry
 from scheduler.serializers import Json, check_text
 
-# In a job's meta, in Unix seconds: when it was to be queued, which RQ forgets when it queues it.
+# In a job's meta: when it was due to be queued, in Unix seconds. RQ forgets this when it queues the job.
 DUE_AT = "rqmon:due_at"
 
 
@@ -30,26 +30,26 @@ def make_job(
     data: bytes | None = None,
     **options: Any,
 ) -> Job:
-    """Make a job that is in no queue yet: its options are checked and its arguments serialized here, once.
+    """Make a job that is not in a queue yet. Its options are checked and its arguments serialized once, here.
 
-    The job carries the caller's correlation id, and its description is the function's name unless one is
-    given: RQ's own would show the arguments to whoever sees the job.
+    The job carries the caller's correlation id. Its description is the function's name unless one is given:
+    RQ's own would show the arguments to whoever sees the job.
 
     Args:
-        queue: The queue it is for, whose serializer writes the arguments.
+        queue: The job's queue, whose serializer writes the arguments.
         function: A function a worker can import, or its import path.
-        args: Its positional arguments, gone through once: a generator may give them.
-        kwargs: Its keyword arguments.
-        data: The function and its arguments as a job made earlier has them; then nothing is checked again.
-        options: What else `Queue.create_job` takes.
+        args: Positional arguments, iterated over once, so that a generator may give them.
+        kwargs: Keyword arguments.
+        data: The serialized function and arguments of an earlier job; they are not checked again.
+        options: Further arguments of `Queue.create_job`.
 
     Raises:
-        FunctionError: A worker could not import the function, or it is a class.
-        ArgumentError: An argument can't be serialized, or `meta`, the description or the id be stored.
-        RetryError: `retry` or `repeat` has a number that is out of range.
-        SchedulerError: `timeout`, `result_ttl`, `failure_ttl` or `ttl` is.
+        FunctionError: A worker can't import the function, or it is a class.
+        ArgumentError: An argument can't be serialized, or `meta`, the description or the id can't be stored.
+        RetryError: A number in `retry` or `repeat` is out of range.
+        SchedulerError: `timeout`, `result_ttl`, `failure_ttl` or `ttl` is out of range.
     """
-    create: Any = queue.create_job  # rq's own types allow no union of callable and path
+    create: Any = queue.create_job  # rq's types don't allow a union of callable and path
     if data is None:
         path = import_path(function)
         if isinstance(function, type):
@@ -72,18 +72,18 @@ def enqueue(
     """Queue a job that `make_job` made.
 
     Args:
-        queue: Its queue. One that is not async runs the job now.
+        queue: The job's queue. One that is not async runs the job now.
         job: The job.
         at_front: Whether it is the next to run.
-        unique: Refuse it when there is a job of its id.
+        unique: Refuse the job if there is one with its id.
         pipeline: Add it to this transaction, which the caller executes.
     """
 
     def write() -> Job:
-        job._status = JobStatus.QUEUED  # a first try, which a replica refused, may have deferred it
+        job._status = JobStatus.QUEUED  # an earlier try, refused by a replica, may have deferred it
         if pipeline is not None or unique or not queue.is_async or _waits(job):
             return queue.enqueue_job(job, at_front=at_front, unique=unique, pipeline=pipeline)
-        # One round trip; RQ takes two where it is not given a pipeline.
+        # One round trip; RQ takes two if it is not given a pipeline.
         with queue.connection.pipeline() as own:
             queue.enqueue_job(job, at_front=at_front, pipeline=own)
             own.execute()
@@ -101,7 +101,7 @@ def schedule(
     unique: bool = False,
     pipeline: Pipeline | None = None,
 ) -> Job:
-    """Keep a job that `make_job` made until it is due, when a worker's scheduler queues it; as `enqueue`."""
+    """Store a job that `make_job` made until a worker's scheduler queues it; arguments as for `enqueue`."""
     job.meta[DUE_AT] = due.timestamp()
     if at_front:
         job.enqueue_at_front = True
@@ -111,18 +111,18 @@ def schedule(
 
 
 def _call_arguments(args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments as RQ takes them, gone through once: a generator has nothing left then."""
+    """Return the arguments as RQ takes them. They are iterated over once: a generator is then empty."""
     if isinstance(args, str | bytes) or not isinstance(args, Iterable | None):
         raise ArgumentError(f"The positional arguments are {type(args).__name__}: use a tuple, (value,)")
     if not isinstance(kwargs, Mapping | None):
         raise ArgumentError(f"The keyword arguments are {type(kwargs).__name__}: use a dict")
     if odd := [name for name in kwargs or {} if not isinstance(name, str)]:
-        raise ArgumentError(f"A keyword argument is called {odd[0]!r:.200}: use a text")
+        raise ArgumentError(f"A keyword argument is called {odd[0]!r:.200}: use a string")
     return tuple(args or ()), dict(kwargs or {})
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    """Refuse what RQ would find out later: when Redis has been asked, or when the job fails."""
+    """Refuse what RQ would only refuse later: after asking Redis, or when the job fails."""
     check_timeout(options.get("timeout"))
     check_kept(options)
     check_retry(options.get("retry"))
@@ -135,12 +135,12 @@ def _check_options(options: Mapping[str, Any]) -> None:
 
 
 def _serialize(job: Job) -> None:
-    """Have a job write its function and arguments, which it keeps from then on."""
+    """Serialize a job's function and arguments; the job keeps the result."""
     name = job.func_name
     is_json = job.serializer is Json
     if is_json and job.instance is not None:
         raise ArgumentError(
-            f"{name} belongs to an object, which can't be JSON: use a function, or set RQ_SERIALIZER=pickle"
+            f"{name} belongs to an object, which JSON can't store: use a function or RQ_SERIALIZER=pickle"
         )
     try:
         _ = job.data
@@ -148,11 +148,11 @@ def _serialize(job: Job) -> None:
         if not is_json:
             raise ArgumentError(f"The arguments of {name} can't be pickled: {error}") from None
         raise ArgumentError(
-            f"The arguments of {name} can't be JSON: {error}. "
-            "Pass texts, numbers, lists and dicts, or set RQ_SERIALIZER=pickle"
+            f"The arguments of {name} can't be written as JSON: {error}. "
+            "Pass strings, numbers, lists and dicts, or set RQ_SERIALIZER=pickle"
         ) from None
 
 
 def _waits(job: Job) -> bool:
-    """Whether RQ asks Redis first if a job may be queued: it has dependencies, or in rq 3 a rate limit."""
+    """Whether RQ must ask Redis before it queues the job: it has dependencies or, in rq 3, a rate limit."""
     return bool(job._dependency_ids) or getattr(job, "has_rate_limit", False)

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the job's id and correlation id on every line."""
+"""Structured logs: one JSON object per line, with the job's id and correlation id on every line."""
 
 import contextlib
 import logging
@@ -17,9 +17,9 @@ CORRELATION_ID = "correlation_id"
 
 
 def configure(level: str = "INFO") -> None:
-    """Write everything that this process logs, RQ's own lines too, to standard error as JSON.
+    """Write everything this process logs, including RQ's lines, to standard error as JSON.
 
-    For entry points; a library never calls it.
+    Only for entry points; a library never calls it.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -36,8 +36,8 @@ def configure(level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            # This package logs through the standard library, as RQ does: structlog prints to a
-            # library's caller's terminal unless that caller configures it.
+            # This package logs through the standard library, as RQ does: unless configured, structlog would
+            # print to the terminal of whoever uses a library.
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_arguments],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -50,7 +50,7 @@ def configure(level: str = "INFO") -> None:
 
 
 def _without_arguments(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Leave out what RQ gives to its line about a job that raised: arguments may be anybody's secrets."""
+    """Remove the arguments from RQ's line about a job that raised: they may be secrets."""
     if str(event["logger"]).startswith("rq."):
         event.pop("arguments", None)
         event.pop("kwargs", None)
@@ -58,7 +58,7 @@ def _without_arguments(_logger: Any, _method: str, event: EventDict) -> EventDic
 
 
 def current_correlation_id() -> str:
-    """The correlation id bound to this context, for a job to carry on; a new one where none is bound."""
+    """Return the correlation id bound to this context, for a job to carry on; a new one if none is bound."""
     bound = structlog.contextvars.get_contextvars().get(CORRELATION_ID)
     return str(bound) if bound else uuid4().hex
 

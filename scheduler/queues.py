@@ -10,10 +10,18 @@ from redis.retry import Retry
 from rq import Queue
 from rq.executions import ExecutionRegistry
 from rq.job import Job
-from rq.registry import BaseRegistry, FailedJobRegistry, FinishedJobRegistry, ScheduledJobRegistry
+from rq.registry import (
+    BaseRegistry,
+    CanceledJobRegistry,
+    DeferredJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
 from rq.results import Result
 
-from scheduler.config import current
+from scheduler.config import DEFAULT_REDIS_URL, current
 from scheduler.connections.failover import on_primary, reconnecting
 from scheduler.errors import QueueStateError, SchedulerError
 
@@ -21,8 +29,17 @@ SHORT_RUNNING_QUEUE = "short-running"
 LONG_RUNNING_QUEUE = "long-running"
 
 QUEUE_STATES = ("queued", "failed", "scheduled", "finished")
+# The jobs of every other state are in a registry of the queue; in rq-exporter's order.
+REGISTRIES: dict[str, type[BaseRegistry]] = {
+    "started": StartedJobRegistry,
+    "finished": FinishedJobRegistry,
+    "failed": FailedJobRegistry,
+    "deferred": DeferredJobRegistry,
+    "scheduled": ScheduledJobRegistry,
+    "canceled": CanceledJobRegistry,
+}
 
-# The variable with which `scheduler.testing` keeps tests off the Redis of RQ_REDIS_URL.
+# The variable with which the pytest plugin keeps tests off the Redis of RQ_REDIS_URL.
 FORBIDS_CONFIGURED_REDIS = "RQMON_FORBIDS_CONFIGURED_REDIS"
 
 _TIMEOUT_SECONDS = 2.0
@@ -73,9 +90,10 @@ def shared_connection(url: str | None = None) -> Redis:
         url: By default that of `RQ_REDIS_URL`.
 
     Raises:
-        SchedulerError: No URL is given, in a test that did not ask for `scheduler.testing`'s Redis.
+        SchedulerError: It is the URL of `RQ_REDIS_URL`, in a test that did not ask for the plugin's Redis.
     """
-    if not url and os.environ.get(FORBIDS_CONFIGURED_REDIS):
+    configured = os.environ.get("RQ_REDIS_URL") or DEFAULT_REDIS_URL
+    if (url or configured) == configured and os.environ.get(FORBIDS_CONFIGURED_REDIS):
         raise SchedulerError(
             "Code in a test asks for the Redis of RQ_REDIS_URL: ask for the fixture rq_redis in that test, or"
             " for rq_redis_for_session in a fixture of its class, module or session"
@@ -89,13 +107,9 @@ def registry(queue: Queue, state: str) -> BaseRegistry:
     Raises:
         QueueStateError: The state is none of these.
     """
-    if state == "failed":
-        return FailedJobRegistry(queue=queue)
-    if state == "finished":
-        return FinishedJobRegistry(queue=queue)
-    if state == "scheduled":
-        return ScheduledJobRegistry(queue=queue)  # type: ignore[no-untyped-call]  # rq leaves it untyped
-    raise QueueStateError(f"Unknown queue state {state!r}: use one of {', '.join(QUEUE_STATES)}")
+    if state == "queued" or state not in QUEUE_STATES:
+        raise QueueStateError(f"Unknown queue state {state!r}: use one of {', '.join(QUEUE_STATES)}")
+    return REGISTRIES[state](queue=queue)
 
 
 def count(queue: Queue, state: str) -> int:

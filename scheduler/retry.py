@@ -1,4 +1,4 @@
-"""Backoff intervals, what RQ retries with, and retrying a call in place."""
+"""Backoff intervals, RQ's Retry made of them, and retrying a call in place."""
 
 import logging
 import math
@@ -24,15 +24,15 @@ def exponential_backoff_intervals(
     cap_seconds: float | None = None,
     jitter: float | None = None,
 ) -> list[int]:
-    """Seconds to wait before each retry: start, start * factor, start * factor ** 2 and so on.
+    """Return the seconds to wait before each retry: start, start * factor, start * factor ** 2 and so on.
 
     Args:
         max_retries: How many intervals.
         start: The first interval in seconds, above 0.
-        factor: What each interval is multiplied by for the next, at least 1.
-        cap_seconds: No interval is longer than this.
-        jitter: A share from 0 to 1: each interval is drawn from [interval * (1 - jitter), interval],
-            so that jobs that failed together do not come back together.
+        factor: The ratio of each interval to the one before, at least 1.
+        cap_seconds: The longest interval.
+        jitter: A share from 0 to 1: each interval is drawn from [interval * (1 - jitter), interval], so that
+            jobs that failed together are not retried together.
 
     Returns:
         Whole seconds, rounded up; RQ schedules to the second.
@@ -57,7 +57,7 @@ def exponential_backoff_intervals(
             interval = min(interval, cap_seconds)
         if interval > YEAR_SECONDS:
             raise RetryError(
-                f"Retry {attempt + 1} would wait more than a year: give cap_seconds or fewer retries"
+                f"Retry {attempt + 1} would wait longer than a year: give cap_seconds or fewer retries"
             )
         shortened = jitter * random.random() if jitter else 0  # noqa: S311 (spreads load, guards nothing)
         intervals.append(math.ceil(interval * (1 - shortened)))
@@ -70,7 +70,7 @@ def retry_backoff_intervals(
     retry_backoff: bool | float,
     is_backoff_an_int: bool = False,  # noqa: ARG001 (the origin's callers pass it; `retry_backoff` says it)
 ) -> list[int] | Literal[0]:
-    """Seconds to wait before each retry, as `job_scheduler`'s `retry_backoff` means them; 0 when it is off.
+    """Return the seconds before each retry for `job_scheduler`'s `retry_backoff`; 0 if it is off.
 
     Raises:
         RetryError: As `exponential_backoff_intervals`.
@@ -83,16 +83,16 @@ def retry_backoff_intervals(
 def build_retry(
     max_retries: int | None, *, retry_backoff: bool | float, retry_intervals: int | Iterable[int]
 ) -> Retry | None:
-    """What RQ takes for `job_scheduler`'s three retry arguments.
+    """Return RQ's Retry for `job_scheduler`'s three retry arguments.
 
     Args:
         max_retries: None or 0 means no retry.
-        retry_backoff: True doubles from 1 s, a number doubles from that many seconds, False or 0
-            leaves `retry_intervals` in force.
+        retry_backoff: True doubles from 1 s, a number doubles from that many seconds; with False or 0
+            `retry_intervals` applies.
         retry_intervals: Seconds before every retry, or a list, one before each.
 
     Raises:
-        RetryError: A number is negative, not a number, or longer than a year, or the list of them is empty.
+        RetryError: A number is negative, not a number, or longer than a year, or the list is empty.
     """
     if max_retries is not None and not _is_count(max_retries):
         raise RetryError(f"max_retries is {max_retries!r}: use a whole number from 0, or None for no retry")
@@ -106,7 +106,7 @@ def build_retry(
     if retry_backoff:
         return Retry(max=max_retries, interval=retry_backoff_intervals(max_retries, retry_backoff))
     if not intervals:
-        raise RetryError(f"retry_intervals is {retry_intervals!r}: name one wait or more, or use 0")
+        raise RetryError(f"retry_intervals is {retry_intervals!r}: give one wait or more, or use 0")
     return Retry(max=max_retries, interval=intervals)
 
 
@@ -116,10 +116,10 @@ def can_wait(interval: object) -> bool:
 
 
 def check_retry(retry: object) -> None:
-    """Refuse a retry whose time never comes; RQ would fail when the job does, and its worker with it.
+    """Refuse a retry whose time never comes: RQ would fail when the job fails, and the worker with it.
 
     Raises:
-        RetryError: It is no `rq.Retry` or None, or its numbers are out of range.
+        RetryError: It is neither an `rq.Retry` nor None, or its numbers are out of range.
     """
     if retry is None:
         return
@@ -137,7 +137,7 @@ def check_repeat(repeat: object) -> None:
     """Refuse a repeat whose time never comes.
 
     Raises:
-        RetryError: It is no `rq.Repeat` or None, or an interval is out of range.
+        RetryError: It is neither an `rq.Repeat` nor None, or an interval is out of range.
     """
     if repeat is None:
         return
@@ -150,25 +150,25 @@ def _is_count(value: object) -> bool:
 
 
 def retry_with_backoff(fn: Callable[[], T], retries: int = 5, backoff_in_seconds: float = 1) -> T:
-    """Call `fn` until it returns, waiting longer after each failure; it blocks the caller meanwhile.
+    """Call `fn` until it returns, waiting longer after each failure; the caller is blocked meanwhile.
 
     Args:
         fn: Called without arguments.
         retries: How many times to try again after the first failure.
-        backoff_in_seconds: The first wait; each further one is twice as long.
+        backoff_in_seconds: The first wait; each later one is twice as long as the one before.
 
     Returns:
         What `fn` returns.
 
     Raises:
-        RetryError: A number is negative or no number, or the last wait would be longer than a year.
-        Exception: What `fn` raised on its last try.
+        RetryError: A number is negative or not a number, or the last wait would be longer than a year.
+        Exception: The error that `fn` raised on its last try.
     """
     if not _is_count(retries):
         raise RetryError(f"retries is {retries!r}: use a whole number from 0")
     if not is_number(backoff_in_seconds) or backoff_in_seconds < 0:
         raise RetryError(f"backoff_in_seconds is {backoff_in_seconds!r}: use seconds, 0 or more")
-    # By their logarithm: two to the power of many retries is no float.
+    # By logarithm: two to the power of many retries does not fit into a float.
     if (
         retries
         and backoff_in_seconds
@@ -181,7 +181,7 @@ def retry_with_backoff(fn: Callable[[], T], retries: int = 5, backoff_in_seconds
     for attempt in range(retries):
         try:
             return fn()
-        except Exception as error:  # noqa: BLE001 (whatever fn raises is what it retries)
+        except Exception as error:  # noqa: BLE001 (any error of fn is retried)
             wait_seconds = backoff_in_seconds * 2**attempt
             _log.info(
                 "retrying",

@@ -33,16 +33,15 @@ class Scheduler:
     """Enqueue, schedule, run, count and purge jobs; as a context manager it closes its connections.
 
     Args:
-        strategy: How `work` runs jobs: "fork" (each in a process of its own, until stopped), "pool" (the
-            same in one worker for each processor) or "burst-no-fork" (in this process, until the queues are
-            empty).
-        is_async: False runs each job at once in the caller instead of queueing it.
+        strategy: How `work` runs jobs: "fork" (each in its own process, until stopped), "pool" (the same with
+            one worker per processor) or "burst-no-fork" (in this process, until the queues are empty).
+        is_async: False runs each job at once in the caller's process instead of queueing it.
         connection: By default this process's shared connection of `RQ_REDIS_URL`, or of the settings'.
-        settings: By default those of the environment when they are first needed.
+        settings: By default those of the environment, read when first needed.
 
     Raises:
         SchedulerError: There is no such strategy.
-        ConfigError: The connection decodes what Redis answers.
+        ConfigError: The connection decodes responses.
     """
 
     def __init__(
@@ -56,13 +55,13 @@ class Scheduler:
         self._strategy = find_strategy(strategy)
         self.is_async = is_async
         if connection and connection.connection_pool.connection_kwargs.get("decode_responses"):
-            raise ConfigError("RQ needs a connection that answers bytes: make it without decode_responses")
+            raise ConfigError("RQ needs a connection that returns bytes: make it without decode_responses")
         self._given_connection, self._given_settings = connection, settings
         self._queues: dict[str, Queue] = {}
         self._used: set[str] = set()
 
-    # When they are first used: a scheduler that a test module makes as it is imported, for a mock to return,
-    # goes to the tests' Redis, which RQ_REDIS_URL names only later.
+    # On first use: a test module may make a scheduler when it is imported, for a mock to return. It must use
+    # the tests' Redis, and RQ_REDIS_URL names that only later.
     @functools.cached_property
     def _settings(self) -> Settings:
         return self._given_settings or current()
@@ -77,13 +76,13 @@ class Scheduler:
         return CronRegistry(self._connection, settings=self._settings)
 
     def get_queue(self, queue_name: str) -> Queue:
-        """The RQ queue of that name, the same object each time.
+        """Return the RQ queue of that name, the same object each time.
 
         Raises:
-            ArgumentError: The name is no text, or Redis can't hold it.
+            ArgumentError: The name is not a string, or Redis can't store it.
         """
         check_text("queue_name", queue_name)
-        queue_name = str.__str__(queue_name)  # of an enum's member RQ would take the name, not the value
+        queue_name = str.__str__(queue_name)  # RQ would use an enum member's name, not its value
         queue = self._queues.get(queue_name)
         if queue is None:
             queue = Queue(
@@ -97,18 +96,21 @@ class Scheduler:
         return queue
 
     def enqueue(self, queue_name: str, function: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Job:
-        """Queue a job; what `rq.Queue.enqueue` takes, this takes.
+        """Queue a job; takes the arguments of `rq.Queue.enqueue`, but times as whole seconds.
 
-        The job carries the caller's correlation id, and its description is the function's name
-        unless one is given: RQ's own would show the arguments to whoever sees the job.
+        Only `job_timeout` may be a string such as "1h" too; -1 is no limit, and with `result_ttl` and
+        `failure_ttl` for ever.
+
+        The job carries the caller's correlation id. Its description is the function's name unless one is
+        given: RQ's own would show the arguments to whoever sees the job.
 
         Raises:
-            FunctionError: A worker could not import the function, or it is a class.
-            ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` be JSON; the name of
-                the queue, the description or an id is no text, or has a lone surrogate.
-            RetryError: `retry` or `repeat` has a number that is out of range.
-            SchedulerError: `job_timeout`, `result_ttl`, `failure_ttl` or `ttl` is.
-            redis.RedisError: Redis refuses, or does not answer; then the job may have been queued.
+            FunctionError: A worker can't import the function, or it is a class.
+            ArgumentError: An argument can't be pickled, or with `RQ_SERIALIZER=json` written as JSON; or the
+                name of the queue, the description or an id is not a string, or has a lone surrogate.
+            RetryError: A number in `retry` or `repeat` is out of range.
+            SchedulerError: `job_timeout`, `result_ttl`, `failure_ttl` or `ttl` is out of range.
+            redis.RedisError: Redis refuses, or does not answer; in that case the job may have been queued.
         """
         queue, job, how = self._make(queue_name, function, args, kwargs)
         return jobs.enqueue(queue, job, **how)
@@ -123,14 +125,14 @@ class Scheduler:
     ) -> Job:
         """Schedule a job for later: a worker with a scheduler queues it then, never before.
 
-        RQ keeps whole seconds, so the time is rounded up to one. Otherwise as `enqueue`.
+        RQ stores whole seconds, so the time is rounded up. Otherwise as `enqueue`.
 
         Raises:
             SchedulerError: The time is more than a century away.
         """
         if abs(time_delta.total_seconds()) > CENTURY_SECONDS:
-            raise SchedulerError(f"time_delta is {time_delta}: use one of less than a century")
-        # RQ would round it down: 145 of 200 jobs were seen to run up to 755 ms early.
+            raise SchedulerError(f"time_delta is {time_delta}: use less than a century")
+        # RQ would round it down: in a measurement 145 of 200 jobs ran early, by up to 755 ms.
         due = datetime.fromtimestamp(math.ceil((datetime.now(UTC) + time_delta).timestamp()), UTC)
         queue, job, how = self._make(queue_name, function, args, kwargs)
         return jobs.schedule(queue, job, due, **how)
@@ -157,19 +159,19 @@ class Scheduler:
             function: A function a worker can import, or its import path.
             args: Positional arguments.
             kwargs: Keyword arguments.
-            interval_seconds: Instead of a cron: every so many seconds.
-            description: What people read; by default the function's name.
-            timeout: Seconds a job may run.
+            interval_seconds: Instead of a cron: the seconds between slots.
+            description: The text that people read; by default the function's name.
+            timeout: How many seconds a job may run.
             retry: How each slot's job is retried.
-            options: See `CronOptions`. `id` is `cron_id`, as rq-scheduler calls it.
+            options: See `CronOptions`. `id` is rq-scheduler's name for `cron_id`.
 
         Returns:
             The entry: `.id`, `.description`, `.timeout`, `.meta["cron_string"]`.
 
         Raises:
             CronError: The expression or `timeout` is invalid, no id can be derived, or an option of
-                rq-scheduler's is given that this package does not have.
-            FunctionError: A worker could not import the function, or it is an object or a method of one.
+                rq-scheduler is given that this package does not have.
+            FunctionError: A worker can't import the function, or it is an object or a method of one.
             ArgumentError: As for `enqueue`.
             RetryError: As for `enqueue`.
         """
@@ -194,36 +196,36 @@ class Scheduler:
         return self._cron.entries()
 
     def queued_count(self, queue_name: str) -> int:
-        """How many jobs wait in a queue."""
+        """Return how many jobs wait in a queue."""
         return queues.count(self.get_queue(queue_name), "queued")
 
     def failed_count(self, queue_name: str) -> int:
-        """How many failed jobs a queue keeps."""
+        """Return how many failed jobs a queue keeps."""
         return queues.count(self.get_queue(queue_name), "failed")
 
     def scheduled_count(self, queue_name: str) -> int:
-        """How many jobs of a queue are scheduled for later, retries that wait included."""
+        """Return how many jobs of a queue are scheduled for later, including waiting retries."""
         return queues.count(self.get_queue(queue_name), "scheduled")
 
     def cron_job_count(self) -> int:
-        """How many cron entries there are."""
+        """Return how many cron entries there are."""
         return self._cron.count()
 
     def cancel_cron_jobs(self) -> int:
-        """Remove every cron entry, those of other programs too; how many are left, which is 0.
+        """Remove every cron entry, those of other programs too; return how many are left, which is 0.
 
-        A slot that comes before they are registered again is lost. In the `schedule_jobs` of a cron process
-        it only warns: the process removes what its file no longer declares, and loses no slot.
+        Slots that come before the entries are registered again are lost. In a cron process's `schedule_jobs`
+        this only warns: the process itself removes what its file no longer declares, and loses no slot.
         """
         if is_declaring():
-            _log.warning("cron_jobs_kept", extra={"reason": "a cron process's start removes what is gone"})
+            _log.warning("cron_jobs_kept", extra={"reason": "a starting cron process removes what is gone"})
         elif entries := self._cron.count():
             _log.warning("cron_jobs_cancelled", extra={"entries": entries})
             on_primary(self._connection, self._cron.cancel_all)
         return self._cron.count()
 
     def purge(self, queue_name: str, queue_state: str = "queued") -> int:
-        """Delete a queue's jobs in one state: queued, failed, scheduled or finished; how many are left.
+        """Delete a queue's jobs in one state (queued, failed, scheduled, finished); return how many are left.
 
         Raises:
             QueueStateError: The state is none of these.
@@ -233,27 +235,27 @@ class Scheduler:
         return queues.count(queue, queue_state)
 
     def work(self, *queue_names: str, with_scheduler: bool = False) -> bool:
-        """Run jobs of these queues, the first queue's first, as the strategy does.
+        """Run jobs of these queues by the strategy, the first queue's jobs first.
 
         Args:
-            queue_names: Which queues.
+            queue_names: The queues.
             with_scheduler: Also queue scheduled jobs when their time comes.
 
         Returns:
-            Whether any job was run; a pool can't tell and says so.
+            Whether any job was run; a pool can't tell, and returns True.
 
         Raises:
             SchedulerError: No queue is named.
         """
         if not queue_names:
-            raise SchedulerError("work() has no queue: name those whose jobs are to run")
+            raise SchedulerError("work() was given no queue: name at least one")
         names = tuple(self.get_queue(name).name for name in queue_names)
         return self._strategy(
             names, connection=self._connection, with_scheduler=with_scheduler, settings=self._settings
         )
 
     def job(self, job_id: str) -> Job:
-        """The job of that id, read from Redis.
+        """Return the job with that id, read from Redis.
 
         Raises:
             rq.exceptions.NoSuchJobError: There is none, or it has expired.
@@ -273,7 +275,9 @@ class Scheduler:
     def __exit__(
         self, _type: type[BaseException] | None, _value: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        self._connection.close()
+        # The shared one is made when it is first used, and may not have been.
+        if connection := vars(self).get("_connection", self._given_connection):
+            connection.close()
 
     def _make(
         self,
@@ -282,9 +286,9 @@ class Scheduler:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> tuple[Queue, Job, dict[str, Any]]:
-        """A queue, a job that is not in it yet, and how it is to be put there."""
+        """Make a queue, a job that is not in it yet, and the options for putting it there."""
         parse: Any = Queue.parse_args  # typed as `enqueue` is
-        options = parse("", *args, **kwargs)._asdict()  # what it says of the function, `make_job` does
+        options = parse("", *args, **kwargs)._asdict()  # `make_job` checks the function
         del options["func"]
         how = {name: options.pop(name) for name in ("at_front", "unique", "pipeline")}
         queue = self.get_queue(queue_name)

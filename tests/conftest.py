@@ -1,4 +1,4 @@
-"""What every test shares: who runs beside whom, and that a skipped test is a failed one under CI."""
+"""What all tests share: which tests run in parallel, and that under CI a skipped test fails."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from scheduler.queues import FORBIDS_CONFIGURED_REDIS
 
 
 class _Scheduling(LoadFileScheduling):
-    """A file's tests run in one process, and so do those of all containers, which share one stack."""
+    """Run each file's tests in one process, and all container tests in one, since they share a stack."""
 
     def _split_scope(self, nodeid):
         scope = super()._split_scope(nodeid)
@@ -18,7 +18,7 @@ class _Scheduling(LoadFileScheduling):
 
 
 def pytest_configure() -> None:
-    """Started in the background by a shell it ignores SIGINT, and so would what tests start to interrupt."""
+    """Restore SIGINT: in a shell's background it is ignored, also by the processes that tests interrupt."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -38,7 +38,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print the last "summary" that a file's tests recorded, in whichever process they ran."""
+    """Print the last "summary" that each file's tests recorded, whichever process ran them."""
     summaries = {
         report.fspath: text
         for reports in terminalreporter.stats.values()
@@ -61,6 +61,6 @@ def _processes_use_their_own_servers():
 
 @pytest.fixture(params=["pickle", "json"])
 def either_serializer(request, monkeypatch):
-    """Run a test with each RQ_SERIALIZER; to be asked for by a mark, so that it is set before all else."""
+    """Run a test with each RQ_SERIALIZER; request it by a mark, so that it is set before everything else."""
     monkeypatch.setenv("RQ_SERIALIZER", request.param)
     return request.param

@@ -40,7 +40,7 @@ class Recorder:
 
 
 class Numbers(list):
-    """JSON holds it, but as a list."""
+    """JSON can store it, but as a list."""
 
     def method(self):
         pass
@@ -79,7 +79,7 @@ def push_and_fail(key, value):
 
 
 def succeed_at_last(key, failures):
-    """Fail so often; what is in the list is one entry a run."""
+    """Fail that many times; add an entry to the list in each run."""
     push(key, os.getpid())
     if get_current_job().connection.llen(key) <= failures:
         raise ValueError("spanner in the works")
@@ -104,14 +104,14 @@ class DiesBeforeItsHorse(RecordingWorker):
 
 
 class DiesAsItTakes(RecordingWorker):
-    """Killed between its queue's list and its own note of the job."""
+    """A worker killed between taking a job from its queue and noting it."""
 
     def reorder_queues(self, **_queue):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 class StopsAsItTakes(RecordingWorker):
-    """Told to stop between its queue's list and its own note of the job."""
+    """A worker told to stop between taking a job from its queue and noting it."""
 
     def reorder_queues(self, **_queue):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -123,7 +123,7 @@ class StopsAsItTakesInProcess(InProcessWorker):
 
 
 class BreaksBesideItsHorse(RecordingWorker):
-    """Something that RQ can't go on after, while its horse runs."""
+    """A worker with an error after which RQ can't go on, while its horse runs."""
 
     def monitor_work_horse(self, *_args):
         while not self.connection.exists("break"):
@@ -159,7 +159,7 @@ def note_success(job, _connection, _result):
 
 
 def code_under_test(name):
-    """What a team's own code looks like: it schedules a job and returns."""
+    """Do what a team's own code does: schedule a job and return."""
     return job_scheduler(Recorder.record, (name,))
 
 
@@ -185,7 +185,7 @@ def sleep(seconds):
 
 
 def sleep_in_steps(seconds):
-    """Sleep so that a timer can end it: it stops what is between two lines of Python only."""
+    """Sleep in small steps: a timer can only stop code between two lines of Python."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.01)
@@ -214,7 +214,7 @@ def thread_name():
 
 
 def run_until(key):
-    """Say that it runs, by its process, and go on until a key is there; Redis may be away meanwhile."""
+    """Record its process id, and run until a key exists; Redis may be away meanwhile."""
     get_current_job().connection.rpush("running", os.getpid())
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -247,7 +247,7 @@ def take_lock_in_callback(_job, connection, *_args):
 
 
 def heartbeat_in_callback(job, connection, *_args):
-    """What the worker of the job would do meanwhile."""
+    """Do what the job's worker would do meanwhile."""
     [execution] = connection.zrange("rq:wip:q", 0, -1)
     connection.zadd("rq:wip:q", {execution: time.time() + 90})
     connection.hset(f"rq:execution:{execution.decode()}", "last_heartbeat", time.time())
@@ -263,7 +263,7 @@ def sleep_in_callback(*_args):
 
 
 def lose_keys(*keys):
-    """What a Redis that evicts does meanwhile."""
+    """Do what a Redis that evicts keys does meanwhile."""
     get_current_job().connection.delete(*keys)
 
 

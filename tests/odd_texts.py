@@ -1,4 +1,4 @@
-"""Jobs whose exception, description, meta or result holds what UTF-8 or a terminal can't."""
+"""Jobs whose exception, description, meta or result has text that UTF-8 or a terminal can't take."""
 
 from rq import get_current_job
 
@@ -25,7 +25,7 @@ class HugeError(Exception):
 
 
 class NoTextAtAll:
-    """A result that can be kept, and not be shown."""
+    """A result that can be stored but not shown."""
 
     def __str__(self):
         raise RuntimeError("no text")

@@ -1,4 +1,4 @@
-"""Results that JSON can't hold, of classes that another process imports."""
+"""Results that JSON can't store, of classes that other processes can import."""
 
 from dataclasses import dataclass
 

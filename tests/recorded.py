@@ -1,4 +1,4 @@
-"""What the ledger has recorded, for tests."""
+"""Reads the ledger's records for tests."""
 
 from scheduler.ledger import jobs as ledger
 

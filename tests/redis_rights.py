@@ -1,4 +1,4 @@
-"""A server, and a user of it with the rights that docs/reference/redis.md gives one part, and no other."""
+"""A server, and a user with exactly the rights that docs/reference/redis.md gives one part."""
 
 import os
 import re
@@ -33,13 +33,13 @@ with logged_process("cron"):
 
 
 def documented():
-    """The rights of each part, as docs/reference/redis.md gives them."""
+    """Return the rights of each part, from docs/reference/redis.md."""
     users = re.findall(r"^user rqmon-([a-z-]+) on >password (.+)$", DOCS, re.MULTILINE)
     return {part: rules.split() for part, rules in users}
 
 
 def rare(part):
-    """The commands of a part that its test need not see."""
+    """Return the commands of a part that its test need not see."""
     rows = re.findall(r"^\| `([A-Z ]+)` \| ([a-z, -]+) \| [^|]+ \|$", DOCS, re.MULTILINE)
     return {command.lower().replace(" ", "|") for command, parts in rows if part in parts.split(", ")}
 
@@ -49,7 +49,7 @@ RIGHTS = documented()
 
 
 class Held:
-    """A server, and a user of it with the rights of one part."""
+    """A server, and a user with the rights of one part."""
 
     def __init__(self, server, rules):
         self._monitor = socket.create_connection(("127.0.0.1", server.port))
@@ -79,11 +79,11 @@ class Held:
             assert b"permission" not in errors.lower(), errors.decode()
 
     def denied(self):
-        """What was asked for and refused, whether anybody told of it or not."""
+        """Return what was refused, whether anybody reported it or not."""
         return {(entry["reason"], entry["object"]) for entry in self.admin.acl_log()}
 
     def used(self):
-        """The commands that were sent as the part, or that its scripts called, as ACL rules name them."""
+        """Return the commands sent as the part or called by its scripts, named as in ACL rules."""
         ran = {name.removeprefix("cmdstat_") for name in self.admin.info("commandstats")}
         self.admin.echo(END)
         sent, admins, asked = defaultdict(set), set(), None
@@ -97,17 +97,17 @@ class Held:
             if line.endswith(f'"{ADMIN}"\r\n'.encode()):
                 admins.add(asked)
         shown = set().union(*(sent[address] for address in sent.keys() - admins))
-        return shown | (ran & {"client|list", "client|unblock"})  # which MONITOR does not show
+        return shown | (ran & {"client|list", "client|unblock", "config|get"})  # which MONITOR does not show
 
 
 @contextmanager
 def part_with_its_rights(part):
-    """A server; fail when the part was refused anything, or given what it never used."""
+    """Yield a server; fail if the part was refused anything, or has rights that it never used."""
     with ValkeyServer(port=free_port()) as server:
         held = Held(server, RIGHTS[part])
         yield held
-        assert held.denied() == set()  # also what is refused and nobody tells of
-        if part == "exporter":  # which looks at samples taken at random, so not each scrape uses each command
+        assert held.denied() == set()  # also refusals that nobody reports
+        if part == "exporter":  # which looks at random samples, so not every scrape uses every command
             return
         given = {rule[1:] for rule in RIGHTS[part] if rule.startswith("+")}
         unused = given - held.used() - rare(part)

@@ -16,9 +16,9 @@ def free_port() -> int:
 
 
 def kill_with_children(pid: int) -> None:
-    """SIGKILL a process and what it started, or else RQ's scheduler outlives its worker and holds its socket.
+    """SIGKILL a process and its children; otherwise RQ's scheduler outlives its worker and keeps its socket.
 
-    Redis could give that a job. The process is stopped first, so that it starts nothing meanwhile.
+    Redis could send a job to that socket. The process is stopped first, so that it starts nothing meanwhile.
     """
     parent = psutil.Process(pid)
     parent.suspend()
@@ -28,7 +28,7 @@ def kill_with_children(pid: int) -> None:
 
 
 def command_lines(processes: Iterable[psutil.Process]) -> list[str]:
-    """Of those that still run: a process may end while they are listed."""
+    """Yield it for processes that still run: one may end while they are listed."""
     lines = []
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one too
@@ -37,7 +37,7 @@ def command_lines(processes: Iterable[psutil.Process]) -> list[str]:
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 60, what: str = "the condition") -> None:
-    """Poll until the condition holds; an OSError, or a process that has ended, while it is asked is a no."""
+    """Poll until the condition is true; an OSError or an ended process during the check counts as false."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -50,7 +50,7 @@ def wait_for(condition: Callable[[], bool], *, seconds: float = 60, what: str = 
 
 
 class Relay:
-    """A name that leads to a server: what connects from now on gets to `target`, what is connected stays."""
+    """A name that leads to a server: new connections go to `target`, existing ones stay."""
 
     def __init__(self, target: int) -> None:
         self.target = target

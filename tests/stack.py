@@ -1,5 +1,6 @@
-"""A real stack beside any other, driven by the commands that people use."""
+"""A real stack next to any other, controlled by the commands that people use."""
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,7 +9,7 @@ import httpx
 import psutil
 from redis import Redis
 
-from rqmon.stack.own_stack import COMMAND, OwnStack
+from dashboards.verify.own_stack import COMMAND, OwnStack
 from rqmon.stack.services import WITH_GRAFANA
 from tests import ROOT
 
@@ -19,6 +20,17 @@ _PROGRAMS = {
 }
 # What a native stack needs and this machine lacks.
 MISSING = [package for package, names in _PROGRAMS.items() if not any(map(shutil.which, names))]
+
+
+def processes_of(*folders):
+    """Return the command line of each process that runs in, or was started with, one of these folders."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            command = process.cmdline()
+            if any(str(folder) in text for folder in folders for text in (process.cwd(), *command)):
+                found[process.pid] = command
+    return found
 
 
 class Stack(OwnStack):

@@ -1,4 +1,4 @@
-"""Jobs that write down what will become of them before it does, for the ledger to be compared with."""
+"""Jobs that write down in advance how they will end, to be compared with the ledger."""
 
 import json
 import os

@@ -1,6 +1,7 @@
 """Alerts about what everything else needs: the exporter, Redis, and the way that alerts take."""
 
 from dashboards.alerts.model import SERVER, Alert, events
+from rqmon.metrics import WATCHDOG
 from rqmon.thresholds import REDIS_MEMORY_SHARE, SCRAPE_DURATION, SCRAPE_ERRORS, SNAPSHOT_AGE_SECONDS
 
 _NOT_SENT = """
@@ -90,7 +91,7 @@ ALERTS = (
         panel="Scrape errors by reason",
     ),
     Alert(
-        name="RQWatchdog",
+        name=WATCHDOG,
         fault="None: it always fires.",
         expr="vector(1)",
         for_seconds=0,

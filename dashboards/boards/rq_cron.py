@@ -1,4 +1,4 @@
-"""The "RQ Cron & scheduled" dashboard: what is due when, what became of it, and what is overdue.
+"""The "RQ Cron & scheduled" dashboard: what is due when, what happened to it, and what is overdue.
 
 The panels about scheduled jobs are in rows/shared.py.
 """
@@ -35,7 +35,7 @@ COLUMNS = {"function": "Function", "schedule": "Schedule", "timezone": "Time zon
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Cron & scheduled",
         "rq-cron",
@@ -131,7 +131,7 @@ def entries() -> list[core.Panel]:
 
 
 def slots() -> list[core.Panel]:
-    """What became of the times at which entries were due."""
+    """What became of the entries' slots."""
     codes = {outcome: code for code, outcome in enumerate(CRON_OUTCOMES)}
     # The worst outcome comes first: `or` keeps it.
     happened = {
@@ -176,7 +176,7 @@ def slots() -> list[core.Panel]:
 
 
 def scheduled() -> list[core.Panel]:
-    """Jobs that run once, later."""
+    """Jobs that run once, at a later time."""
     return [
         panels.row("Scheduled jobs"),
         shared.scheduled_by_queue(width=8),
@@ -186,7 +186,7 @@ def scheduled() -> list[core.Panel]:
 
 
 def _described(expr: str) -> str:
-    """`expr` of each entry, with what the entry is; narrowed to the chosen queues and functions."""
+    """Add the entry's labels to `expr`; narrow it to the chosen queues and functions."""
     about = ", ".join(COLUMNS)
     info = f"on (redis, entry) group_left ({about}) {select(RQ_CRON_ENTRY_INFO)}"
     return f"max by (redis, entry, {about}) (({expr}) * {info})"

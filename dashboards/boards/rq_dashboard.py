@@ -1,7 +1,8 @@
-"""The "RQ Dashboard": is everything fine, what is in the queues, who works on it, and how fast.
+"""The "RQ Dashboard": is everything fine, what is in the queues, who works on them, and how fast.
 
-The rows "Throughput and capacity" and "Workers" and the tile "Busy workers" are in rows/workers.py, "Slowest
-queue drains in" is in rows/queue_pace.py, and what else another dashboard has too in rows/shared.py.
+"Alerts" is in rows/alerts.py, "Throughput and capacity", "Workers" and the tile "Busy workers" are in
+rows/workers.py, "Slowest queue drains in" is in rows/queue_pace.py, and other panels shared with another
+dashboard are in rows/shared.py.
 """
 
 from grafanalib import core
@@ -11,6 +12,7 @@ from dashboards.kit.common import dashboard
 from dashboards.kit.queries import RECENT, jobs, known, low, or_zero, rate, select, share, total
 from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, above, steps
 from dashboards.rows import shared
+from dashboards.rows.alerts import alerts
 from dashboards.rows.failures import failing_share
 from dashboards.rows.queue_pace import slowest_queue
 from dashboards.rows.workers import throughput, utilisation, workers
@@ -27,12 +29,12 @@ from rqmon.thresholds import FAILING_SHARE, QUEUED_JOBS
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Dashboard",
         "rq-dashboard",
         "Jobs, queues and workers of RQ, as Redis holds them and the exporter reads them.",
-        [*health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
+        [*health(), *alerts(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
     )
 
 
@@ -40,7 +42,7 @@ def health() -> list[core.Panel]:
     """Is everything fine? All green means yes."""
     failed = rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT)
     ended = f"({rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT)} + {failed})"
-    # Of any function: workers' own counters know none.
+    # For all functions: workers' own counters don't know functions.
     recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
     return [
         panels.row("Is everything fine?"),
@@ -77,7 +79,7 @@ def health() -> list[core.Panel]:
 
 
 def jobs_now() -> list[core.Panel]:
-    """How many jobs are in each status, in all and in each queue."""
+    """How many jobs are in each status, in total and by queue."""
     return [
         panels.row("Jobs now"),
         *(shared.jobs_with(status) for status in JOB_STATUSES),  # one line; canceled jobs are in the table
@@ -102,7 +104,7 @@ def jobs_now() -> list[core.Panel]:
 
 
 def breakdowns() -> list[core.Panel]:
-    """Number and share of jobs by status, by queue, and by both."""
+    """Numbers and shares of jobs, by status and by queue."""
     cuts = {
         "status": ("status", "{{status}}", theme.STATUS_COLORS),
         "queue": ("queue", "{{queue}}", {}),

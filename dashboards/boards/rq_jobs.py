@@ -1,6 +1,6 @@
 """The "RQ Jobs" dashboard: how often, how long and how well each function runs.
 
-"Retries by queue" is in rows/shared.py, what counts as failed for good in rows/failures.py.
+"Retries by queue" is in rows/shared.py; rows/failures.py defines what counts as failed for good.
 """
 
 from grafanalib import core
@@ -32,7 +32,7 @@ from rqmon.metrics import (
 )
 from rqmon.thresholds import FAILING_SHARE
 
-# A function that runs in two queues is two series: they differ in run time, and a link needs the queue.
+# A function in two queues gives two series: their run times differ, and a link needs the queue.
 BY = "function, queue"
 _ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)
 LEGEND = "{{function}} in {{queue}}"
@@ -40,7 +40,7 @@ LABELS = {"function": "Function", "queue": "Queue"}
 
 
 def build() -> core.Dashboard:
-    """All sections, from whether jobs fail to which functions to look at."""
+    """Return all sections, from whether jobs fail to which functions to look at."""
     return dashboard(
         "RQ Jobs",
         "rq-jobs",
@@ -50,7 +50,7 @@ def build() -> core.Dashboard:
 
 
 def _lasting(name: str, description: str, expr: str) -> core.Panel:
-    """How many over the time range, of what should never be."""
+    """Count over the time range what should never happen."""
     return panels.stat(
         name,
         description,
@@ -62,7 +62,7 @@ def _lasting(name: str, description: str, expr: str) -> core.Panel:
 
 
 def health() -> list[core.Panel]:
-    """Do jobs run, and do they end well?"""
+    """Do jobs run, and do they succeed?"""
     return [
         panels.row("Do jobs run, and end well?"),
         panels.stat(
@@ -112,7 +112,7 @@ def health() -> list[core.Panel]:
 
 
 def executions() -> list[core.Panel]:
-    """How often what runs, and how it ends."""
+    """What runs how often, and how it ends."""
     return [
         panels.row("Executions"),
         panels.timeseries(

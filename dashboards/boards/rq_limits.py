@@ -1,4 +1,4 @@
-"""The "RQ Limits & retries" dashboard: what rate limits refuse, and what has to run again or later.
+"""The "RQ Limits & retries" dashboard: what rate limits refuse, and which jobs run again or later.
 
 The panels about scheduled jobs, and "Retries by queue", are in rows/shared.py.
 """
@@ -27,7 +27,7 @@ from rqmon.thresholds import REFUSED_SHARE, RETRIED_SHARE
 
 
 def build() -> core.Dashboard:
-    """All sections: now, the limits themselves, and what they and failures make run again."""
+    """Return all sections: now, the limits themselves, and the jobs that run again."""
     return dashboard(
         "RQ Limits & retries",
         "rq-limits",
@@ -43,7 +43,7 @@ def _refused_share(*, by: str = "", window: str = RATE_INTERVAL) -> str:
 
 def _retried_share(*, by: str = "", window: str = RATE_INTERVAL) -> str:
     ended = rate(RQ_JOBS_PROCESSED_TOTAL, by=by, any_function=True, window=window)
-    # A function's first executions are not in its rate, though their retries are in the queue's.
+    # A function's first executions are not in its rate, but their retries are in the queue's.
     return f"clamp_max({rate(RQ_JOB_RETRIES_TOTAL, by=by, window=window)} / ({ended} > 0), 1)"
 
 
@@ -103,7 +103,7 @@ def now() -> list[core.Panel]:
 
 
 def resources() -> list[core.Panel]:
-    """What each limit lets through; no queue or function is known of a request."""
+    """What each limit admits; a request's queue and function are unknown."""
     by_outcome = {
         outcome: rate(RQ_RATE_LIMIT_REQUESTS_TOTAL, by="resource", outcome=outcome)
         for outcome in RATE_LIMIT_OUTCOMES

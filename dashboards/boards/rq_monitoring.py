@@ -19,6 +19,7 @@ from dashboards.kit.queries import (
 )
 from dashboards.kit.theme import CRITICAL, INFO, OK, UP_OR_DOWN, WARNING, above, steps
 from dashboards.rows import shared
+from dashboards.rows.alerts import count_firing
 from rqmon.metrics import (
     ALERTS,
     PROMETHEUS_JOB,
@@ -41,7 +42,7 @@ ALERT_STATES = theme.text_for_values({0: ("None", OK), 1: ("Pending", WARNING), 
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Monitoring itself",
         "rq-monitoring",
@@ -64,8 +65,9 @@ def now() -> list[core.Panel]:
         ),
         panels.stat(
             "Alerts firing",
-            "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do.",
-            {"Firing": or_zero(f"count({select(ALERTS, alertstate='firing')})", by=UP, job=PROMETHEUS_JOB)},
+            "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do. Unknown: "
+            "Prometheus evaluates no rules.",
+            {"Firing": count_firing()},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
@@ -109,12 +111,12 @@ def now() -> list[core.Panel]:
 
 
 def targets() -> list[core.Panel]:
-    """What is read, by what, and what was found wrong."""
+    """Which targets are read, by which exporter, and which problems were found."""
     states = " or ".join(
         f"{code} * {peak(ALERTS, by='alertname', alertstate=state)}"
         for code, state in ((2, "firing"), (1, "pending"))
     )
-    # Empty would look like a panel that does not work.
+    # Without it the empty panel would look broken.
     up = f"max(max_over_time({UP.name}[{RATE_INTERVAL}]))"
     none = f'label_replace(0 * {up}, "alertname", "No alert", "", "") unless on () {peak(ALERTS)}'
     return [
@@ -236,5 +238,5 @@ def prometheus() -> list[core.Panel]:
 
 
 def _by_group(expr: str) -> str:
-    """`expr` with the group's name alone: Prometheus's own label begins with the path of its file."""
+    """Reduce the group label to the group's name: Prometheus's begins with the path of its file."""
     return f'label_replace({expr}, "group", "$1", "rule_group", ".*;(.*)")'

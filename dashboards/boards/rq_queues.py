@@ -1,8 +1,8 @@
-"""The "RQ Queues" dashboard: what waits in each queue, for how long, and who takes it.
+"""The "RQ Queues" dashboard: what waits in each queue, for how long, and which workers take it.
 
 The first row is here. "Waiting", "Arrivals and departures" and "Late and lost jobs" are in
 rows/queue_history.py, the objective in rows/wait_objective.py, "Slowest queue drains in" in
-rows/queue_pace.py, and what else another dashboard has too in rows/shared.py.
+rows/queue_pace.py, and other panels shared with another dashboard in rows/shared.py.
 """
 
 from grafanalib import core
@@ -32,7 +32,7 @@ from rqmon.thresholds import INTERMEDIATE_JOBS, OLDEST_JOB_AGE, QUEUED_JOBS, SCH
 
 
 def build() -> core.Dashboard:
-    """All sections, from what needs somebody now to how well the queues did."""
+    """Return all sections, from what needs attention now to how well the queues did."""
     return dashboard(
         "RQ Queues",
         "rq-queues",
@@ -42,7 +42,7 @@ def build() -> core.Dashboard:
 
 
 def now() -> list[core.Panel]:
-    """Does any queue need somebody?"""
+    """Does any queue need attention?"""
     return [
         panels.row("Does a queue need somebody?"),
         shared.jobs_with("queued"),

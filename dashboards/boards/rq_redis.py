@@ -1,4 +1,4 @@
-"""The "RQ Redis" dashboard: whether Redis answers, has room, and keeps what RQ gives it.
+"""The "RQ Redis" dashboard: whether Redis answers, has room, and keeps RQ's data.
 
 The tile "Redis" is in rows/shared.py.
 """
@@ -27,13 +27,13 @@ from rqmon.metrics import (
 )
 from rqmon.thresholds import REDIS_MEMORY_SHARE, REDIS_YOUNG_SECONDS
 
-# The label is empty when there is one server.
+# The label is empty if there is only one server.
 SERVER = "Redis {{redis}}"
 OK_OR_FAILED = theme.text_for_values({0: ("Failed", CRITICAL), 1: ("OK", OK)})
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Redis",
         "rq-redis",
@@ -43,9 +43,9 @@ def build() -> core.Dashboard:
 
 
 def now() -> list[core.Panel]:
-    """Does it answer, has it room, and does it keep what it is given?"""
+    """Does Redis answer, have room, and keep its data?"""
     used = select(RQ_REDIS_MEMORY_USED_BYTES)
-    # On every queue, whichever is chosen: the memory is that of all of them.
+    # Of all queues, whichever are chosen: the memory is used by all of them.
     held = " + ".join(f'sum({metric.name}{{redis=~"$redis"}})' for metric in (RQ_JOBS, RQ_JOBS_CANCELED))
     return [
         panels.row("Is Redis well?"),
@@ -97,7 +97,7 @@ def now() -> list[core.Panel]:
 
 
 def availability() -> list[core.Panel]:
-    """Since when it is as it is."""
+    """Availability and writes to disk over time."""
     return [
         panels.row("Availability and writes to disk"),
         panels.state_timeline(

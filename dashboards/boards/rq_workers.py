@@ -22,7 +22,7 @@ from rqmon.thresholds import HEARTBEAT_AGE
 
 
 def build() -> core.Dashboard:
-    """All sections, from the question asked first to the detail needed last."""
+    """Return all sections, from the first question to the last detail."""
     return dashboard(
         "RQ Workers",
         "rq-workers",
@@ -32,7 +32,7 @@ def build() -> core.Dashboard:
 
 
 def now() -> list[core.Panel]:
-    """Are there workers, do they work, and do they live?"""
+    """Are there workers, do they work, and are they alive?"""
     return [
         panels.row("Workers now"),
         panels.stat(
@@ -78,7 +78,7 @@ def now() -> list[core.Panel]:
 
 
 def deaths() -> list[core.Panel]:
-    """What went away, and what was killed while it worked."""
+    """Workers that went away, and processes killed while they ran a job."""
     seen = f"max by (redis, name) (last_over_time({select(RQ_WORKERS)}[{RATE_INTERVAL}]))"
     still = f"max by (redis, name) ({select(RQ_WORKERS)})"
     answers = f"max by (redis) ({select(RQ_REDIS_UP)} == 1)"

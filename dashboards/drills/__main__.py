@@ -20,8 +20,8 @@ from dashboards.drills.project_copy import copy_project
 from dashboards.drills.receiver import receiver
 from dashboards.drills.run import Result, run
 from dashboards.drills.stage import Stage
+from dashboards.verify.own_stack import own_stack
 from rqmon.entry_point import one_line_errors
-from rqmon.stack.own_stack import own_stack
 from rqmon.terminal import say
 
 DRILLS = (

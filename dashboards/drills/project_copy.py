@@ -10,10 +10,10 @@ import yaml
 
 from dashboards.alerts.files import rule_files
 from dashboards.drills.receiver import WATCHDOG_PATH
-from dashboards.drills.scaled import SCRAPES, scaled_alertmanager, scaled_objectives, scaled_rules
+from dashboards.drills.scaled import SCRAPES, scaled_objectives, scaled_rules
 from dashboards.paths import ROOT
 from rqmon import objectives
-from rqmon.stack.receivers import WEBHOOK, alertmanager_config
+from rqmon.stack.receivers import WEBHOOK
 
 _COPIED = ("scheduler", "rqmon", "dashboards", "monitoring", "requirements", "Makefile", "pyproject.toml")
 _PROMETHEUS = "monitoring/prometheus"
@@ -22,6 +22,17 @@ _REDIS_CLI = """\
 #!{python}
 import sys, redis
 print(redis.Redis.from_url(sys.argv[2]).execute_command(*sys.argv[3:]))
+"""
+# Every `rqmon start` writes Alertmanager's configuration anew, so the copy's own has to be scaled.
+_SCALED_RECEIVERS = """
+
+from dashboards.drills.scaled import scaled_alertmanager
+
+_unscaled = alertmanager_config
+
+
+def alertmanager_config(*args, **options):
+    return scaled_alertmanager(_unscaled(*args, **options), watchdog_url={watchdog_url!r})
 """
 
 
@@ -46,9 +57,8 @@ def copy_project(folder: Path, *, receiver_url: str) -> None:
     prometheus = yaml.safe_load((ROOT / _PROMETHEUS / "prometheus.yml").read_text())
     prometheus["global"] |= SCRAPES
     _write(folder / _PROMETHEUS / "prometheus.yml", prometheus)
-    config = alertmanager_config({WEBHOOK: receiver_url})
-    scaled = scaled_alertmanager(config, watchdog_url=f"{receiver_url}{WATCHDOG_PATH}")
-    _write(folder / _PROMETHEUS / "alertmanager.yml", scaled)
+    with (folder / "rqmon/stack/receivers.py").open("a") as module:
+        module.write(_SCALED_RECEIVERS.format(watchdog_url=f"{receiver_url}{WATCHDOG_PATH}"))
 
 
 def _write(path: Path, document: object) -> None:

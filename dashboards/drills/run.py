@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -13,7 +12,6 @@ from dashboards.drills.stage import DrillError, Stage, filled
 WATCHDOG = "RQWatchdog"
 # What a fault leaves in the longest windows, of six hours, is gone after six minutes.
 _SILENCE_SECONDS = 400.0
-_HAS_DOCTOR = find_spec("rqmon.doctor") is not None
 # It looks at what is a minute old, and at a job's worker after two.
 _DOCTOR_SECONDS = 150.0
 
@@ -68,7 +66,7 @@ def run(stage: Stage, drill: Drill) -> Result:
     began = time.time()
     try:
         _cause(stage, drill, measured)
-        if drill.finding and _HAS_DOCTOR:
+        if drill.finding:
             _ask_doctor(stage, drill.finding)
         if not drill.never_clears:
             _mend(stage, drill, measured)

@@ -20,8 +20,8 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 
 from dashboards.drills.receiver import Receiver
+from dashboards.verify.own_stack import OwnStack
 from rqmon.stack.native.supervisor import Supervisor
-from rqmon.stack.own_stack import OwnStack
 from rqmon.stack.services import ALERTMANAGER, PROMETHEUS
 from scheduler import Scheduler
 from scheduler.errors import SchedulerError

@@ -1,1 +1,1 @@
-"""What dashboards are built from: queries, panels, variables and looks."""
+"""The building blocks of dashboards: queries, panels, variables and looks."""

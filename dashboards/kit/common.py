@@ -7,13 +7,13 @@ from grafanalib import core
 from dashboards.kit import variables
 from dashboards.kit.queries import RATE_INTERVAL, select
 from dashboards.kit.variables import DATASOURCE
-from rqmon.metrics import RQ_CRON_PROCESSES, RQ_EXPORTER_BUILD_INFO
+from rqmon.metrics import ALERTS, RQ_CRON_PROCESSES, RQ_EXPORTER_BUILD_INFO
 
 TAG = "rq"
 
 
 def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) -> core.Dashboard:
-    """A dashboard of this bundle; sections are rows, which collapse."""
+    """Make a dashboard of this bundle; sections are rows, which collapse."""
     build, versions = select(RQ_EXPORTER_BUILD_INFO), ", ".join(RQ_EXPORTER_BUILD_INFO.labels)
     return core.Dashboard(
         title=title,
@@ -34,17 +34,17 @@ def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) 
             [
                 _annotation(
                     "Deploys",
-                    # An exporter that was away for a while and came back is none.
+                    # An exporter that was away for a while and came back is not a new version.
                     f"group by ({versions}) ({build}) "
                     f"unless group by ({versions}) (last_over_time({build}[1h] offset $__interval))",
                     "blue",
                     title="rqmon {{version}} on rq {{rq_version}}, Python {{python_version}}",
                 ),
-                # Grafana marks where a query is above 0, and nothing else.
+                # Grafana only marks times at which a query is above 0.
                 _annotation(
                     "Cron process gone", f"-delta({select(RQ_CRON_PROCESSES)}[{RATE_INTERVAL}]) > 0", "orange"
                 ),
-                _annotation("Alerts", 'ALERTS{alertstate="firing"}', "red", title="{{alertname}}"),
+                _annotation("Alerts", select(ALERTS, alertstate="firing"), "red", title="{{alertname}}"),
             ]
         ),
         panels=panels,

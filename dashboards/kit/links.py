@@ -6,17 +6,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Link:
-    """Opens one of a queue's lists of jobs; what links has the label `queue`."""
+    """Opens one of a queue's job lists; the linking series or row has the label `queue`."""
 
     title: str
-    page: str  # rq-dashboard's: which list, how many a page, in which order, and which page
+    page: str  # in rq-dashboard: list, jobs per page, order and page
 
     def of_series(self) -> dict[str, Any]:
-        """The link of each series of a graph."""
+        """Return the link of each series of a graph."""
         return self._to("${__field.labels.queue:percentencode}")
 
     def of_column(self, column: str) -> dict[str, Any]:
-        """An override that makes a table's column the link of each row."""
+        """Return an override that makes a table column the link of each row."""
         link = self._to("${__data.fields.queue:percentencode}")
         return {
             "matcher": {"id": "byName", "options": column},

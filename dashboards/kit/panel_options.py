@@ -1,6 +1,6 @@
-"""What each kind of panel has where grafanalib says nothing: the pinned Grafana's own defaults.
+"""Options that grafanalib does not set, for each kind of panel: the pinned Grafana's own defaults.
 
-They are each `defaultOptions` in dist/esm/raw/composable/<panel>/panelcfg/x/types.gen.mjs of the npm package
+They are the `defaultOptions` in dist/esm/raw/composable/<panel>/panelcfg/x/types.gen.mjs of the npm package
 @grafana/schema 13.2.2.
 """
 

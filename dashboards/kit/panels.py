@@ -1,7 +1,7 @@
-"""Panel constructors: grafanalib's classes with this project's look and no choice left open.
+"""Panel constructors: grafanalib's classes with this project's look already chosen.
 
-Each takes a title, what the panel means and what to do when it looks wrong, and its queries as
-{legend: PromQL}. Panels say only how large they are; `render` places them.
+Each takes a title, a description (what the panel means, and what to do if it looks wrong), and its queries as
+{legend: PromQL}. Panels only have a size; `render` places them.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ Queries = Mapping[str, str]
 def _frame(
     title: str, description: str, queries: Queries, *, width: int, height: int, instant: bool = False
 ) -> dict[str, Any]:
-    """What every panel has; instant queries ask only for the latest value."""
+    """Return the arguments of every panel; instant queries ask only for the latest value."""
     return {
         "title": title,
         "description": description,
@@ -50,9 +50,9 @@ def stat(
     named: bool = False,
     width: int = 4,
 ) -> core.Stat:
-    """A number in large as it is at the end of the time range, coloured by its thresholds.
+    """A large number: the value at the end of the time range, coloured by its thresholds.
 
-    Asked for that moment alone: a graph's last point is up to a step old. `named` writes the legend too.
+    It is an instant query: a graph's last point is up to a step old. `named` shows the legend too.
     """
     return core.Stat(
         **_frame(title, description, queries, width=width, height=4, instant=True),
@@ -76,7 +76,7 @@ def gauge(
     thresholds: list[dict[str, Any]],
     mappings: list[dict[str, Any]] | None = None,
 ) -> core.GaugePanel:
-    """A share of a whole, from 0 to 100%, and its legend."""
+    """A share of a whole, from 0 to 100%, with its legend."""
     return core.GaugePanel(
         **_frame(title, description, queries, width=4, height=4, instant=True),
         format="percentunit",
@@ -130,13 +130,13 @@ def timeseries(
     colors: dict[str, str] | None = None,
     link: Link | None = None,
 ) -> core.TimeSeries:
-    """History: lines from zero, or areas on top of each other when the parts make a whole."""
+    """Values over time: lines from zero, or stacked areas if the parts make a whole."""
     return core.TimeSeries(
         **_frame(title, description, queries, width=width, height=8),
         unit=unit,
         valueMin=0,
         valueMax=maximum,
-        lineWidth=0 if stacked else 2,  # a line would draw parts that are 0 on top of the others
+        lineWidth=0 if stacked else 2,  # lines would show parts that are 0 on top of the others
         fillOpacity=70 if stacked else 8,
         stacking={"group": "A", "mode": "normal" if stacked else "none"},
         showPoints="never",
@@ -159,7 +159,7 @@ def bars(
     colors: dict[str, str] | None = None,
     link: Link | None = None,
 ) -> core.TimeSeries:
-    """How many there were in each step of the graph, on top of each other, and in the legend in all."""
+    """Stacked counts in each step of the graph, with totals in the legend."""
     panel = timeseries(
         title, description, queries, unit=unit, width=width, stacked=True, colors=colors, link=link
     )
@@ -170,10 +170,10 @@ def bars(
 
 
 def heatmap(title: str, description: str, buckets: str, *, unit: str) -> core.Heatmap:
-    """How a histogram's observations spread over its buckets; `buckets` keeps `le` apart."""
+    """The distribution of a histogram's observations over its buckets; `buckets` keeps the label `le`."""
     frame = _frame(title, description, {"{{le}}": buckets}, width=24, height=11)
     frame["targets"][0].format = "heatmap"
-    frame["targets"][0].interval = "1m"  # at the least: several scrapes
+    frame["targets"][0].interval = "1m"  # at least, so that a step has several scrapes
     return core.Heatmap(**frame, extraJson={"fieldConfig": {"defaults": {"unit": unit}}})
 
 
@@ -185,7 +185,7 @@ def state_timeline(
     mappings: list[dict[str, Any]],
     height: int,
 ) -> core.StateTimeline:
-    """A band for each series, whose colour and text say what state a number stands for."""
+    """A band per series; colours and texts show the states that numbers stand for."""
     return core.StateTimeline(
         **_frame(title, description, queries, width=24, height=height),
         mappings=mappings,
@@ -206,22 +206,22 @@ def table(
     link: Link | None = None,
     sort: str | None = None,
 ) -> core.Table:
-    """A row for each combination of labels, a column for each query (named by its legend).
+    """A row per combination of labels, a column per query (named by its legend).
 
     Args:
-        title: Above the table.
+        title: The heading of the table.
         description: What it means and what to do.
         queries: {column: PromQL}; all of them keep the same labels.
         labels: {label: column title} in the order to show them.
-        width: Of 24 columns.
+        width: The width, of 24 columns.
         overrides: Units and colours of single columns, by their titles.
-        link: Where the first column leads; a row has the label `queue`.
-        sort: The column with the largest values first.
+        link: The first column's link; rows have the label `queue`.
+        sort: The column to sort by, largest values first.
     """
     frame = _frame(title, description, queries, width=width, height=8, instant=True)
     for target in frame["targets"]:
         target.format = "table"
-    # What Grafana calls the values: a query's own letter only tells it from others.
+    # Grafana's names of the value columns: a letter is only added if there are several queries.
     names = [f"Value #{target.refId}" for target in frame["targets"]] if len(queries) > 1 else ["Value"]
     columns = labels | dict(zip(names, queries, strict=True))
     return core.Table(

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from rqmon.metrics import (
+    ALERTS,
+    ALERTS_FOR_STATE,
     EXPORTER_JOB,
     RQ_EXPORTER_BUILD_INFO,
     RQ_JOBS,
@@ -10,17 +12,18 @@ from rqmon.metrics import (
     RQ_REQUEST_PROCESSING_SECONDS,
     RQ_SCRAPE_ERRORS_TOTAL,
     UP,
+    WATCHDOG,
     Metric,
 )
 
 RATE_INTERVAL = "$__rate_interval"
-# A graph's step, so that what is counted in each is counted once.
+# A graph's step, so that each event is counted in exactly one.
 STEP = "$__interval"
-# The window of single numbers about "now": one slow job must not make them jump.
+# The window of single numbers for "now": one slow job must not make them jump.
 RECENT = "5m"
-# The dashboard's whole time range: of single numbers and tables, which ask once.
+# The dashboard's whole time range, for single numbers and tables, which are queried once.
 RANGE = "$__range"
-# How long the source of a graph's counters may be away without the graph losing what was counted meanwhile.
+# How long the source of counters may be away without a graph losing what was counted meanwhile.
 _LONGEST_GAP = "1h"
 # A worker lists its queues in one label, joined by commas.
 MATCHERS = {
@@ -28,18 +31,18 @@ MATCHERS = {
     "queues": 'queues=~"(.*,)?($queue)(,.*)?"',
     "function": 'function=~"$function"',
 }
-# The exporter's own, about no server.
+# The exporter's own metrics, not about a server.
 _OF_NO_REDIS = (RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS, RQ_SCRAPE_ERRORS_TOTAL)
 
 
 def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **labels: str) -> str:
-    """A selector of `metric`, narrowed to the chosen servers, queues and functions and to `labels`.
+    """Return a selector of `metric`, narrowed to the chosen servers, queues and functions and to `labels`.
 
     Args:
-        metric: From the catalog.
-        suffix: `_sum` or `_count` of a summary, or of a histogram, which also has `_bucket`.
-        any_function: Not narrowed to functions, to stand beside what is known by queue alone.
-        labels: Label values that must be equal, such as `status="failed"`; `a|b` is either.
+        metric: A metric of the catalog.
+        suffix: `_sum` or `_count` of a summary or histogram, or `_bucket` of a histogram.
+        any_function: Don't narrow to functions, for use with metrics that are known only by queue.
+        labels: Label values to match, such as `status="failed"`; `a|b` matches either.
 
     Raises:
         ValueError: The metric has no such label or sample, so the query would stay empty.
@@ -52,6 +55,8 @@ def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **la
     matchers += [MATCHERS[label] for label in chosen if label in MATCHERS]
     if metric not in _OF_NO_REDIS and metric.source != "Prometheus":
         matchers.append('redis=~"$redis"')
+    if metric in (ALERTS, ALERTS_FOR_STATE) and "alertname" not in labels:
+        matchers.append(f'alertname!="{WATCHDOG}"')
     if metric is UP and "job" not in labels:
         matchers.append(f'job="{EXPORTER_JOB}"')
     return f"{metric.name}{suffix}" + (f"{{{', '.join(matchers)}}}" if matchers else "")
@@ -64,7 +69,7 @@ def _require(metric: Metric, suffix: str, labels: Iterable[str]) -> None:
 
 
 def _by(metric: Metric, labels: str, suffix: str = "") -> str:
-    """What stands between an aggregation's name and what it aggregates."""
+    """Return the ` by (...)` part of an aggregation."""
     if not labels:
         return ""
     _require(metric, suffix, labels.split(", "))
@@ -72,17 +77,17 @@ def _by(metric: Metric, labels: str, suffix: str = "") -> str:
 
 
 def known(expr: str, *, by: Metric = RQ_REDIS_UP, **labels: str) -> str:
-    """`expr` while all of its sources answer, else nothing: a part is not the whole, nor is the past now."""
+    """Return `expr` only while all its sources answer: a part is not the whole, nor the past the present."""
     return f"({expr}) and on () (min({select(by, any_function=False, **labels)}) == 1)"
 
 
 def or_zero(expr: str, *, by: Metric = RQ_REDIS_UP, **labels: str) -> str:
-    """`expr`, a single number, or 0 where it has no series although its sources answer: 0 is true then."""
+    """Return `expr`, a single number, or 0 if it has no series though its sources answer: then 0 is true."""
     return known(f"{expr} or vector(0)", by=by, **labels)
 
 
 def worst(expr: str) -> str:
-    """The largest of the queues' numbers and its queue; 0 of "Every queue" where none is above or unknown."""
+    """Return the queue with the largest number; 0 for "Every queue" if none is above 0 or unknown."""
     none = 'label_replace(vector(0), "queue", "Every queue", "", "")'
     missing = f"{jobs('queue', status='queued')} unless on (queue) ({expr})"
     return known(
@@ -91,34 +96,34 @@ def worst(expr: str) -> str:
 
 
 def total(metric: Metric, *, by: str = "", **labels: str) -> str:
-    """The sum of a gauge's series, kept apart by the labels `by` ("queue, function")."""
+    """Return the sum of a gauge's series by the labels `by` ("queue, function")."""
     return f"sum{_by(metric, by)}({select(metric, any_function=False, **labels)})"
 
 
 def largest(metric: Metric, *, by: str = "") -> str:
-    """The largest of a gauge's series, kept apart by the labels `by`."""
+    """Return the largest of a gauge's series by the labels `by`."""
     return f"max{_by(metric, by)}({select(metric)})"
 
 
 def peak(metric: Metric, *, by: str = "", **labels: str) -> str:
-    """A graph's line of the largest of a gauge's series: the peak of each step, however short it was."""
+    """Return the largest of a gauge's series for a graph: the peak in each step, however short."""
     selector = select(metric, any_function=False, **labels)
     return f"max{_by(metric, by)}(max_over_time({selector}[{RATE_INTERVAL}]))"
 
 
 def peak_total(metric: Metric, *, by: str = "", **labels: str) -> str:
-    """A graph's line of the sum of a gauge's series, each at its peak of the step."""
+    """Return the sum of a gauge's series for a graph, each at its peak in the step."""
     selector = select(metric, any_function=False, **labels)
     return f"sum{_by(metric, by)}(max_over_time({selector}[{RATE_INTERVAL}]))"
 
 
 def low(metric: Metric, *, by: str) -> str:
-    """A graph's line of the smallest of a gauge's series: the lowest of each step, however short it was."""
+    """Return the smallest of a gauge's series for a graph: the lowest value in each step, however short."""
     return f"min{_by(metric, by)}(min_over_time({select(metric)}[{RATE_INTERVAL}]))"
 
 
 def low_total(metric: Metric, *, by: str) -> str:
-    """A graph's line of the sum of a gauge's series, each at its lowest of the step."""
+    """Return the sum of a gauge's series for a graph, each at its lowest in the step."""
     return f"sum{_by(metric, by)}(min_over_time({select(metric)}[{RATE_INTERVAL}]))"
 
 
@@ -131,13 +136,13 @@ def rate(
     any_function: bool = False,
     **labels: str,
 ) -> str:
-    """The metric's increase a second, over all its series or kept apart by the labels `by`."""
+    """Return the metric's increase per second, over all its series or by the labels `by`."""
     selector = select(metric, suffix, any_function=any_function, **labels)
     return f"sum{_by(metric, by, suffix)}(rate({selector}[{window}]))"
 
 
 def increase(metric: Metric, suffix: str = "", *, by: str = "", window: str = RANGE, **labels: str) -> str:
-    """How much the metric rose in the window, about: for shares, where being off cancels out."""
+    """Return about how much the metric rose in the window: for shares, in which errors cancel out."""
     selector = select(metric, suffix, any_function=False, **labels)
     return f"sum{_by(metric, by, suffix)}(increase({selector}[{window}]))"
 
@@ -151,10 +156,10 @@ def events(
     any_function: bool = False,
     **labels: str,
 ) -> str:
-    """How often something happened within the window, a whole number, kept apart by the labels `by`.
+    """Return how often something happened within the window, a whole number, by the labels `by`.
 
-    Not `increase()`, which makes 12 of 11 and nothing of a series' first value. A series that some reading
-    in the window lacked began there: all of it happened since.
+    Not `increase()`, which turns 11 into 12 and ignores a series' first value. A series that is missing from
+    some reading in the window began within it: all of its value happened since.
     """
     selector = select(metric, suffix, any_function=any_function, **labels)
     base = f"min_over_time({selector}[{window}])"
@@ -167,7 +172,7 @@ def events(
 
 
 def events_by_step(metric: Metric, suffix: str = "", *, by: str = "", **labels: str) -> str:
-    """How often something happened in each step of a graph, a whole number; the steps add up to the range."""
+    """Return how often something happened in each step of a graph; the steps add up to the range's number."""
     selector = select(metric, suffix, any_function=False, **labels)
     before = f"[{_LONGEST_GAP}] offset {STEP}"
     base = f"last_over_time({selector}{before})"
@@ -179,7 +184,7 @@ def events_by_step(metric: Metric, suffix: str = "", *, by: str = "", **labels: 
 
 
 def _answers(metric: Metric) -> tuple[str, str] | None:
-    """The labels that a counter shares with what tells when it was read, and that; None if it starts at 0."""
+    """Return the labels a counter shares with its source's up metric, and that; None if it starts at 0."""
     if metric.source == "Prometheus":
         return None
     if metric in _OF_NO_REDIS:
@@ -188,19 +193,19 @@ def _answers(metric: Metric) -> tuple[str, str] | None:
 
 
 def quantile(share: float, metric: Metric, *, by: str = "", window: str = RATE_INTERVAL) -> str:
-    """What that share of a histogram's observations stays below, kept apart by the labels `by`.
+    """Return the value below which that share of a histogram's observations lies, by the labels `by`.
 
-    Nothing where nothing was observed: Prometheus says NaN there, and Grafana shows that as it is.
+    Empty without observations: Prometheus returns NaN then, which Grafana would show as it is.
     """
     buckets = rate(metric, "_bucket", by=", ".join(filter(None, (by, "le"))), window=window)
     return f"histogram_quantile({share}, {buckets}) >= 0"
 
 
 def jobs(by: str = "", **labels: str) -> str:
-    """The number of jobs with these label values, kept apart by the labels `by`."""
+    """Return the number of jobs with these label values, by the labels `by`."""
     return total(RQ_JOBS, by=by, **labels)
 
 
 def share(by: str) -> str:
-    """Jobs as a share of all jobs, kept apart by the labels `by`; 0 when there are none."""
+    """Return jobs as a share of all jobs, by the labels `by`; 0 if there are none."""
     return f"{jobs(by)} / scalar(clamp_min({jobs()}, 1))"

@@ -1,8 +1,8 @@
-"""Turns a grafanalib dashboard into the JSON that the pinned Grafana itself would save.
+"""Turns a grafanalib dashboard into the JSON that the pinned Grafana would save.
 
-grafanalib 0.7.1 writes schema version 12, dozens of nulls and old forms of several panels; all of
-that is put right here, once. Defaults are those of the npm package @grafana/schema 13.2.2, which is
-released with the server: `defaultDashboard` in dist/esm/raw/dashboard/x/types.gen.mjs.
+grafanalib 0.7.1 writes schema version 12, dozens of nulls and outdated forms of several panels; all of that
+is corrected here, once. The defaults come from the npm package @grafana/schema 13.2.2, which is released with
+the server: `defaultDashboard` in dist/esm/raw/dashboard/x/types.gen.mjs.
 """
 
 import json
@@ -38,7 +38,7 @@ FIELD_KEYS = (
 )
 VARIABLE_KEYS = ("allValue", "datasource", "hide", "includeAll", "label", "multi", "name", "options")
 
-# The annotations that every dashboard has: Grafana's own, of its alerts.
+# The annotations of every dashboard: Grafana's own, for its alerts.
 LINK = {"icon": "external link", "targetBlank": False, "tooltip": "", "url": ""}
 ANNOTATIONS = {
     "builtIn": 1,
@@ -52,7 +52,7 @@ ANNOTATIONS = {
 
 
 def render(dashboard: Dashboard) -> str:
-    """The dashboard's JSON text: sorted, indented, ending in a newline, the same every time.
+    """Return the dashboard's JSON: sorted, indented, ending in a newline, the same every time.
 
     Raises:
         ValueError: Two panels of a kind share a title, so their ids would clash.
@@ -76,9 +76,9 @@ def render(dashboard: Dashboard) -> str:
 
 
 def _place(panels: list[Json]) -> None:
-    """Flow the panels left to right, a new line when one does not fit; give each its id.
+    """Place the panels left to right, starting a new line if one does not fit; give each its id.
 
-    An id comes from the panel's type and title, so links to a panel survive when others move.
+    An id is derived from the panel's type and title, so links to a panel survive when others move.
     """
     x = y = line_height = 0
     ids: dict[int, str] = {}
@@ -167,7 +167,7 @@ def _table(panel: Json) -> tuple[Json, Json]:
     return defaults, panel["options"]
 
 
-# What grafanalib still writes in an old form: panel -> (fieldConfig.defaults, options).
+# Converters for panels that grafanalib writes in an outdated form: panel -> (fieldConfig.defaults, options).
 MODERNISE: dict[str, Callable[[Json], tuple[Json, Json]]] = {
     "bargauge": _bargauge,
     "gauge": _gauge,

@@ -1,19 +1,20 @@
-"""The dashboards' template variables, and the data source that every panel asks."""
+"""The dashboards' template variables, including the data source of every panel."""
 
 from grafanalib.core import HIDE_VARIABLE, REFRESH_ON_TIME_RANGE_CHANGE, Template
 
 from rqmon.metrics import RQ_JOBS, RQ_JOBS_PROCESSED_TOTAL, RQ_REDIS_UP, Metric
+from rqmon.ports import DEFAULT_PORTS
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
 def datasource() -> Template:
-    """Which Prometheus to ask."""
+    """The Prometheus to query."""
     return Template(name="datasource", label="Data source", query="prometheus", type="datasource")
 
 
 def every() -> list[Template]:
-    """The same on every dashboard, so that what is chosen stays chosen on the way from one to the next."""
+    """The variables of every dashboard: the same, so that choices survive going from one to the next."""
     return [
         datasource(),
         _labels("redis", "Redis", RQ_REDIS_UP),
@@ -24,18 +25,18 @@ def every() -> list[Template]:
 
 
 def rq_dashboard() -> Template:
-    """Where rq-dashboard is, for the links to jobs; an import asks for it."""
+    """The address of rq-dashboard, for the links to jobs; an import asks for it."""
     return Template(
         name="rq_dashboard",
         label="Address of rq-dashboard",
-        query="http://127.0.0.1:9181",
+        query=f"http://127.0.0.1:{DEFAULT_PORTS['RQ_DASHBOARD_PORT']}",
         type="constant",
         hide=HIDE_VARIABLE,
     )
 
 
 def _labels(name: str, label: str, metric: Metric) -> Template:
-    """All values of the label of that name, whenever they were seen, or any choice of them."""
+    """A choice among all values of a label, whenever they were seen."""
     return Template(
         name=name,
         label=label,

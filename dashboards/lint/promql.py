@@ -1,6 +1,6 @@
-"""What the lint asks of a PromQL expression: its selectors with what is around them, its labels, its windows.
+"""Reads PromQL expressions for the lint: their selectors with what surrounds them, labels and windows.
 
-Needs promql-parser, of the dev extra: only the lint and the tests import this module.
+Needs promql-parser from the dev extra: only the lint and the tests import this module.
 """
 
 import re
@@ -21,7 +21,7 @@ from promql_parser import (
     VectorSelector,
 )
 
-# Grafana's own variables, each as a duration that nobody writes, so that it is known again in the tree.
+# Grafana's variables, each replaced by a duration that nobody writes, to recognise it in the tree.
 _DURATIONS = {"$__rate_interval": "900001s", "$__range": "900002s", "$__interval": "900003s"}
 _NAMES = {promql_parser.parse_duration(text): name for name, text in _DURATIONS.items()}
 
@@ -31,9 +31,9 @@ class Use:
     """One selector in a query.
 
     Attributes:
-        sample: The name it selects.
-        window: `5m` or `$__rate_interval`; empty when it asks for one moment.
-        around: The functions and aggregations around it, the innermost first.
+        sample: The selected name.
+        window: `5m` or `$__rate_interval`; empty for an instant selector.
+        around: The functions and aggregations around it, innermost first.
     """
 
     sample: str
@@ -42,10 +42,10 @@ class Use:
 
 
 def parse(expr: str) -> Expr:
-    """The tree of a query in which Grafana's variables may stand.
+    """Parse a query that may contain Grafana's variables.
 
     Raises:
-        ValueError: It is no PromQL; the message is the parser's, on one line.
+        ValueError: It is not PromQL; the message is the parser's, in one line.
     """
     for name, duration in _DURATIONS.items():
         expr = re.sub(rf"\{name}\b|\$\{{{name[1:]}\}}", duration, expr)
@@ -56,7 +56,7 @@ def parse(expr: str) -> Expr:
 
 
 def uses(tree: Expr) -> list[Use]:
-    """Every selector of a query, in the order they are written."""
+    """Return every selector of a query, in the order in which they are written."""
     return list(_uses(tree, "", ()))
 
 
@@ -81,7 +81,7 @@ def _uses(node: Any, window: str, around: tuple[str, ...]) -> Iterator[Use]:
 
 
 def labels(node: Any) -> frozenset[str] | None:
-    """The labels that the series of a query have; empty for a single series, None when it doesn't say."""
+    """Return the labels of a query's series; empty for a single series, None if the query doesn't say."""
     if isinstance(node, AggregateExpr):
         if str(node.op) in ("topk", "bottomk", "limitk"):
             return labels(node.expr)

@@ -1,8 +1,8 @@
-"""`python -m dashboards.lint`: what the generated JSON breaks of grafana/dashboard-linter's rules.
+"""`python -m dashboards.lint`: checks the generated JSON against grafana/dashboard-linter's rules.
 
-Names are the linter's where it has the rule; ours are target-gauge-rule, target-instant-rule,
-target-peak-rule and panel-unknown-rule. Left out: job and instance variables (this bundle's metrics carry
-`redis` instead, which every query is narrowed to) and "uneditable" (provisioning says that).
+Rules have the linter's names; target-gauge-rule, target-instant-rule, target-peak-rule and panel-unknown-rule
+are ours. Left out: job and instance variables (this bundle's metrics have `redis` instead, to which every
+query is narrowed) and "uneditable" (which provisioning sets).
 """
 
 import json
@@ -18,21 +18,23 @@ from dashboards.kit.theme import OK
 from dashboards.kit.variables import DATASOURCE
 from dashboards.lint import promql
 from dashboards.paths import DASHBOARDS, ROOT
-from rqmon.metrics import METRICS
+from rqmon.metrics import ALERTS, METRICS, WATCHDOG
 
 Json = dict[str, Any]
 
 SINGLE_VALUES = ("stat", "gauge", "bargauge", "table", "piechart")
 TILES = ("stat", "gauge", "bargauge")
-# Windows of single values that do not follow the time range on purpose, and why.
+# Windows of single values that intentionally do not follow the time range, and why.
 WINDOWS = {
     "5m": "about now: one slow job must not make the number jump",
     "$__range": "about all of the chosen time range",
 }
 RATES = {("rate",), ("irate",), ("increase",)}
 OVER_TIME = {f"{name}_over_time" for name in ("avg", "count", "last", "max", "min", "quantile", "sum")}
-# What tells whether a metric's source answers.
+# The metric that tells whether another metric's source answers.
 ANSWERS = {"up", "rq_redis_up"}
+# What tells whether rules are evaluated.
+_WATCHED = f'{ALERTS.name}{{alertname="{WATCHDOG}"'
 GAUGE_FUNCTIONS = {"rate", "delta", "deriv"} | OVER_TIME
 COUNTER_FUNCTIONS = {"rate", "irate", "increase", "changes", "resets"} | OVER_TIME
 AGGREGATIONS = {"sum", "avg", "max", "min", "count", "topk", "bottomk", "quantile", "group"}
@@ -86,7 +88,7 @@ EXCLUSIONS = (
 
 @dataclass(frozen=True)
 class Problem:
-    """A broken rule; `panel` is empty when it is the dashboard's own."""
+    """A broken rule; `panel` is empty if it is about the whole dashboard."""
 
     uid: str
     panel: str
@@ -98,7 +100,7 @@ class Problem:
 
 
 def lint(dashboards: Sequence[Json], exclusions: Sequence[Exclusion] = EXCLUSIONS) -> list[Problem]:
-    """Every broken rule that is not excluded, and every exclusion that excludes nothing."""
+    """Return every broken rule that is not excluded, and every exclusion that excludes nothing."""
     found = [problem for dashboard in dashboards for problem in _dashboard(dashboard)]
     for uid, count in Counter(str(dashboard.get("uid")) for dashboard in dashboards).items():
         if count > 1:
@@ -127,7 +129,7 @@ def _dashboard(dashboard: Json) -> Iterator[Problem]:
 
 
 def _panels(panels: Sequence[Json]) -> Iterator[Json]:
-    """All of them, also those inside collapsed rows; rows themselves are no panels."""
+    """Yield all panels, even those inside collapsed rows; rows themselves are not panels."""
     for panel in panels:
         if panel["type"] == "row":
             yield from _panels(panel.get("panels", ()))
@@ -185,9 +187,9 @@ def _of_panel(panel: Json) -> Iterator[tuple[str, str]]:
 
 
 def _of_unknown(panel: Json) -> str:
-    """What a tile does not do to say that its number is not known; Grafana alone would colour it green."""
+    """Say what a tile lacks for showing that its number is unknown; Grafana by itself colours it green."""
     if panel["options"]["reduceOptions"]["calcs"] != ["last"]:
-        return "reduce by last: lastNotNull is what was before"
+        return "reduce by last: lastNotNull is an earlier value"
     mappings = panel["fieldConfig"]["defaults"].get("mappings", ())
     told = [m["options"]["result"] for m in mappings if m["options"].get("match") == "null+nan"]
     if not told or told[0].get("color") in (None, OK):
@@ -212,7 +214,8 @@ def _of_target(panel: Json, target: Json) -> Iterator[tuple[str, str]]:
     uses = promql.uses(tree)
     if is_single and not (target.get("instant") and not target.get("range")):
         yield "target-instant-rule", "ask for now: the last point of a range is up to a step old"
-    if panel["type"] in TILES and not any(use.sample in ANSWERS and not use.window for use in uses):
+    answers = _WATCHED in target["expr"] or any(use.sample in ANSWERS and not use.window for use in uses)
+    if panel["type"] in TILES and not answers:
         yield "panel-unknown-rule", "wrap it in known(): without its source nothing is known"
     if _shows_peaks(panel):
         yield from _of_peaks(panel, uses)
@@ -244,7 +247,7 @@ def _of_query(expr: str) -> Iterator[tuple[str, str]]:
         yield "target-promql-rule", f"Prometheus will not read it: {error}"
         return
     for sample in sorted({use.sample for use in promql.uses(tree)} - SAMPLES):
-        yield "target-metric-rule", f"{sample or 'a selector'} is no sample of rqmon/metrics.py"
+        yield "target-metric-rule", f"{sample or 'a selector'} is not in rqmon/metrics.py"
 
 
 def _of_window(use: promql.Use, allowed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -267,7 +270,7 @@ def _of_legend(panel: Json, legend: str, labels: frozenset[str] | None) -> Itera
     named = set(re.findall(r"\{\{\s*(\w+)\s*\}\}", legend))
     if not legend:
         yield "target-legend-rule", "give it a legend"
-    elif panel["type"] == "table":  # each query is a column there
+    elif panel["type"] == "table":  # there each query is a column
         return
     elif labels and not named & labels:
         yield "target-legend-rule", f"say in the legend which series it is: {{{{{min(labels)}}}}}"
@@ -280,6 +283,6 @@ def main(folder: Path = ROOT / DASHBOARDS) -> None:
     files = sorted(folder.glob("*.json"))
     problems = lint([json.loads(file.read_text(encoding="utf-8")) for file in files])
     for problem in problems:
-        print(problem)  # noqa: T201 (what the command is for)
+        print(problem)  # noqa: T201 (the command's output)
     if problems or not files:
         sys.exit(1 if problems else f"{folder} has no dashboards: run make dashboards")

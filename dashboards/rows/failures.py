@@ -5,10 +5,10 @@ from rqmon.metrics import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL
 
 
 def failed_for_good(*, by: str, window: str) -> str:
-    """Executions in the window that left their job failed, by `redis`, `queue` and maybe `function`.
+    """Return executions in the window that failed their job for good, by `redis`, `queue`, maybe `function`.
 
-    Which of the rate-limited and abandoned ones ran again is known only by queue: as many as its retries
-    can account for are left out. For all functions of a queue together this is exact.
+    Only by queue is it known how many of the rate-limited and abandoned ones ran again: as many as the
+    queue's retries can account for are left out. For all functions of a queue together this is exact.
     """
     failed = events(RQ_JOBS_PROCESSED_TOTAL, by=by, window=window, outcome="failed")
     unclear = events(RQ_JOBS_PROCESSED_TOTAL, by=by, window=window, outcome="rate_limited|abandoned")
@@ -21,6 +21,6 @@ def failed_for_good(*, by: str, window: str) -> str:
 
 
 def failing_share() -> str:
-    """The share of recent executions that left their job failed for good."""
+    """Return the share of recent executions that left their job failed for good."""
     failed = failed_for_good(by="redis, queue", window=RECENT)
     return f"sum({failed}) / ({events(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)} > 0)"

@@ -43,7 +43,7 @@ def _by_queue(title: str, description: str, expr: str, unit: str, width: int = 8
 
 def waiting() -> list[core.Panel]:
     """How much waits, and how long."""
-    # Of each server, and then the worst.
+    # By server first, then the worst of them.
     served = f"max by (queue) (({LISTEN} > bool 0) + 2 * ({LISTEN} == bool 0) * ({HELD} > bool 0))"
     waits = {f"p{share}": quantile(share / 100, RQ_JOB_WAIT_SECONDS) for share in (50, 95, 99)}
     return [

@@ -1,4 +1,4 @@
-"""How fast each queue gets empty, and the tile about the slowest: on RQ Queues and on the RQ Dashboard."""
+"""How fast each queue drains, and the tile for the slowest: on RQ Queues and the RQ Dashboard."""
 
 from grafanalib import core
 
@@ -14,12 +14,12 @@ from rqmon.metrics import (
 )
 from rqmon.thresholds import DRAIN_TIME
 
-_BY = "redis, queue"  # a queue has the workers of its own server
+_BY = "redis, queue"  # a queue has only the workers of its own server
 HELD, LISTEN = total(RQ_JOBS, by=_BY, status="queued"), total(RQ_QUEUE_WORKERS, by=_BY)
 NO_WORKER = f"({HELD} > 0) unless {LISTEN} > 0"
-# Of every function, as depth is known by queue alone.
+# For all functions, because depth is known only by queue.
 _RECORDED = rate(RQ_JOBS_PROCESSED_TOTAL, by=_BY, window=RECENT, any_function=True)
-# What workers that listen to one queue alone count themselves: of plain `rq worker`s there is nothing else.
+# Workers' own counts, if they listen to one queue only: plain `rq worker`s give nothing else.
 _COUNTED = " + ".join(
     rate(metric, by="redis, queues", window=RECENT)
     for metric in (RQ_WORKERS_SUCCESS_TOTAL, RQ_WORKERS_FAILED_TOTAL)
@@ -31,7 +31,7 @@ DRAINS_IN = f"{_BUSY} or 0 * ({HELD} == 0)"
 
 
 def slowest_queue() -> core.Stat:
-    """How long the slowest queue will need to get empty; unknown while it is unknown for any queue."""
+    """How long the slowest queue needs to drain; unknown while it is unknown for any queue."""
     idle = 'label_replace(vector(0), "queue", "Every queue", "", "")'
     unknown = f"({HELD} > 0) unless {_BUSY}"
     return panels.stat(

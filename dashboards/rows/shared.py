@@ -1,4 +1,4 @@
-"""Single panels that two dashboards show: each has one title, one description and one query.
+"""Single panels that two dashboards share, each with one title, one description and one query.
 
 Whole rows that two dashboards share are in rows/workers.py, and the slowest queue is in rows/queue_pace.py.
 """
@@ -74,7 +74,7 @@ def backlog_by_queue(*, width: int) -> core.TimeSeries:
 
 
 def scheduled_by_queue(*, width: int) -> core.TimeSeries:
-    """How many jobs of each queue wait for their time."""
+    """How many jobs of each queue are scheduled for later."""
     return panels.timeseries(
         "Scheduled by queue",
         "Jobs that wait for their time: delayed ones and retries. Rising without end: something schedules "

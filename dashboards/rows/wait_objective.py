@@ -1,4 +1,4 @@
-"""The RQ Queues section about an objective: a share of executions that waits no longer than a bound."""
+"""The RQ Queues section on an objective: a share of executions waits no longer than a bound."""
 
 from grafanalib import core
 
@@ -14,24 +14,24 @@ _BURNING = steps(OK, *above(BURN_RATE))
 
 
 def _in_time(window: str, promised: Objective) -> str:
-    """The share of executions that waited no longer; none without executions or without the bucket."""
+    """Return the share of executions that waited no longer; empty without executions or the bucket."""
     in_time = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=_le(promised))
     return f"{in_time} / ({rate(RQ_JOB_WAIT_SECONDS, '_count', window=window)} > 0)"
 
 
 def _burn_rate(window: str, promised: Objective) -> str:
-    """The share of late executions by the share allowed; 0 when nothing ran though the bucket exists."""
+    """Return the ratio of late to allowed executions; 0 if nothing ran though the bucket exists."""
     exists = rate(RQ_JOB_WAIT_SECONDS, "_bucket", window=window, le=_le(promised))
     return f"(1 - {_in_time(window, promised)}) / {promised.late_share:g} or 0 * {exists}"
 
 
 def _le(promised: Objective) -> str:
-    """`30.0`, as the exporter and Prometheus write it."""
+    """Return the bound as the exporter and Prometheus write it, `30.0`."""
     return str(promised.wait_seconds)
 
 
 def objective() -> list[core.Panel]:
-    """How well the queues kept to the default one, and how fast what is left is used up."""
+    """How well the queues met the default objective, and how fast the error budget is used up."""
     promised = objectives.read().default
     bound, share = f"{promised.wait_seconds:g} s", f"{promised.wait_share:.0%}"
     executions = events(RQ_JOB_WAIT_SECONDS, "_count")

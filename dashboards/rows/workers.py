@@ -15,12 +15,12 @@ from rqmon.metrics import (
 from rqmon.states import WORKER_STATES
 from rqmon.thresholds import BUSY_SHARE
 
-# Above any share, so that it is the worst.
+# Larger than any share, so that it counts as the worst.
 _NOBODY = 2
 
 
 def utilisation() -> core.GaugePanel:
-    """How busy the workers of the busiest queues were lately."""
+    """How busy the workers of the busiest queues were recently."""
     by = "by (redis, queues)"
     busy_samples = f"sum {by} (count_over_time({select(RQ_WORKERS, state='busy')}[{RECENT}]))"
     all_samples = f"sum {by} (count_over_time({select(RQ_WORKERS)}[{RECENT}]))"
@@ -38,7 +38,7 @@ def utilisation() -> core.GaugePanel:
 
 
 def throughput() -> list[core.Panel]:
-    """How fast work is done, and by how many."""
+    """How fast work is done, and by how many workers."""
     counts = {state: f"count({select(RQ_WORKERS, state=state)})" for state in WORKER_STATES}
     colors = {state.capitalize(): STATE_COLORS[state] for state in WORKER_STATES}
     return [

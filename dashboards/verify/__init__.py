@@ -1,1 +1,1 @@
-"""Asks a real Prometheus every query of every dashboard."""
+"""Sends every query of every dashboard to a real Prometheus."""

@@ -1,7 +1,7 @@
-"""`python -m dashboards.verify`: asks a real Prometheus every query of every generated dashboard.
+"""`python -m dashboards.verify`: sends every query of the generated dashboards to a real Prometheus.
 
-It starts a native stack of its own, puts the demo's load on it, asks, compares `rq_jobs` with Redis, prints a
-table and exits 1 if something is wrong. It takes a minute and a half.
+It starts its own native stack, puts the demo's load on it, sends the queries, compares `rq_jobs` with Redis,
+prints a table and exits 1 if something is wrong. It takes a minute and a half.
 """
 
 import argparse
@@ -23,31 +23,31 @@ from rich.text import Text
 from rq import Queue
 
 from dashboards.paths import DASHBOARDS, ROOT
+from dashboards.verify.own_stack import OwnStack, own_stack
 from dashboards.verify.panel_checks import Row, State, Verdict, ask_all
 from rqmon.demo.jobs import queue_health_check
 from rqmon.entry_point import one_line_errors
 from rqmon.preview.grafana.library import load_dashboards
 from rqmon.preview.grafana.model import Dashboard
 from rqmon.stack.native.supervisor import Supervisor
-from rqmon.stack.own_stack import OwnStack, own_stack
 from rqmon.states import CANCELED, JOB_STATUSES
 from scheduler import SHORT_RUNNING_QUEUE, Scheduler
 
 STATUSES = (*JOB_STATUSES, CANCELED)
 _REST_SECONDS = 60.0
-# Two steps of the graph with the longest one, a minute, and some.
+# Two of the longest graph steps (a minute), and a little more.
 _PATIENCE_SECONDS = 150.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Start, load, ask, print, stop."""
+    """Start the stack, load it, send the queries, print the results, stop it."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.verify", description=__doc__)
     parser.add_argument(
         "--dashboards", type=Path, default=ROOT / DASHBOARDS, help="a folder of dashboards' JSON"
     )
     parser.add_argument("--seconds", type=int, default=60, help="how long to load it before asking")
     options = parser.parse_args(arguments)
-    os.environ.pop("RQ_SERIALIZER", None)  # another stack's
+    os.environ.pop("RQ_SERIALIZER", None)  # it may be another stack's
     with one_line_errors("verify-dashboards"):
         try:
             dashboards = load_dashboards(options.dashboards)
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for title, rows in tables:
         _print(title, rows)
     if problems:
-        sys.exit(f"{len(problems)} not as they should be: {', '.join(problems)}")
+        sys.exit(f"{len(problems)} problems: {', '.join(problems)}")
 
 
 def _verify(
@@ -74,7 +74,7 @@ def _verify(
     url = f"http://127.0.0.1:{variables['PROMETHEUS_PORT']}"
     with Redis.from_url(variables["RQ_REDIS_URL"]) as redis:
         add_to_the_demo(redis)
-        # It goes on while the questions are asked: what is asked of this moment has an answer too.
+        # The load goes on meanwhile, so that queries about the present have answers too.
         demo = stack.run("demo", "--seconds", str(seconds + int(_PATIENCE_SECONDS) + 60))
         try:
             _wait(demo, seconds)
@@ -89,7 +89,7 @@ def _verify(
 
 
 def add_to_the_demo(redis: Redis) -> None:
-    """What the demo leaves out: crons of seconds, and jobs that are deferred and canceled."""
+    """Add what the demo leaves out: crons every few seconds, and deferred and canceled jobs."""
     scheduler = Scheduler(connection=redis)
     scheduler.cron(SHORT_RUNNING_QUEUE, None, queue_health_check, interval_seconds=5, cron_id="verify")
     queue = scheduler.get_queue(SHORT_RUNNING_QUEUE)
@@ -107,7 +107,7 @@ def _wait(demo: "subprocess.Popen[str]", seconds: float) -> None:
 
 
 def _compare(redis: Redis, url: str) -> Iterator[Row]:
-    """`rq_jobs` in all, by status, beside RQ's own registries, while nothing changes either."""
+    """Compare the totals of `rq_jobs` by status with RQ's registries, while nothing changes."""
     deadline = time.monotonic() + _REST_SECONDS
     while True:
         held, at = _held(redis), time.time()
@@ -130,12 +130,12 @@ def _held(redis: Redis) -> dict[str, int]:
 
 
 def _scraped_after(at: float, url: str) -> dict[str, float]:
-    """The jobs of each status in the first scrape after a moment."""
+    """Return the jobs of each status in the first scrape after a moment."""
     deadline = time.monotonic() + _REST_SECONDS
     while time.monotonic() < deadline:
         [scrape] = _query(url, "min(timestamp(rq_jobs))") or [{"value": (0, "0")}]
         if float(scrape["value"][1]) > at:
-            # Canceled is no status of rq-exporter's, and so not of rq_jobs.
+            # Canceled is not a status in rq-exporter, and so not in rq_jobs.
             canceled = 'label_replace(sum(rq_jobs_canceled), "status", "canceled", "", "")'
             found = _query(url, f"sum by (status) (rq_jobs) or {canceled}")
             return {sample["metric"]["status"]: float(sample["value"][1]) for sample in found}

@@ -1,4 +1,4 @@
-"""Asks every query of dashboards, and judges each answer: is there something, and can it be true."""
+"""Sends every query of the dashboards, and judges each answer: is it there, and is it plausible?"""
 
 import asyncio
 import re
@@ -17,14 +17,14 @@ from rqmon.preview.grafana.variables import Value, chosen, value_of
 from rqmon.preview.prometheus import Prometheus, QueryError
 from rqmon.preview.web.view_state import state_from_query
 
-# What a query asks for -> why there is none of it under the demo's load.
+# Part of a query -> why it finds nothing under the demo's load.
 EXPECTED_EMPTY = {
-    "label_values(rq_redis_up, redis)": "one Redis only; metrics say which when there are several",
+    "label_values(rq_redis_up, redis)": "only one Redis; metrics name it if there are several",
     "ALERTS": "no alert fires",
     "rq_scrape_errors_total": "Redis answers every scrape",
     "rq_work_horses_killed_total": "no job's process is killed",
-    "rq_redis_evicted_keys_total": "Redis has memory enough",
-    "rq_redis_memory_max_bytes": "Redis has no limit of its own here",
+    "rq_redis_evicted_keys_total": "Redis has enough memory",
+    "rq_redis_memory_max_bytes": "Redis has no memory limit here",
     "rq_exporter_build_info offset": "nothing is deployed while it runs",
     "delta(rq_cron_processes": "no cron process ends",
     "topk(1, max by (queue) (max by (queue) (rq_queue_scheduled_delay_seconds": "no scheduled job is overdue",
@@ -32,24 +32,24 @@ EXPECTED_EMPTY = {
     'state="started"': "no worker starts at the moment of a scrape",
     'state="suspended"': "nobody suspends the workers",
     "count((sum by (redis, queue) (rq_jobs": "every queue has a worker",
-    "unless max by (redis, name) (rq_workers": "no worker goes",
+    "unless max by (redis, name) (rq_workers": "no worker goes away",
     'outcome="abandoned"': "no worker dies",
     'outcome="stopped"': "nobody stops a job",
     'outcome="late"': "the cron process keeps up",
     'outcome="missed"': "the cron process keeps up",
     'outcome="skipped"': "no cron job overlaps the next",
 }
-# Zero where nothing is found, which would hide that a query is wrong, and nothing in its place.
+# Fallbacks to zero, which would hide that a query is wrong, and their replacement: nothing.
 _FALLBACK, _NO_FALLBACK = "vector(0)", "(vector(0) < 0)"
 _AGAIN_SECONDS = 2.0
-# What makes fractions of whole numbers.
+# Functions that turn whole numbers into fractions.
 _FRACTIONS = re.compile(r"\b(rate|irate|increase|delta|deriv|avg|avg_over_time|\w*quantile\w*)\b|/")
 _COUNTS = ("locale", "short", "none")
 _ROUNDING = 1e-9
 
 
 class State(StrEnum):
-    """What is to be said of an answer."""
+    """The judgement of an answer."""
 
     OK = "ok"
     EMPTY = "empty"
@@ -67,24 +67,24 @@ class Verdict:
 
     @property
     def is_problem(self) -> bool:
-        """Whether somebody has to do something about it."""
+        """Whether somebody has to act on it."""
         return self.state not in (State.OK, State.EXPECTED)
 
     def __str__(self) -> str:
         return f"{self.state}: {self.details}" if self.details else str(self.state)
 
 
-# (panel, query, what is to be said of it)
+# (panel, query, verdict)
 Row = tuple[str, str, Verdict]
 
 
 async def ask_all(
     url: str, dashboards: Iterable[Dashboard], *, patience_seconds: float
 ) -> list[tuple[str, list[Row]]]:
-    """(a dashboard's title, its rows) for each, as Prometheus answers.
+    """Yield (title, rows) for each dashboard.
 
-    What finds nothing is asked again for a while: the data may be younger than a step of its graph, or the
-    moment one without any.
+    A query that finds nothing is repeated for a while: the data may be younger than a step of its graph, or
+    just be missing at that moment.
     """
     prometheus = Prometheus(url)
     deadline = time.monotonic() + patience_seconds
@@ -96,7 +96,7 @@ async def ask_all(
 
 
 class _Asking:
-    """One dashboard as it opens: in its own time range, with All or the first value of each variable."""
+    """One dashboard as it opens: with its own time range, and All or the first value of each variable."""
 
     def __init__(
         self, prometheus: Prometheus, dashboard: Dashboard, interval: float, deadline: float
@@ -159,7 +159,7 @@ class _Asking:
 
 
 def judge(panel: Panel, answer: Answer, values: Mapping[str, Value]) -> Verdict:
-    """What is to be said of what one query of a panel answered."""
+    """Judge the answer to one query of a panel."""
     found, _ = frames_of(panel, [answer], values)
     frames = [frame for frame in found if any(value is not None for value in frame.values)]
     if not frames:
@@ -171,7 +171,7 @@ def judge(panel: Panel, answer: Answer, values: Mapping[str, Value]) -> Verdict:
 
 
 def empty(expr: str) -> Verdict:
-    """What is to be said of a query that found nothing."""
+    """Judge a query that found nothing."""
     reasons = [
         reason
         for asked, reason in EXPECTED_EMPTY.items()
@@ -187,7 +187,7 @@ def _out_of_range(frame: Frame, expr: str) -> str:
         return "infinite"
     whole = {"percentunit": 1.0, "percent": 100.0}.get(frame.field.unit)
     if whole is not None:
-        whole = max(whole, frame.field.max or 0)  # a panel may show more than all: it says so
+        whole = max(whole, frame.field.max or 0)  # a panel may allow more than the whole, by its max
         if low < -_ROUNDING or high > whole + _ROUNDING:
             return f"{low:g} to {high:g} is not within 0 to {whole:g}"
     elif frame.field.unit in _COUNTS:

@@ -1,1 +1,1 @@
-"""The `rqmon` command: one module a group of commands, which parses, calls and prints."""
+"""The `rqmon` command: one module per group of commands, which parses, calls and prints."""

@@ -1,18 +1,12 @@
-"""`rqmon`, and `python -m rqmon.cli`: the command line, or in one line what it needs."""
+"""`rqmon`, and `python -m rqmon.cli`: runs the command line, or says in one line what it needs."""
 
-import sys
-
-from rqmon.cli.extras import what_is_missing
-from rqmon.terminal import say
+from rqmon.extras import one_line_if_missing
 
 
 def main() -> None:
-    """Run the command line; without the packages of the extra `stack` say so, with exit code 2."""
-    try:
+    """Run the command line; if packages of the extra `stack` are missing, say so and exit with code 2."""
+    with one_line_if_missing("rqmon"):
         from rqmon.cli.main import main as run
-    except ModuleNotFoundError as error:
-        say(f"rqmon: {what_is_missing(error)}", err=True)
-        sys.exit(2)
     run(prog_name="rqmon")
 
 

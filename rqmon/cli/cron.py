@@ -28,13 +28,13 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group("cron")
 def cron() -> None:
-    """See and steer the jobs that repeat."""
+    """Show and control repeating jobs."""
 
 
 @cron.command("list")
 @_json
 def list_(*, as_json: bool) -> None:
-    """Every entry: when it runs next and last, and how its slots ended."""
+    """List every entry: its next and last run, and how its slots ended."""
     connection = shared_connection()
     listing = CronRegistry(connection).listing()
     history = ledger.cron_history(connection, [state.entry.id for state in listing.states], last=1)
@@ -92,7 +92,7 @@ def explain(*, expression: str, timezone: str, as_json: bool) -> None:
 @click.argument("entry_id")
 @_json
 def history(*, entry_id: str, as_json: bool) -> None:
-    """The last slots of an entry, the newest first; the last 100 are kept."""
+    """Show an entry's last slots, newest first; the last 100 are kept."""
     connection = shared_connection()
     entry = CronRegistry(connection).get(entry_id)
     records = ledger.cron_history(connection, [entry_id], last=100)[entry_id]
@@ -113,7 +113,7 @@ def history(*, entry_id: str, as_json: bool) -> None:
 @click.argument("entry_id")
 @_json
 def run_now(*, entry_id: str, as_json: bool) -> None:
-    """Queue an entry's job now, beside its slots; it is counted as none of them."""
+    """Queue an entry's job now, outside its slots; it does not count as a slot."""
     connection = shared_connection()
     entry = CronRegistry(connection).get(entry_id)
     jobs = SlotJobs(connection)
@@ -128,7 +128,7 @@ def run_now(*, entry_id: str, as_json: bool) -> None:
 @click.argument("entry_id")
 @_json
 def pause(*, entry_id: str, as_json: bool) -> None:
-    """Leave out an entry's slots until it is resumed."""
+    """Skip an entry's slots until it is resumed."""
     CronRegistry(shared_connection()).pause(entry_id)
     _report({"paused": entry_id}, f"Paused {entry_id}.", as_json=as_json)
 
@@ -137,7 +137,7 @@ def pause(*, entry_id: str, as_json: bool) -> None:
 @click.argument("entry_id")
 @_json
 def resume(*, entry_id: str, as_json: bool) -> None:
-    """Let an entry's slots be due again, from its next one on."""
+    """Resume an entry's slots, from the next one on."""
     CronRegistry(shared_connection()).resume(entry_id)
     _report({"resumed": entry_id}, f"Resumed {entry_id}.", as_json=as_json)
 
@@ -146,7 +146,7 @@ def resume(*, entry_id: str, as_json: bool) -> None:
 @click.argument("entry_id")
 @_json
 def remove(*, entry_id: str, as_json: bool) -> None:
-    """Remove an entry and its counts; one that cron-scheduler.py declares is back at its next start."""
+    """Remove an entry and its counts. If cron-scheduler.py declares it, its next start adds it again."""
     CronRegistry(shared_connection()).remove(entry_id)
     _report({"removed": entry_id}, f"Removed {entry_id}.", as_json=as_json)
 
@@ -157,7 +157,7 @@ def remove(*, entry_id: str, as_json: bool) -> None:
 )
 @_json
 def diff(*, file: Path, as_json: bool) -> None:
-    """What starting FILE (cron-scheduler.py) would add, change and remove; nothing is done."""
+    """Show what starting FILE (cron-scheduler.py) would add, change and remove; change nothing."""
     declared = entry_files.declared(file)
     registry = CronRegistry(shared_connection())
     difference = registry.difference(declared)
@@ -180,21 +180,22 @@ def diff(*, file: Path, as_json: bool) -> None:
 @cron.command()
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def run(*, file: Path | None) -> None:
-    """Register the entries of FILE, then queue each one's job when its time comes, until told to stop.
+    """Register the entries of FILE, then queue each job when its time comes, until told to stop.
 
-    Without FILE it is cron-scheduler.py, and where there is none the entries are those that code registers.
+    By default FILE is cron-scheduler.py; without such a file, the entries are those registered elsewhere,
+    and they stay as they are.
     """
     if file is None and (default := Path(entry_files.DEFAULT_FILE)).is_file():
         file = default
     with logged_process("rqmon cron run"):
-        schedule_jobs = entry_files.load(file) if file else lambda: None
+        schedule_jobs = entry_files.load(file) if file else None
         CronProcess(schedule_jobs, version=installed_version()).run()
 
 
 @cron.command()
 @_json
 def health(*, as_json: bool) -> None:
-    """Exit with 0 when a cron process queues what is due, with 1 when none does."""
+    """Exit with 0 if a cron process queues due jobs, with 1 if none does."""
     connection = shared_connection()
     found = Health.of(connection, CronRegistry(connection).listing())
     if as_json:

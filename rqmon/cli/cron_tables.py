@@ -1,4 +1,4 @@
-"""How cron entries are put into tables and JSON."""
+"""Shows cron entries as tables and JSON."""
 
 import json
 import re
@@ -16,27 +16,27 @@ from rich.text import Text
 from rqmon.crons.words import times
 from rqmon.terminal import printable, shortened
 
-_NARROWEST = 20  # columns, for what an entry does and when
+_NARROWEST = 20  # columns, for an entry's job and schedule
 _UNBOUNDED = 10_000  # columns; wider than any table
 
 
 def to_json(value: object) -> str:
-    """JSON whose times are ISO 8601 with an offset."""
+    """Write JSON whose times are ISO 8601 with an offset."""
     return json.dumps(value, default=lambda it: it.isoformat() if isinstance(it, datetime) else str(it))
 
 
 def cell(text: str) -> Text:
-    """A table's cell of text that anybody may have written, without its markup; lines are ours."""
+    """Make a table cell of untrusted text, with markup disabled; the line breaks are ours."""
     return Text("\n".join(map(printable, text.split("\n"))))
 
 
 def foreign(text: str) -> str:
-    """A text out of Redis in one line of a table, as a terminal may have it, and not too long."""
+    """Make a text from Redis safe for a terminal, and short enough for one line of a table."""
     return printable(shortened(text))
 
 
 def entries_table(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> Table:
-    """The entries as `rqmon cron list` shows them; only the first column wraps."""
+    """Return the table of `rqmon cron list`; only its first column wraps."""
     table = new_table("entry", "next", "last", "slots", wraps="entry")
     for number, row in enumerate(rows):
         if number:
@@ -55,7 +55,7 @@ def entries_table(rows: Iterable[Mapping[str, Any]], *, now: datetime) -> Table:
 
 
 def new_table(*columns: str, wraps: str = "") -> Table:
-    """An empty table, of which one column may be wrapped; give it cells of Text, which holds no markup."""
+    """Return an empty table, in which one column may wrap; its cells must be Text, which has no markup."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=column != wraps)
@@ -63,7 +63,7 @@ def new_table(*columns: str, wraps: str = "") -> Table:
 
 
 def show(table: Table) -> None:
-    """Print a table; rather wider than the terminal than with a word in pieces."""
+    """Print a table; it becomes wider than the terminal rather than break words."""
     console = Console()
     unbounded = console.options.update(width=_UNBOUNDED)
     for column in table.columns:
@@ -76,7 +76,7 @@ def show(table: Table) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """An id in one piece, to be copied, and what it does when; a long word breaks at dots and underscores."""
+    """An id in one piece, for copying, with job and schedule; long words break at dots and underscores."""
 
     id: str
     description: str
@@ -94,7 +94,7 @@ class _About:
 
 
 def _broken(word: str, width: int) -> str:
-    """A word in lines of that width, as far as its dots and underscores allow."""
+    """Break a word into lines of that width, as far as its dots and underscores allow."""
     lines = [""]
     for piece in re.findall(r"[^._]*[._]?", word):
         if lines[-1] and cell_len(lines[-1] + piece) > width:

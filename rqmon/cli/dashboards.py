@@ -1,4 +1,4 @@
-"""Commands for the dashboards: take a screenshot of one."""
+"""The command that takes a screenshot of a dashboard."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def dashboards() -> None:
 @click.argument("uid")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--width", type=click.IntRange(320, 7680), default=1280, show_default=True, help="In pixels.")
-@click.option("--url", help="Where the preview is.  [default: this stack's]")
+@click.option("--url", help="The preview's URL.  [default: this stack's]")
 def shot(*, uid: str, file: Path, width: int, url: str | None) -> None:
     """Write a screenshot (PNG) of the dashboard UID, as the running preview draws it, to FILE."""
     if url is None:

@@ -1,4 +1,4 @@
-"""Commands that make jobs: a load test that proves the queues work, and a demo that fills the dashboards."""
+"""Commands that queue jobs: a load test that shows that queues work, a demo that fills the dashboards."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rqmon.demo.mix import Mix, demo_crons
-from rqmon.demo.queue_load import queue_load_test
+from rqmon.demo.queue_load import GENERATED_JOBS, queue_load_test
 from rqmon.ports import DEFAULT_PORTS
 from rqmon.resources import command_line
 from rqmon.terminal import say
@@ -20,16 +20,16 @@ from scheduler.queues import shared_connection
     "--generated_jobs",
     "--generated-jobs",
     type=click.IntRange(1, 1_000_000),
-    default=1000,
+    default=GENERATED_JOBS,
     show_default=True,
     help="How many rate-limited jobs.",
 )
 def test_rq(*, generated_jobs: int) -> None:
     """Queue a health check on each queue, many rate-limited jobs, and a job that reports how they went.
 
-    The limit is reached on purpose: a job that meets it fails.
+    The limit is reached on purpose: a job that hits it fails.
     """
-    shared_connection().ping()  # a Redis that is away is said before the bar is drawn
+    shared_connection().ping()  # report a missing Redis before the bar is drawn
     with _progress("Queueing") as progress:
         task = progress.add_task("", total=generated_jobs)
         done = queue_load_test(generated_jobs, advance=lambda jobs: progress.advance(task, jobs))
@@ -43,13 +43,13 @@ def test_rq(*, generated_jobs: int) -> None:
     type=click.IntRange(1, 3600),
     default=120,
     show_default=True,
-    help="How long to go on.",
+    help="How long it lasts.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same jobs.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same jobs.")
 def demo(*, seconds: int, seed: int) -> None:
-    """Queue a seeded mix of jobs for a while, so that every panel of the dashboards shows something.
+    """Queue a seeded mix of jobs for a while, so that every panel shows something.
 
-    Cron entries are among it, which are removed at its end.
+    It includes cron entries, which are removed at the end.
     """
     mix = Mix(seed)
     _say_where_to_watch()

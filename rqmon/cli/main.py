@@ -1,4 +1,4 @@
-"""The `rqmon` command: finds each command where it lives."""
+"""The `rqmon` command: finds each command's module."""
 
 import importlib
 import io
@@ -8,15 +8,17 @@ from typing import Any
 
 import click
 
-from rqmon.cli.extras import what_is_missing
 from rqmon.entry_point import one_line_errors
+from rqmon.extras import what_is_missing
 from scheduler.errors import SchedulerError
 
-# name -> "module:attribute"; a module is imported only when its command is asked for.
+# name -> "module:attribute"; a module is imported only when its command is used.
 COMMANDS = {
+    "alerts": "rqmon.cli.alerts:alerts",
     "cron": "rqmon.cli.cron:cron",
     "dashboards": "rqmon.cli.dashboards:dashboards",
     "demo": "rqmon.cli.load_test:demo",
+    "doctor": "rqmon.cli.doctor:doctor",
     "exporter": "rqmon.cli.programs:exporter",
     "health-check": "rqmon.cli.queues:health_check",
     "logs": "rqmon.cli.services:logs",
@@ -26,6 +28,7 @@ COMMANDS = {
     "status": "rqmon.cli.services:status",
     "stop": "rqmon.cli.services:stop",
     "test-rq": "rqmon.cli.load_test:test_rq",
+    "why": "rqmon.cli.doctor:why",
     "worker": "rqmon.cli.programs:worker",
 }
 
@@ -57,9 +60,9 @@ def rqmon() -> None:
 
 
 def main(args: list[str] | None = None, **extra: Any) -> None:
-    """Run the command line; bad input or an unreachable Redis is one line and exit code 2."""
+    """Run the command line; invalid input or an unreachable Redis gives one line and exit code 2."""
     environ = dict(os.environ)  # as it was given, before `.env` is added to it
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks is escaped, as on stderr
+    if isinstance(sys.stdout, io.TextIOWrapper):  # escape what its encoding lacks, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
     with one_line_errors(extra.get("prog_name", "rqmon")):
         rqmon(args=args, obj=environ, **extra)

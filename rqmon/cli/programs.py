@@ -1,4 +1,4 @@
-"""Commands that run one program of the bundle each, until it is told to stop."""
+"""Commands that each run one program of the bundle until told to stop."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ import click
 from rqmon.entry_point import logged_process
 from scheduler import Scheduler
 
-# The program has a command line of its own, --help included.
+# The program has its own command line, including --help.
 _passed_on = {"ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -33,7 +33,7 @@ def preview(environ: Mapping[str, str], *, options: tuple[str, ...]) -> None:
 @click.command()
 @click.argument("queues", nargs=-1, required=True, metavar="QUEUE...")
 def worker(*, queues: tuple[str, ...]) -> None:
-    """Run the jobs of QUEUE..., the first one's first, each in a process of its own.
+    """Run the jobs of QUEUE..., the first queue's first, each in its own process.
 
     Functions are imported from the current folder too.
     """
@@ -43,6 +43,6 @@ def worker(*, queues: tuple[str, ...]) -> None:
 
 
 def _become(module: str, options: tuple[str, ...], environ: Mapping[str, str]) -> None:
-    """Go on as `python -m MODULE OPTIONS`, with the environment as it was given, without `.env`."""
+    """Become `python -m MODULE OPTIONS`, with the environment as it was given, without `.env`."""
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-P", "-m", module, *options], environ)  # noqa: S606 (our own)

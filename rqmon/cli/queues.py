@@ -1,4 +1,4 @@
-"""Commands for one queue: purge it, check that somebody works on it."""
+"""Commands for one queue: purge it, and check that it has a worker."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _ASK_ABOVE = 100
     type=click.Choice(QUEUE_STATES),
     default="queued",
     show_default=True,
-    help="Which of its jobs.",
+    help="The state of the jobs.",
 )
 @click.option("--yes", is_flag=True, help=f"Don't ask before more than {_ASK_ABOVE} jobs are deleted.")
 def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
@@ -44,11 +44,11 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
 
 @click.command("health-check")
 @click.option("--queue", required=True, help="The queue's name.")
-@click.option("--this-host", is_flag=True, help="Count only workers of this host, or container.")
+@click.option("--this-host", is_flag=True, help="Count only workers on this host or in this container.")
 def health_check(*, queue: str, this_host: bool) -> None:
-    """Exit with 0 when a live worker listens to a queue, with 1 when none does, with 2 without Redis.
+    """Exit with 0 if a live worker listens to a queue, 1 if none does, 2 if Redis can't be asked.
 
-    A worker that was killed counts as live for up to a minute.
+    A killed worker counts as live for up to a minute.
     """
     workers = live_workers(queue, this_host=this_host)
     say(live_workers_sentence(queue, workers))

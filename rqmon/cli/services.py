@@ -1,4 +1,4 @@
-"""Commands that start, stop and show the stack, however it runs."""
+"""Commands that start, stop and show the stack, in either mode."""
 
 import time
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ _LOG_LINES = 15
 
 
 @click.command()
-@click.option("--mode", envvar="MODE", help="native or docker; by default docker when an engine answers.")
+@click.option("--mode", envvar="MODE", help="native or docker; by default docker if an engine answers.")
 @click.pass_obj
 def start(environ: Mapping[str, str] | None, *, mode: str | None) -> None:
-    """Start what does not run yet, and wait until everything answers."""
+    """Start the services that don't run yet, and wait until all answer."""
     lifecycle.check_mode(mode)
     config = StackConfig.from_env()
     with runs.exclusive(config):
@@ -52,7 +52,7 @@ def start(environ: Mapping[str, str] | None, *, mode: str | None) -> None:
 
 @click.command()
 def stop() -> None:
-    """End whatever runs, workers once their jobs are done; the data stays."""
+    """Stop all services, workers once their jobs are done; the data stays."""
     config = StackConfig.from_env()
     with runs.exclusive(config):
         backend = lifecycle.recorded(config) or NativeStack(config)
@@ -64,7 +64,7 @@ def stop() -> None:
 
 @click.command()
 def status() -> None:
-    """Show how each service is doing; exit with 1 unless all are healthy."""
+    """Show the state of each service; exit with 1 unless all are healthy."""
     config = StackConfig.from_env()
     backend = lifecycle.recorded(config)
     if backend is None:
@@ -87,7 +87,7 @@ def status() -> None:
         )
     Console().print(table)
     if not backend.is_running():
-        say(f"It was started, and what watches over it is gone: {command_line('start')} brings it back.")
+        say(f"It was started, but its supervisor is gone: {command_line('start')} brings it back.")
         raise SystemExit(1)
     if unhealthy := [state.service.name for state in states if not state.is_healthy]:
         click.echo(f"Not healthy: {', '.join(unhealthy)}. See: rqmon logs {unhealthy[0]}")
@@ -96,7 +96,7 @@ def status() -> None:
 
 @click.command()
 @click.argument("service", required=False)
-@click.option("--follow", is_flag=True, help="Go on with what is logged from now on.")
+@click.option("--follow", is_flag=True, help="Keep printing new lines.")
 def logs(*, service: str | None, follow: bool) -> None:
     """Show the last lines of every service's log, or of SERVICE's."""
     config = StackConfig.from_env()

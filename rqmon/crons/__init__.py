@@ -1,1 +1,1 @@
-"""How cron is doing and what it would do, in words: for the command line, and for whoever else asks."""
+"""The state of cron and its next actions, in words, for the command line and other callers."""

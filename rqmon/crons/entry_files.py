@@ -1,4 +1,4 @@
-"""A person's file of cron entries: a Python program whose function `schedule_jobs` registers them."""
+"""A user's file of cron entries: a Python program whose function `schedule_jobs` registers them."""
 
 import contextlib
 import runpy
@@ -12,15 +12,15 @@ from scheduler import CronError, SchedulerError
 from scheduler.cron.entries import CronEntry
 from scheduler.cron.store.registry import declaring
 
-# What is looked for in the current folder when no file is named.
+# Looked for in the current folder if no file is named.
 DEFAULT_FILE = "cron-scheduler.py"
 
 
 def load(file: Path) -> Callable[[], None]:
-    """The file's `schedule_jobs`; what it imports may stand beside it, as when the file is started.
+    """Load the file's `schedule_jobs`; it may import modules next to it, as when the file is run.
 
     Raises:
-        CronError: The file can't be run, or has no such function; the returned function raises it too.
+        CronError: The file can't be run, or has no such function. The returned function may raise it too.
     """
     sys.path.insert(0, str(file.parent.resolve()))
     with _one_error(file):
@@ -38,7 +38,7 @@ def load(file: Path) -> Callable[[], None]:
 
 
 def declared(file: Path) -> list[CronEntry]:
-    """The entries that the file registers; none is written.
+    """Return the entries that the file registers; none is written.
 
     Raises:
         CronError: As `load`.

@@ -1,4 +1,4 @@
-"""How cron is doing, in words: which processes run, which get their work done, and what can't be queued."""
+"""The health of cron, in words: which processes run, which get their work done, what can't be queued."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -16,19 +16,21 @@ _NAMED = 20
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of cron at one moment.
+    """The state of cron at one moment.
 
     Attributes:
-        processes: Those that are live, by name.
-        working: The names of those that get their work done.
-        unreadable_processes: The names beside them whose heartbeats can't be read.
-        cant_run: Why entries can't be queued, by id: nobody can read them, or a process says that it can't.
-        overdue: How many entries should have been queued and were not.
-        is_well: Whether a process gets its work done, and can queue one of the entries that can be read.
+        processes: The live processes, by name.
+        working: The names of those processes that get their work done.
+        dead: The names of processes that ended without saying so, until the next process starts.
+        unreadable_processes: The names of processes whose heartbeats can't be read.
+        cant_run: Why entries can't be queued, by id: they are unreadable, or a process reports that it can't.
+        overdue: How many entries should have been queued but were not.
+        is_well: Whether a process gets its work done and can queue at least one readable entry.
     """
 
     processes: Mapping[str, Heartbeat]
     working: frozenset[str]
+    dead: tuple[str, ...]
     unreadable_processes: tuple[str, ...]
     cant_run: Mapping[str, str]
     overdue: int
@@ -36,7 +38,7 @@ class Health:
 
     @classmethod
     def of(cls, connection: Redis, listing: Listing) -> "Health":
-        """Read the heartbeats, beside the entries that were read."""
+        """Read the heartbeats, and combine them with the listing."""
         found, now = seen(connection)
         reported = {
             id_: f"{reason} (says {_name(process)})"
@@ -47,6 +49,7 @@ class Health:
         return cls(
             processes=found.live,
             working=frozenset(working),
+            dead=tuple(name.decode(errors="backslashreplace") for name in found.gone),
             unreadable_processes=found.unreadable,
             cant_run={**reported, **listing.unreadable},
             overdue=sum(
@@ -57,7 +60,7 @@ class Health:
         )
 
     def summary(self) -> str:
-        """Which processes are live, in one line."""
+        """Name the live processes, in one line."""
         names = sorted(
             f"{_name(it)} ({shortened(it.version)})" if it.version else _name(it)
             for it in self.processes.values()
@@ -65,14 +68,14 @@ class Health:
         return f"Live cron processes: {', '.join(names) or 'none'}"
 
     def problems(self) -> Iterator[str]:
-        """What is not as it should be, a line each."""
+        """Yield the problems, one line each."""
         for name, it in sorted(self.processes.items()):
             if name not in self.working:
                 since = f" since {_time(it.worked_at):%d %b %H:%M:%S} UTC" if it.worked_at else ""
                 yield f"{_name(it)} queues nothing{since}: {shortened(it.trouble) or 'it does not say why'}"
         if self.unreadable_processes:
             yield (
-                f"What can't be read in {PROCESSES}, and may be a process: "
+                f"Unreadable in {PROCESSES}, and possibly a process: "
                 f"{', '.join(map(shortened, self.unreadable_processes[:_NAMED]))}"
             )
         if self.cant_run:
@@ -85,7 +88,7 @@ class Health:
             yield f"{self.overdue} {entries} overdue: see rqmon cron list"
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for programs."""
+        """Return the same data for programs."""
         return {
             "processes": [
                 {

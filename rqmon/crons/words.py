@@ -16,19 +16,19 @@ _AROUND = timedelta(hours=3)
 
 
 def words(schedule: Schedule) -> str:
-    """When a schedule is due, as people say it."""
+    """Say in words when a schedule is due."""
     if schedule.cron is None:
         return f"Every {schedule.interval_seconds} seconds"
     return str(get_description(schedule.cron, Options(locale_code="en_US")))
 
 
 def is_utc(timezone: str) -> bool:
-    """Whether a zone is UTC, by whichever of its names."""
+    """Whether a zone is UTC, by any of its names."""
     return datetime.now(zone(timezone)).tzname() == "UTC"
 
 
 def times(moment: datetime, timezone: str, *, now: datetime) -> str:
-    """A time in the entry's zone, and in UTC in a second line, without what goes without saying."""
+    """A time in the entry's zone, and in UTC on a second line, without obvious parts."""
     utc = moment.astimezone(UTC)
     if is_utc(timezone):
         return f"{_day(utc, now)} {_clock(utc)}"
@@ -38,9 +38,10 @@ def times(moment: datetime, timezone: str, *, now: datetime) -> str:
 
 
 def changes(before: CronEntry | None, after: CronEntry) -> dict[str, tuple[Any, Any] | None]:
-    """What a start would change of an entry: `{field: (old, new)}`.
+    """Return what a start would change in an entry: `{field: (old, new)}`.
 
-    There are no values for `arguments`, and for `stored`: what Redis holds is incomplete or can't be read.
+    `arguments` has no values, nor has `stored`, which means that the stored entry is incomplete or
+    unreadable.
     """
     if before is None:
         return {"stored": None}
@@ -56,14 +57,14 @@ def changes(before: CronEntry | None, after: CronEntry) -> dict[str, tuple[Any, 
 
 
 def change_words(field: str, values: tuple[Any, Any] | None) -> str:
-    """One of the `changes`, as people read it."""
+    """Put one of the `changes` into words."""
     if values is not None:
         return f"{field}: {shortened(_value(values[0]))} -> {shortened(_value(values[1]))}"
     return "stored: incomplete or unreadable -> whole" if field == "stored" else field
 
 
 def clock_changes(schedule: Schedule, *, now: datetime) -> list[str]:
-    """What the clock changes of the next year do to a schedule's times of day."""
+    """Warn of what the next year's clock changes do to a schedule's times of day."""
     local = zone(schedule.timezone)
     warnings = []
     for change, moved in _transitions(schedule.timezone, now):
@@ -98,7 +99,7 @@ def _runs(schedule: Schedule, first: datetime, last: datetime) -> Iterator[datet
 
 
 def _transitions(timezone: str, now: datetime) -> Iterator[tuple[datetime, str]]:
-    """The minute of each clock change of the next year, and which way it goes."""
+    """Yield the minute of each clock change in the next year, and its direction."""
 
     def offset(moment: datetime) -> timedelta:
         return moment.astimezone(zone(timezone)).utcoffset() or timedelta()

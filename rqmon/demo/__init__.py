@@ -1,1 +1,1 @@
-"""Jobs that fill the dashboards and prove that the queues work."""
+"""Jobs that fill the dashboards and show that the queues work."""

@@ -1,4 +1,4 @@
-"""The jobs that ship with the bundle: the health check, the load test's and the demo's."""
+"""The jobs that come with the bundle: for the health check, the load test and the demo."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from rq import get_current_job
 
 from scheduler import RateLimit, TooManyRequests
 
-# The load test's own limit: a fork worker does 25 such jobs a second or more, so that it meets the limit.
+# The load test's own limit: a fork worker runs 25 or more such jobs a second, so it reaches the limit.
 LOAD_TEST_REQUESTS, LOAD_TEST_SECONDS = 10, 1
 
 _log = logging.getLogger(__name__)
@@ -20,19 +20,19 @@ class DemoError(Exception):
 
 
 def queue_health_check() -> str:
-    """Prove that a queue's worker runs jobs; the time it ran, as ISO 8601 in UTC."""
+    """Prove that a queue's worker runs jobs; return the time, as ISO 8601 in UTC."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     _log.info("queue_health_check", extra={"ran_at": now})
     return now
 
 
 def load_test_key(run_id: str) -> str:
-    """The Redis hash that counts how a load test's jobs ended."""
+    """Return the key of the hash that counts how a load test's jobs ended."""
     return f"rqmon:load-test:{run_id}"
 
 
 def rate_limited(run_id: str) -> None:
-    """One job of a load test: take one request from the limit, and count how that went.
+    """Be one job of a load test: take one request from the limit, and count the outcome.
 
     Raises:
         TooManyRequests: The limit was reached; the job fails.
@@ -48,7 +48,7 @@ def rate_limited(run_id: str) -> None:
 
 
 def report_load_test(run_id: str, generated: int) -> dict[str, int]:
-    """Log and return how many of a load test's jobs succeeded and failed, and how many still run."""
+    """Log and return how many of a load test's jobs succeeded, failed, and still run."""
     connection = _connection()
     counted = {k.decode(): int(v) for k, v in connection.hgetall(load_test_key(run_id)).items()}  # type: ignore[union-attr]  # redis-py types each answer as awaitable too
     succeeded, failed = counted.get("succeeded", 0), counted.get("failed", 0)
@@ -63,7 +63,7 @@ def report_load_test(run_id: str, generated: int) -> dict[str, int]:
 
 
 def work_for(seconds: float) -> None:
-    """Take that many seconds."""
+    """Sleep for that many seconds."""
     time.sleep(seconds)
 
 
@@ -77,7 +77,7 @@ def fail() -> None:
 
 
 def fail_once() -> None:
-    """Fail the first time, succeed when retried.
+    """Fail on the first run, succeed on the retry.
 
     Raises:
         DemoError: On the first run.
@@ -90,7 +90,7 @@ def fail_once() -> None:
 
 
 def call_third_party() -> None:
-    """Call a service that allows ten calls in twenty seconds: the demo makes more, also on a slow machine.
+    """Call a service that allows ten calls in twenty seconds; even on a slow machine the demo makes more.
 
     Raises:
         TooManyRequests: The limit was reached.

@@ -1,4 +1,4 @@
-"""The demo: a seeded mix of jobs, and cron entries for as long as it lasts."""
+"""The demo: a seeded mix of jobs, and cron entries while it lasts."""
 
 import random
 import signal
@@ -17,7 +17,7 @@ from scheduler.cron.store.registry import CronRegistry
 from scheduler.errors import CronError
 from scheduler.queues import shared_connection
 
-# kind of job -> how often, and how it is queued
+# kind of job -> its weight, and how it is queued
 _KINDS: dict[str, tuple[int, Callable[[random.Random], object]]] = {
     "fast": (40, lambda rng: job_scheduler(jobs.work_for, (rng.uniform(0.005, 0.2),))),
     "slow": (
@@ -32,8 +32,8 @@ _KINDS: dict[str, tuple[int, Callable[[random.Random], object]]] = {
     ),
     "rate-limited": (16, lambda _rng: job_scheduler(jobs.call_third_party, retry_backoff=10)),
 }
-# id -> where its jobs run, seconds between its slots and those that a job takes: too many of the second one,
-# so that some of its slots are skipped
+# id -> queue, seconds between slots, and seconds that a job takes. The second entry's jobs take longer than
+# the interval, so that some of its slots are skipped.
 _CRONS = {
     "demo-often": (SHORT_RUNNING_QUEUE, 10, 0.05),
     "demo-overlapping": (LONG_RUNNING_QUEUE, 5, 8),
@@ -41,10 +41,10 @@ _CRONS = {
 
 
 class Mix:
-    """The jobs of one demo.
+    """Queues the jobs of one demo.
 
     Args:
-        seed: The same seed makes the same jobs.
+        seed: The same seed gives the same jobs.
 
     Attributes:
         made: How many jobs of each kind were queued.
@@ -55,7 +55,7 @@ class Mix:
         self.made = dict.fromkeys(_KINDS, 0)
 
     def queue_one_second(self) -> None:
-        """Queue one second's jobs: mostly a trickle, now and then a burst that takes a worker a while."""
+        """Queue one second's jobs: mostly a few, now and then a burst that keeps a worker busy."""
         weights = [weight for weight, _ in _KINDS.values()]
         for kind in self._rng.choices(list(_KINDS), weights, k=self._rng.choice((1, 2, 3, 4, 5, 30))):
             _KINDS[kind][1](self._rng)
@@ -64,31 +64,37 @@ class Mix:
 
 @contextmanager
 def demo_crons() -> Iterator[None]:
-    """Entries with slots within seconds, for as long as the block lasts, SIGTERM included."""
+    """Register entries with slots every few seconds, and remove them when the block ends, even by SIGTERM."""
+    registered: list[str] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         with Scheduler(connection=shared_connection()) as scheduler:
             for cron_id, (queue, interval_seconds, run_seconds) in _CRONS.items():
-                scheduler.cron(
-                    queue,
-                    None,
-                    jobs.work_for,
-                    (run_seconds,),
-                    interval_seconds=interval_seconds,
-                    cron_id=cron_id,
-                    overlap="skip",
-                )
+                registered.append(cron_id)  # before it is, as a signal may come in between
+                try:
+                    scheduler.cron(
+                        queue,
+                        None,
+                        jobs.work_for,
+                        (run_seconds,),
+                        interval_seconds=interval_seconds,
+                        cron_id=cron_id,
+                        overlap="skip",
+                    )
+                except RedisError:
+                    registered.pop()
+                    raise
         yield
     finally:
         registry = CronRegistry(shared_connection())
-        for cron_id in _CRONS:
+        for cron_id in registered:
             try:
                 registry.remove(cron_id)
             except CronError:  # somebody removed it
                 pass
             except RedisError:
                 say(
-                    f"The demo's {cron_id} goes on: remove it once Redis answers, "
+                    f"The demo's {cron_id} is still registered: once Redis answers, remove it "
                     f"with {command_line(f'cron remove {cron_id}')}",
                     err=True,
                 )

@@ -1,1 +1,1 @@
-"""What stands in front of Prometheus and Alertmanager, which check neither Host nor Origin themselves."""
+"""Reverse proxies ("doors") for Prometheus and Alertmanager, which don't check Host and Origin."""

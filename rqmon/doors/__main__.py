@@ -7,34 +7,38 @@ import os
 import signal
 from pathlib import Path
 
-from aiohttp import web
+from rqmon.extras import one_line_if_missing
 
-from rqmon.doors.app import create_app
-from rqmon.entry_point import one_line_errors
-from rqmon.hosts import given_names
-from scheduler.errors import ConfigError
-from scheduler.logs import configure
+with one_line_if_missing("rqmon.doors"):
+    from aiohttp import web
+
+    from rqmon.doors.app import create_app
+    from rqmon.entry_point import one_line_errors
+    from rqmon.web.hosts import given_names
+    from scheduler.errors import ConfigError
+    from scheduler.logs import configure
+
 
 _log = logging.getLogger(__name__)
 _LAST_REQUESTS_SECONDS = 2.0
-_LONGEST_LINE_BYTES = 2**20  # as Go's servers take; a query is part of it
+_LONGEST_LINE_BYTES = 2**20  # as in Go's servers; the line includes the query
 
 
 def main() -> None:
-    """Read the options and serve; bad input is one line and exit code 2."""
+    """Read the options and serve; invalid input gives one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m rqmon.doors", description=__doc__)
     parser.add_argument(
         "doors",
         nargs="*",
         metavar="PORT=URL",
         default=os.environ.get("RQMON_DOORS", "").split(),
-        help="where to listen, and what is behind",
+        help="the port to listen on, and the server behind it",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
         "--header-file",
         default=os.environ.get("RQMON_DOORS_HEADER_FILE", ""),
-        help="has the Authorization header that what is behind asks for",
+        help="the file with the Authorization header for the servers behind",
     )
     options = parser.parse_args()
     configure()
@@ -51,7 +55,7 @@ def _door(text: str) -> tuple[int, str]:
     port, _, behind = text.partition("=")
     is_port = port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65_536
     if not (is_port and behind.startswith("http://")):
-        raise ConfigError(f"{text!r} is no door: give one such as 9090=http://127.0.0.1:19090")
+        raise ConfigError(f"{text!r} is not a door: give one such as 9090=http://127.0.0.1:19090")
     return int(port), behind
 
 
@@ -72,8 +76,8 @@ async def _serve(doors: dict[int, str], *, host: str, authorization: str, names:
             runner = web.AppRunner(
                 create_app(behind, authorization=authorization, names=names),
                 access_log=None,
-                auto_decompress=False,  # a body goes on as it came
-                handler_cancellation=True,  # who has left needs no answer, so what is behind may stop as well
+                auto_decompress=False,  # bodies are passed on as they came
+                handler_cancellation=True,  # a client that has left needs no answer: stop asking
                 shutdown_timeout=_LAST_REQUESTS_SECONDS,
                 max_line_size=_LONGEST_LINE_BYTES,
                 max_field_size=_LONGEST_LINE_BYTES,

@@ -1,4 +1,4 @@
-"""The application of one door: forwards what is let in, with the password of the server behind it."""
+"""The application of one door: forwards accepted requests with the login of the server behind it."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -11,23 +11,23 @@ from rqmon.doors.rules import refusal
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 5
-# Of one connection, not of what it carries (RFC 9110); the length is set again by whoever sends.
+# Headers of one connection, not of the message (RFC 9110); the sender sets the length again.
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
-# Neither sees whose page asked, nor lets another's read: that is decided here.
+# Origin is not passed on, nor are CORS headers returned: which pages may ask is decided here.
 _DROPPED = _HOP_BY_HOP | {"origin", "authorization", "host"}
 _DROPPED_ANSWER = _HOP_BY_HOP | {"access-control-allow-origin", "access-control-allow-credentials"}
 _LONGEST_REQUEST_BYTES = 16 * 2**20
 
 
 def create_app(behind: str, *, authorization: str, names: frozenset[str]) -> web.Application:
-    """The application in front of one server.
+    """Return the application in front of one server.
 
     Args:
         behind: The server's address, without a path.
-        authorization: The header that it asks for.
-        names: By which it may be asked, beside those that no stranger can have.
+        authorization: The Authorization header that the server requires.
+        names: Names to accept in `Host`, besides those that no stranger can have.
     """
     app = web.Application(client_max_size=_LONGEST_REQUEST_BYTES)
     door = _Door(behind, authorization, names)
@@ -44,11 +44,11 @@ class _Door:
         self._session: aiohttp.ClientSession
 
     async def session(self, _app: web.Application) -> AsyncIterator[None]:
-        # What is behind may take minutes for a query: whoever asked decides how long to wait.
+        # The server behind may need minutes for a query: the client decides how long to wait.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
         async with aiohttp.ClientSession(
             timeout=timeout,
-            # As many as are asked for: each page of Prometheus 3 keeps one for its notifications.
+            # No limit: each open page of Prometheus 3 keeps a connection for its notifications.
             connector=aiohttp.TCPConnector(limit=0),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -61,7 +61,7 @@ class _Door:
         if (why := refusal(request.method, request.headers, names=self._names)) is not None:
             _log.warning("refused", extra={"why": why, "method": request.method})
             return web.Response(status=403, text=f"{why}\n")
-        if not request.raw_path.startswith("/"):  # or it could name another server
+        if not request.raw_path.startswith("/"):  # otherwise it could name another server
             return web.Response(status=400, text="The request's target must be a path.\n")
         headers = [(n, v) for n, v in request.headers.items() if n.lower() not in _DROPPED]
         headers.append(("Authorization", self._authorization))
@@ -76,7 +76,7 @@ class _Door:
             )
         except aiohttp.ClientError as error:
             return web.Response(
-                status=502, text=f"What is behind does not answer ({type(error).__name__}).\n"
+                status=502, text=f"The server behind does not answer ({type(error).__name__}).\n"
             )
         async with answer:
             return await _pass_on(request, answer)
@@ -93,5 +93,5 @@ async def _pass_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.
     except aiohttp.ClientError as error:
         _log.warning("cut_short", extra={"error": str(error)})
         if request.transport is not None:
-            request.transport.abort()  # or a part would pass for the whole
+            request.transport.abort()  # otherwise a part would look like the whole
     return response

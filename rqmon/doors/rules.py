@@ -1,33 +1,34 @@
-"""Which requests are let in: those of programs, and those of the pages that are served here.
+"""Decides which requests are let in: those of programs, and those of pages served here.
 
-A web page in a person's browser can send requests to this machine too. It is known by what no page can forge:
+Any web page in a browser can send requests to this machine too. It is recognised by headers that no page can
+forge:
 
-1. `Host` must be an address or a name that no stranger can have. A page that has led its own name to
-   127.0.0.1 (DNS rebinding) would pass for one of ours otherwise, and read every answer.
-2. `Sec-Fetch-Site`, which current browsers send to loopback addresses, must say that the page is ours or that
-   a person typed the address. Links from elsewhere may open a page: their page does not see it, and a GET
-   changes nothing.
-3. `Origin`, which every browser sends with a request that changes something, must be the address asked for.
+1. `Host` must be an address or a name that no stranger can have. Otherwise a page that has pointed its own
+name to 127.0.0.1 (DNS rebinding) would pass for one of ours, and read every answer. 2. `Sec-Fetch-Site`,
+which current browsers send to loopback addresses, must say that the page is ours or that a person typed the
+address. Links from other sites may open a page: the linking page does not see it, and a GET changes nothing.
+3. `Origin`, which every browser sends with a request that changes something, must match the requested
+address.
 
-A program sends neither of the last two, and is let in.
+Programs send neither of the last two, and are let in.
 """
 
 from collections.abc import Mapping
 
-from rqmon.hosts import is_accepted
+from rqmon.web.hosts import is_accepted
 
 
 def refusal(method: str, headers: Mapping[str, str], *, names: frozenset[str]) -> str | None:
-    """Why a request is not let in; None when it is.
+    """Say why a request is refused; None if it is let in.
 
     Args:
         method: The request's method.
-        headers: Its headers; names in any case, as aiohttp has them.
-        names: What `Host` may be besides, in lower case.
+        headers: Its headers, with case-insensitive names, as in aiohttp.
+        names: Further names accepted in `Host`, in lower case.
     """
     host = headers.get("Host", "")
     if not is_accepted(host, names):
-        return "Refused: Host is no name of ours: ask by address, or put it in RQMON_ALLOWED_HOSTS."
+        return "Refused: Host is not one of our names: use an address, or add it to RQMON_ALLOWED_HOSTS."
     site = headers.get("Sec-Fetch-Site", "none")
     is_link = (
         method == "GET"

@@ -1,12 +1,12 @@
-"""The exporter on :9726: what rq-exporter serves and what the ledger knows, in three round trips a scrape."""
+"""The exporter on :9726: rq-exporter's metrics and the ledger's, in three round trips per scrape."""
 
 import os
 from typing import Any
 
 
 def create_app() -> Any:
-    """The WSGI application, from the environment alone: `gunicorn "rqmon.exporter:create_app()"`."""
-    # Importing a package does nothing, and its modules are what reads the environment.
+    """Return the WSGI application, from the environment alone: `gunicorn "rqmon.exporter:create_app()"`."""
+    # Imported here, because the modules read the environment; importing the package must do nothing.
     from rqmon.entry_point import one_line_errors
     from rqmon.exporter.app import application
     from rqmon.exporter.options import of_environment

@@ -2,16 +2,20 @@
 
 import os
 
-from rqmon.entry_point import logged_process
-from rqmon.exporter.app import application
-from rqmon.exporter.options import of_command_line
-from rqmon.web import serve
+from rqmon.extras import one_line_if_missing
+
+with one_line_if_missing("rqmon.exporter"):
+    from rqmon.entry_point import logged_process
+    from rqmon.exporter.app import application
+    from rqmon.exporter.options import of_command_line
+    from rqmon.web.serving import serve
+
 
 _THREADS = 8
 
 
 def main() -> None:
-    """Read the options and serve; bad input is one line and exit code 2, an absent Redis is waited for."""
+    """Read the options and serve. Invalid input gives one line and exit code 2; Redis may come later."""
     before = dict(os.environ)
     with logged_process("rq-exporter"):
         options = of_command_line(before)

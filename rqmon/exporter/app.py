@@ -1,4 +1,4 @@
-"""The HTTP answers: /healthz, and the metrics on every other path, as rq-exporter has them."""
+"""The HTTP answers: /healthz, and the metrics on every other path, as in rq-exporter."""
 
 import argparse
 import gzip
@@ -15,7 +15,7 @@ from rqmon.exporter.options import configure_logging
 from rqmon.exporter.own_metrics import own_metrics
 from rqmon.exporter.scrapes import Scrapes
 from rqmon.exporter.servers import servers
-from rqmon.hosts import given_names, is_accepted
+from rqmon.web.hosts import given_names, is_accepted
 from scheduler.config import Settings
 
 Respond = Callable[[str, list[tuple[str, str]]], Any]
@@ -25,10 +25,10 @@ HOSTS_VARIABLE = "RQ_EXPORTER_ALLOWED_HOSTS"
 
 
 def application(options: argparse.Namespace) -> tuple[WsgiApp, Scrapes]:
-    """The WSGI application with these options, and what it serves.
+    """Return the WSGI application with these options, and the scrapes that it serves.
 
     Raises:
-        ConfigError: One of them, or a variable, can't be.
+        ConfigError: An option or a variable is invalid.
     """
     configure_logging(options)
     own, errors, processing = own_metrics()
@@ -43,17 +43,17 @@ def application(options: argparse.Namespace) -> tuple[WsgiApp, Scrapes]:
 
 
 def wsgi_app(scrapes: Scrapes, own: CollectorRegistry, *, allowed_hosts: frozenset[str]) -> WsgiApp:
-    """The WSGI application.
+    """Return the WSGI application.
 
     Args:
-        scrapes: Of the Redis servers.
-        own: The exporter's own metrics, of its process and its scrapes.
-        allowed_hosts: Names that it may be asked by, beside those that no stranger can have.
+        scrapes: The Redis servers' scrapes.
+        own: The exporter's own metrics, about its process and its scrapes.
+        allowed_hosts: Names to accept in `Host`, besides those that no stranger can have.
     """
 
     def app(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
         body = get(environ, respond)
-        # What a connection that stays would take for the next answer.
+        # A kept-alive connection would take a body for the next answer.
         return [] if environ["REQUEST_METHOD"] == "HEAD" else body
 
     def get(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
@@ -66,11 +66,12 @@ def wsgi_app(scrapes: Scrapes, own: CollectorRegistry, *, allowed_hosts: frozens
         encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
         only = frozenset(parse_qs(environ.get("QUERY_STRING", "")).get("name[]", ()))
         families = write(scrapes.families(), openmetrics="openmetrics" in content_type, only=only)
-        # Last, because it counts this scrape, and because OpenMetrics's end mark is at its end.
+        # Last, because it counts this scrape, and because it ends with OpenMetrics's end mark.
         body = families + encode(own.restricted_registry(only) if only else own)
         headers = [("Content-Type", content_type)]
         if gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", "")):
-            # The fastest level. prometheus_client's makes 670 kB an eighth smaller, in 15 ms instead of 2.
+            # The fastest level. prometheus_client's level makes 670 kB an eighth smaller, in 15 ms instead of
+            # 2.
             body = gzip.compress(body, compresslevel=1)
             headers.append(("Content-Encoding", "gzip"))
         return answer(respond, "200 OK", headers, body)
@@ -96,5 +97,5 @@ def _refusal(environ: Mapping[str, Any], names: frozenset[str]) -> str | None:
         return f"This server does not answer to that name: add it to {HOSTS_VARIABLE}, or ask by address."
     origin = environ.get("HTTP_ORIGIN")
     if origin is not None and not is_accepted(origin.partition("://")[2], names):
-        return f"Pages of that origin may not ask: add its name to {HOSTS_VARIABLE}."
+        return f"Pages of that origin are refused: add its name to {HOSTS_VARIABLE}."
     return None

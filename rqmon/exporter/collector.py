@@ -1,4 +1,4 @@
-"""Turns a snapshot into metric families: it reads the snapshot alone, and keeps nothing."""
+"""Turns a snapshot into metric families. Reads only the snapshot, and keeps no state."""
 
 import functools
 import math
@@ -13,7 +13,7 @@ from rqmon.metrics import Metric
 from rqmon.states import CRON_OUTCOMES, JOB_OUTCOMES, RATE_LIMIT_OUTCOMES, WORKER_STATES
 from scheduler.ledger.reading import Histogram
 
-# In the order in which _queues() takes them.
+# In the order in which _queues() unpacks them.
 _OF_QUEUE = (
     catalog.RQ_JOBS_CANCELED,
     catalog.RQ_QUEUE_INTERMEDIATE_JOBS,
@@ -33,14 +33,14 @@ def collect(
     seconds: float,
     refusal: str | None = None,
 ) -> list[Family]:
-    """The families of one server, in the catalog's order.
+    """Return the families of one server, in the catalog's order.
 
     Args:
-        snapshot: Of the server; None where it could not be read.
-        base: Labels that each sample has.
-        bounds: Of the histograms' buckets, those that are always shown.
+        snapshot: The server's; None if it could not be read.
+        base: Labels of every sample.
+        bounds: Upper bounds of the histogram buckets that are always shown.
         seconds: How long it took to read the server.
-        refusal: The code with which it refused to be read.
+        refusal: The code with which the server refused to be read.
     """
     text = labels(base)
     before = f"{text}," if text else ""
@@ -59,7 +59,7 @@ def collect(
 
 
 def joined(servers: Iterable[list[Family]]) -> list[Family]:
-    """The families of several servers, each once."""
+    """Merge the families of several servers, each once."""
     lines = defaultdict[str, list[str]](list)
     for family in chain.from_iterable(servers):
         lines[family.metric.name] += family.lines
@@ -71,7 +71,7 @@ def _families(lines: Mapping[str, list[str]]) -> list[Family]:
 
 
 class _Page:
-    """Lines by the metric's name, while they are written."""
+    """Lines by metric name, while they are being written."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.lines = defaultdict[str, list[str]](list)
@@ -82,8 +82,8 @@ class _Page:
         self.lines[metric.name].append(sample(metric.name, text, value))
 
     def add_histogram(self, metric: Metric, where: str, histogram: Histogram) -> None:
-        """Add its buckets, count and sum."""
-        # Counted in other buckets before the settings were changed: those are shown too.
+        """Add the histogram's buckets, count and sum."""
+        # Buckets that were counted before the settings were changed are shown too.
         bounds = sorted({*self._bounds, *histogram.buckets, math.inf})
         name, lines, total = metric.name, self.lines[metric.name], 0
         before = f"{where}," if where else ""
@@ -148,7 +148,7 @@ def _workers(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
 
 def _jobs(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
     counts = snapshot.jobs
-    # With zeros: increase() sees nothing of a series' first value.
+    # With zeros: increase() does not see a series' first value.
     for queue, function in dict.fromkeys((queue, function) for queue, function, _ in counts.outcomes):
         where = before + labels({"queue": queue, "function": function})
         for outcome in JOB_OUTCOMES:
@@ -166,7 +166,7 @@ def _jobs(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
         (catalog.RQ_JOB_RUN_SECONDS, counts.run),
     ):
         for (queue, function), histogram in histograms.items():
-            if histogram.buckets:  # else they could not be read
+            if histogram.buckets:  # otherwise they could not be read
                 where = before + labels({"queue": queue, "function": function})
                 page.add_histogram(metric, where, histogram)
     page.add(catalog.RQ_JOBS_SAMPLED, text, snapshot.sampled)
@@ -203,7 +203,7 @@ def _cron(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
     ):
         for id_, when in times.items():
             page.add(metric, before + labels({"entry": id_}), when)
-    # With zeros, as in _jobs: the first slot that is missed must be seen.
+    # With zeros, as in _jobs: the first missed slot must be seen.
     for id_ in dict.fromkeys((*cron.entries, *cron.outcomes)):
         outcomes = cron.outcomes.get(id_, {})
         where = before + labels({"entry": id_})
@@ -234,13 +234,13 @@ def _redis(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
 
 @functools.lru_cache(maxsize=8192)
 def _jobs_lines(where: str, *statuses: str) -> str:
-    """A queue's lines, into which its numbers are put: the most there are on a page."""
+    """Return a template of a queue's lines, the most frequent ones on a page; the numbers are filled in."""
     name = catalog.RQ_JOBS.name
     return "".join([f'{name}{{{where.replace("%", "%%")},status="{status}"}} %d\n' for status in statuses])
 
 
 @functools.lru_cache(maxsize=8192)
 def _starts(before: str, queue: str) -> tuple[str, ...]:
-    """A queue's labels, and how its lines of _OF_QUEUE begin."""
+    """Return a queue's labels, and the beginnings of its lines for _OF_QUEUE."""
     where = before + labels({"queue": queue})
     return where, *(f"{metric.name}{{{where}}} " for metric in _OF_QUEUE)

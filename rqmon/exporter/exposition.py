@@ -1,7 +1,7 @@
-"""The text that Prometheus reads: families of samples in its own format or in OpenMetrics.
+"""The text that Prometheus reads: metric families in its own format or in OpenMetrics.
 
-It is what a large page's time goes into, so each line is written once, as it is added; the tests hold it to
-what prometheus_client's parser and writer make of the same samples.
+A large page spends most of its time here, so each line is written once, when it is added. The tests compare
+the text with prometheus_client's parser and writer.
 """
 
 import functools
@@ -14,41 +14,41 @@ from rqmon.metrics import Metric
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric and its samples, each a line of text or several."""
+    """A metric and its samples, each one or more lines of text."""
 
     metric: Metric
     lines: tuple[str, ...]
 
 
-_LONGEST = 250  # characters of a label: names come from Redis, and each stands on many lines
+_LONGEST = 250  # characters of a label: names come from Redis, and each is on many lines
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
 def sample(name: str, text: str, value: float) -> str:
-    """The line of a sample with these labels."""
+    """Return the line of a sample with these labels."""
     return f"{name}{{{text}}} {value}\n" if text else f"{name} {value}\n"
 
 
 def labels(pairs: Mapping[str, str]) -> str:
-    """Labels as they stand between braces."""
+    """Return labels as written between the braces."""
     return ",".join([f'{name}="{_escaped(value)}"' for name, value in pairs.items()])
 
 
 @functools.lru_cache(maxsize=16384)
 def _escaped(value: str) -> str:
-    if len(value) > _LONGEST:  # two names stay two
+    if len(value) > _LONGEST:  # different names stay different
         digest = hashlib.sha256(value.encode(errors="backslashreplace")).hexdigest()[:8]
         value = f"{value[: _LONGEST - 9]}~{digest}"
     return value.translate(_ESCAPES)
 
 
 def write(families: Iterable[Family], *, openmetrics: bool, only: frozenset[str] = frozenset()) -> bytes:
-    """Families as text, without OpenMetrics's end mark; never fails for what a label is.
+    """Write families as text, without OpenMetrics's end mark; no label makes it fail.
 
     Args:
         families: The families.
-        openmetrics: Whether to write that format.
-        only: The names of the samples that are asked for; none are all.
+        openmetrics: Whether to write the OpenMetrics format.
+        only: The names of the requested samples; empty means all.
     """
     lines: list[str] = []
     for family in families:

@@ -1,4 +1,4 @@
-"""The exporter's options: rq-exporter's flags and variables, and how its log is written."""
+"""The exporter's options: rq-exporter's flags and variables, and the format of its log."""
 
 import argparse
 import logging
@@ -22,14 +22,14 @@ _PASSWORD_VARIABLES = {"RQ_REDIS_PASS", "RQ_REDIS_PASS_FILE"}
 
 
 def of_command_line(before: Mapping[str, str]) -> argparse.Namespace:
-    """rq-exporter's options, with `redis_urls`; an address on the command line wins over any variable.
+    """Return rq-exporter's options and `redis_urls`; an address on the command line beats any variable.
 
-    `password_counts` tells that the password counts before the URL's own.
+    `password_counts` says that the password takes precedence over the one in the URL.
 
     Args:
-        before: The environment without what `.env` added: an address in it wins over one in `.env`.
+        before: The environment without what `.env` added: an address in it beats one in `.env`.
     """
-    # Imported here because it reads the environment then, which .env is part of by now.
+    # Imported here because the import reads the environment, which now includes .env.
     from rq_exporter.__main__ import parse_args
 
     found = _given()
@@ -39,8 +39,8 @@ def of_command_line(before: Mapping[str, str]) -> argparse.Namespace:
 
 
 def of_environment(before: Mapping[str, str]) -> argparse.Namespace:
-    """The same from the environment alone, for WSGI servers with a command line of their own."""
-    from rq_exporter import config  # reads the environment when it is imported, as above
+    """Return the same from the environment alone, for WSGI servers that have their own command line."""
+    from rq_exporter import config  # reads the environment on import, as above
 
     options = argparse.Namespace(
         redis_url=config.REDIS_URL,
@@ -63,7 +63,7 @@ def of_environment(before: Mapping[str, str]) -> argparse.Namespace:
 
 
 def _weigh(options: argparse.Namespace, found: set[str], before: Mapping[str, str]) -> None:
-    """Take away what a stronger source outranks, `found` being on the command line."""
+    """Remove options overridden by a stronger source; those in `found` are on the command line."""
     variables = {name for name, value in before.items() if value}
     options.redis_urls = os.environ.get("RQ_REDIS_URLS")
     stronger_url = "redis_url" in found or bool(variables & _URL_VARIABLES)
@@ -76,7 +76,7 @@ def _weigh(options: argparse.Namespace, found: set[str], before: Mapping[str, st
     options.password_counts = bool(
         found & {*_PASSWORD} or (variables & _PASSWORD_VARIABLES and not stronger_url)
     )
-    # A file counts before a password, as in rq-exporter, but not one of a weaker source.
+    # A file takes precedence over a password, as in rq-exporter, unless it comes from a weaker source.
     if found & {*_PASSWORD} == {"redis_pass"} or (
         not found & {*_PASSWORD} and variables & _PASSWORD_VARIABLES == {"RQ_REDIS_PASS"}
     ):
@@ -84,7 +84,7 @@ def _weigh(options: argparse.Namespace, found: set[str], before: Mapping[str, st
 
 
 def _given() -> set[str]:
-    """Which options are on the command line; answers --version, for which rq-exporter would print its own."""
+    """Return the options given on the command line; answer --version, since rq-exporter prints its own."""
     parser = argparse.ArgumentParser(prog="rq-exporter", add_help=False)
     about = f"rqmon {installed_version()}, in the place of rq-exporter {version('rq-exporter')}"
     parser.add_argument("-v", "--version", action="version", version=about)
@@ -94,7 +94,7 @@ def _given() -> set[str]:
 
 
 def configure_logging(options: argparse.Namespace) -> None:
-    """Log JSON lines to standard error, or lines of text like rq-exporter's where a format for them is given.
+    """Log JSON lines to standard error or, if a format is given, lines of text like rq-exporter's.
 
     Raises:
         ConfigError: The level or the format is invalid.
@@ -113,9 +113,9 @@ def configure_logging(options: argparse.Namespace) -> None:
     handler = logging.StreamHandler()
     try:
         lines = _Lines(*given)
-        lines.format(logging.makeLogRecord({}))  # a field that there is not shows only then
+        lines.format(logging.makeLogRecord({}))  # an unknown field is only noticed here
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"RQ_EXPORTER_LOG_FORMAT can't be: {error}") from None
+        raise ConfigError(f"RQ_EXPORTER_LOG_FORMAT is invalid: {error}") from None
     handler.setFormatter(lines)
     logging.basicConfig(handlers=[handler], level=level, force=True)
 

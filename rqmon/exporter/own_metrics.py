@@ -1,4 +1,4 @@
-"""What the exporter says of itself, as rq-exporter does: its process, its errors, its versions."""
+"""The exporter's metrics about itself, as in rq-exporter: its process, errors and versions."""
 
 import platform
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from rqmon.metrics import RQ_EXPORTER_BUILD_INFO, RQ_REQUEST_PROCESSING_SECONDS,
 
 
 def own_metrics() -> tuple[CollectorRegistry, Counter, Summary]:
-    """A registry of them, and of these the errors and the time of readings, which scrapes count."""
+    """Return their registry, and the two that scrapes update: the errors and the time of readings."""
     own = CollectorRegistry()
     for collector in (GCCollector, PlatformCollector, ProcessCollector):
         collector(registry=own)

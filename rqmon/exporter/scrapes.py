@@ -1,4 +1,4 @@
-"""Scrapes of one or more Redis servers at once, each within its time, shared by those who ask together."""
+"""Scrapes of one or more Redis servers at once, each limited in time, shared by simultaneous requests."""
 
 import logging
 import threading
@@ -23,18 +23,18 @@ from rqmon.exporter.servers import Server
 from scheduler.connections.refusals import meaning, refusal
 from scheduler.errors import OldRedisError
 
-# Redis has this long to connect, and for each answer of its greeting; Prometheus waits ten by default.
+# For connecting to Redis, and for each answer of the handshake; Prometheus waits ten by default.
 _SOCKET_TIMEOUT_SECONDS = 1.0
-# It is waited for so long in all, the connection included. The exporter's own work is not in it: on a loaded
-# machine that ends later, within the scrape timeout of Prometheus or not, and Redis is up.
+# The longest total wait for Redis, connecting included. The exporter's own work does not count: on a loaded
+# machine it may end later, even after Prometheus's scrape timeout, though Redis is up.
 _SNAPSHOT_SECONDS = 1.5
-# A server that is waited for longer, as for its name to be found, counts as down in this scrape.
+# A server that needs longer, for example to have its name resolved, counts as down in this scrape.
 _DEADLINE_SECONDS = 1.6
-# How often it is looked whether the exporter, which was at work, waits again.
+# How often to check whether the exporter, which was working, is waiting again.
 _LOOK_SECONDS = 0.05
 SHARED_SECONDS = 1.0
 REASONS = ("connection", "timeout", "authentication", "refused", "unexpected", "key")
-# So many keys that can't be read are named in the log, when they are new.
+# At most this many unreadable keys are named in the log, when they are new.
 _NAMED = 20
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Health:
 
 
 class Scrapes:
-    """Takes snapshots of all servers; those who ask at the same time, or within a second, share one."""
+    """Takes snapshots of all servers; requests at the same time, or within a second, share one."""
 
     def __init__(
         self, servers: list[Server], *, bounds: tuple[float, ...], errors: Counter, processing: Summary
@@ -72,25 +72,25 @@ class Scrapes:
         self._known: dict[int, frozenset[tuple[str, str]]] = {}
 
     def require_supported(self) -> None:
-        """Look at every server, for the start.
+        """Check every server, at the start.
 
         Raises:
-            OldRedisError: One is too old.
+            OldRedisError: A server is too old.
         """
         self._current()
         if self._too_old is not None:
             raise self._too_old
 
     def families(self) -> list[Family]:
-        """The samples of now, at most a second old."""
+        """Return the current samples, at most a second old."""
         return self._current()[1]
 
     def health(self) -> Health:
-        """Whether every server could be read, and what they refuse."""
+        """Return whether every server could be read, and what they refuse."""
         return self._current()[2]
 
     def _current(self) -> tuple[float, list[Family], Health]:
-        with self._lock:  # who comes meanwhile waits for this one's, and shares it
+        with self._lock:  # whoever comes meanwhile waits for this snapshot, and shares it
             if self._taken is None or time.monotonic() - self._taken[0] > SHARED_SECONDS:
                 with self._processing.time():
                     families, health = self.take()
@@ -103,7 +103,7 @@ class Scrapes:
         parts: list[list[Family]] = []
         readable, problems = True, []
         for number, server in enumerate(self._servers):
-            # One that hung in the last scrape has its thread still: it is not given another.
+            # A server that hung in the last scrape still has its thread: it gets no other.
             if number not in self._busy or self._busy[number].done():
                 self._waited[number] = Waited()
                 self._busy[number] = self._threads.submit(_read, server, self._waited[number])
@@ -115,7 +115,7 @@ class Scrapes:
                 if isinstance(taken, Exception):
                     raise taken
                 parts.append(families_of(taken, seconds=seconds))
-            except Exception as error:  # noqa: BLE001  # whatever it is, the other servers are told of
+            except Exception as error:  # noqa: BLE001  # whatever it is, the other servers are reported
                 self._lost(number, server, error)
                 readable = False
                 took = seconds or time.monotonic() - started
@@ -127,10 +127,10 @@ class Scrapes:
         return joined(parts), Health(readable, tuple(problems))
 
     def _result(self, number: int) -> tuple[Snapshot | Exception, float]:
-        """What the server's thread read, once it is there.
+        """Return what the server's thread has read, waiting for it if necessary.
 
         Raises:
-            TimeoutError: It waits for Redis, and has for too long.
+            TimeoutError: The thread has waited too long for Redis.
         """
         while (left := _DEADLINE_SECONDS - self._waited[number].seconds()) > 0:
             try:
@@ -141,8 +141,8 @@ class Scrapes:
 
     def _lost(self, number: int, server: Server, error: Exception) -> None:
         """Count what went wrong, and log it when it begins."""
-        # Whoever refuses may be the old primary: the next scrape connects again, by name or by Sentinel.
-        # And a thread may be in a greeting that comes byte by byte, where redis-py waits without end.
+        # A server that refuses may be the old primary: the next scrape reconnects, by name or by Sentinel.
+        # And a thread may be in a handshake that comes byte by byte, where redis-py waits without end.
         server.client.connection_pool.disconnect()
         if isinstance(error, OldRedisError):
             self._too_old = error
@@ -178,7 +178,7 @@ class Scrapes:
 
 
 def _read(server: Server, waited: Waited) -> tuple[Snapshot | Exception, float]:
-    """What the server holds, or why that can't be told; and the seconds it took."""
+    """Return the server's snapshot, or the error, and the seconds it took."""
     started = time.monotonic()
     try:
         taken: Snapshot | Exception = reader.take(
@@ -188,19 +188,19 @@ def _read(server: Server, waited: Waited) -> tuple[Snapshot | Exception, float]:
             seconds=_SNAPSHOT_SECONDS,
             waited=waited,
         )
-    except Exception as error:  # noqa: BLE001  # told by who asked
+    except Exception as error:  # noqa: BLE001  # reported by the caller
         taken = error
     return taken, time.monotonic() - started
 
 
 def _said(error: Exception, server: Server) -> str:
-    """What is wrong, for whoever asks: without an address, which is in the log."""
+    """Say what is wrong, for whoever asks; the server's address is only in the log."""
     if code := refusal(error):
         return _of(server, meaning(code))
     if isinstance(error, OldRedisError):
         return _of(server, str(error))
     if _reason(error) == "unexpected":
-        return _of(server, "What Redis answers can't be read: the exporter's log has the traceback")
+        return _of(server, "The answers of Redis can't be read: the exporter's log has the traceback")
     return _of(server, "Redis does not answer")
 
 

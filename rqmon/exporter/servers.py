@@ -1,4 +1,4 @@
-"""The Redis servers to read: by the options, each as a client and the labels its samples carry."""
+"""The Redis servers that the options name, each with a client and the labels of its samples."""
 
 import argparse
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from rq import Queue, Worker
 from rq.utils import import_attribute
 from rq.worker import BaseWorker
 
-from scheduler.config import Settings
+from rqmon.ports import DEFAULT_PORTS
+from scheduler.config import check_redis_url
 from scheduler.errors import ConfigError
 
 _MOST_PORT = 65_535
@@ -19,7 +20,7 @@ _MOST_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A Redis server, and the labels its samples carry: none where there is but one."""
+    """A Redis server, and the labels of its samples: none if it is the only server."""
 
     client: Redis
     labels: Mapping[str, str]
@@ -28,12 +29,12 @@ class Server:
 
 
 def servers(options: argparse.Namespace) -> list[Server]:
-    """The servers that the command line and the environment name.
+    """Return the servers that the command line and the environment name.
 
     Raises:
-        ConfigError: One of the options can't be.
+        ConfigError: An option is invalid.
     """
-    # Like its options, it reads the environment when it is imported.
+    # Like the options, this reads the environment on import.
     from rq_exporter.utils import get_redis_connection
 
     classes: dict[str, Any] = {
@@ -44,7 +45,7 @@ def servers(options: argparse.Namespace) -> list[Server]:
         if options.redis_urls:
             if options.password_counts:
                 raise ConfigError(
-                    "RQ_REDIS_URLS names servers with passwords of their own, so --redis-pass, "
+                    "RQ_REDIS_URLS names servers with their own passwords, so --redis-pass, "
                     "RQ_REDIS_PASS and their files can't be used: put each password into its URL"
                 )
             clients = [Redis.from_url(url) for url in _split(options.redis_urls)]
@@ -54,8 +55,9 @@ def servers(options: argparse.Namespace) -> list[Server]:
             if len({server.labels["redis"] for server in found}) < len(found):
                 raise ConfigError("RQ_REDIS_URLS names a server and database twice: name each once")
             return found
-        Settings.from_env({"RQ_REDIS_URL": options.redis_url or ""})  # refuses what redis-py would later
-        if not options.redis_url:
+        if options.redis_url:
+            check_redis_url(options.redis_url)  # refuses what redis-py would later
+        else:
             _check_numbers(options)
         password = _password(options) if options.password_counts or not options.redis_url else None
         client = get_redis_connection(
@@ -88,7 +90,7 @@ def _class(variable: str, path: str, *, base: type) -> type:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    """Refuse what redis-py would take, and stumble over at each scrape."""
+    """Refuse what redis-py would accept, but fail on at each scrape."""
     sentinels = (address.partition(":")[2] for address in (options.sentinel_host or "").split(","))
     for variable, given, most in (
         ("RQ_REDIS_PORT", options.redis_port, _MOST_PORT),
@@ -117,17 +119,20 @@ def _split(urls: str) -> list[str]:
     given = [url.strip() for url in urls.split(",") if url.strip()]
     for number, url in enumerate(given, 1):
         try:
-            Settings.from_env({"RQ_REDIS_URL": url})
+            check_redis_url(url)
         except ConfigError:
             raise ConfigError(
                 f"Entry {number} of RQ_REDIS_URLS is not a Redis URL: "
-                "use redis://[:password@]host[:port][/db], and a comma between two"
+                "use redis://[:password@]host[:port][/db], separated by commas"
             ) from None
     return given
 
 
 def _name(client: Redis) -> str:
-    """host:port/db, or the socket's path instead of the first two: without user and password."""
+    """Return host:port/db, or path/db for a socket, without user and password."""
     given = client.connection_pool.connection_kwargs
-    address = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+    address = (
+        given.get("path")
+        or f"{given.get('host', 'localhost')}:{given.get('port', DEFAULT_PORTS['REDIS_PORT'])}"
+    )
     return f"{address}/{given.get('db', 0)}"

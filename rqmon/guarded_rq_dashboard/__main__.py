@@ -3,11 +3,15 @@
 import logging
 import os
 
-from rqmon.entry_point import logged_process
-from rqmon.guarded_rq_dashboard import options
-from rqmon.guarded_rq_dashboard.app import create_app
-from rqmon.guarded_rq_dashboard.settings import DashboardSettings
-from rqmon.web import serve
+from rqmon.extras import one_line_if_missing
+
+with one_line_if_missing("rqmon.guarded_rq_dashboard"):
+    from rqmon.entry_point import logged_process
+    from rqmon.guarded_rq_dashboard import options
+    from rqmon.guarded_rq_dashboard.app import create_app
+    from rqmon.guarded_rq_dashboard.settings import DashboardSettings
+    from rqmon.web.serving import serve
+
 
 # While Redis is frozen each open tab keeps a thread for 2 s of every 5: enough for a team, and bounded.
 _THREADS = 16

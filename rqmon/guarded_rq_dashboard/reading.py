@@ -14,28 +14,17 @@ from redis.exceptions import ResponseError
 from rq import Queue, Worker
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
-from rq.registry import (
-    BaseRegistry,
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
 from rq.results import Result
 from rq.serializers import Serializer
 from werkzeug.http import http_date
 
 from rqmon.guarded_rq_dashboard import values
+from scheduler import queues
 
-REGISTRIES: dict[str, type[BaseRegistry]] = {
-    "scheduled": ScheduledJobRegistry,
-    "deferred": DeferredJobRegistry,
-    "started": StartedJobRegistry,
-    "finished": FinishedJobRegistry,
-    "failed": FailedJobRegistry,
-    "canceled": CanceledJobRegistry,
+# In the order of the pages' columns.
+REGISTRIES = {
+    state: queues.REGISTRIES[state]
+    for state in ("scheduled", "deferred", "started", "finished", "failed", "canceled")
 }
 _GONE = "This job is gone: it was deleted or its time to live is over."
 

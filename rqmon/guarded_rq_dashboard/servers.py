@@ -10,6 +10,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from rqmon.guarded_rq_dashboard.settings import SENTINEL, DashboardSettings
+from rqmon.ports import DEFAULT_PORTS
 from scheduler.errors import ConfigError
 
 _TIMEOUT_SECONDS = 2.0
@@ -94,4 +95,5 @@ def _address(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == SENTINEL:
         return f"{parts.path.strip('/')} of Sentinel {host}"
-    return f"{host}{':6379' * (parts.port is None)}/{database or parts.path.strip('/') or 0}"
+    port = f":{DEFAULT_PORTS['REDIS_PORT']}" if parts.port is None else ""
+    return f"{host}{port}/{database or parts.path.strip('/') or 0}"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from rqmon.guarded_rq_dashboard import options
 from rqmon.ports import DEFAULT_PORTS
-from scheduler.config import Settings
+from scheduler.config import Settings, check_redis_url
 from scheduler.errors import ConfigError
 
 DEFAULT_HOST = "127.0.0.1"
@@ -107,7 +107,7 @@ def _is_redis_url(url: str) -> bool:
             hosts = parts.netloc.rpartition("@")[2]
             valid = re.fullmatch(r"[^:,]+(:\d{1,5})?(,[^:,]+(:\d{1,5})?)*", hosts)
             return bool(valid and re.fullmatch(r"/[^/]+(/\d*)?", parts.path) and not parts.query)
-        Settings.from_env({"RQ_REDIS_URL": url})
+        check_redis_url(url)
     except (ValueError, ConfigError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""`python -m rqmon.preview`: serves the dashboards' preview, or says in one line why it can't."""
+"""`python -m rqmon.preview`: serves the preview of the dashboards, or says in one line why it can't."""
 
 import argparse
 import errno
@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from rqmon.hosts import given_names
-from rqmon.ports import DEFAULT_PORTS
-from rqmon.preview.grafana.library import load_dashboards
-from rqmon.preview.web.server import serve
-from rqmon.resources import data
+from rqmon.extras import one_line_if_missing
+
+with one_line_if_missing("rqmon.preview"):
+    from rqmon.ports import DEFAULT_PORTS
+    from rqmon.preview.grafana.library import load_dashboards
+    from rqmon.preview.web.server import serve
+    from rqmon.resources import data
+    from rqmon.web.hosts import given_names
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to 65535")
     return int(text)
 
 
@@ -34,12 +37,12 @@ def _url(text: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise argparse.ArgumentTypeError(f"{text!r} is no URL; give one such as http://127.0.0.1:9090")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a URL; give one such as http://127.0.0.1:9090")
     return text.rstrip("/")
 
 
 def _why_not(host: str, port: int) -> str:
-    """Why it can't listen there; empty when it can."""
+    """Say why the preview can't listen there; empty if it can."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -52,7 +55,7 @@ def _why_not(host: str, port: int) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the options, then serve; bad input is one line and exit code 2."""
+    """Read the options, then serve; invalid input gives one line and exit code 2."""
     parser = _Parser(prog="python -m rqmon.preview", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(
@@ -67,12 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--rq-dashboard-url",
         type=_url,
         default=os.environ.get("RQ_DASHBOARD_URL") or None,
-        help="where links to jobs lead",
+        help="the address that links to jobs lead to",
     )
     parser.add_argument(
         "--allowed-hosts",
         default=os.environ.get("RQMON_ALLOWED_HOSTS") or "",
-        help="names, with commas, by which browsers may ask, besides those that no stranger can have",
+        help="names, separated by commas, that browsers may use, besides those that no stranger can have",
     )
     parser.add_argument("--dashboards", type=Path, default=data("monitoring/grafana/dashboards"))
     options = parser.parse_args(arguments)

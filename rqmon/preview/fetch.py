@@ -1,4 +1,4 @@
-"""Fetches from Prometheus what a page needs, so that a wrong query spoils no more than its own panel."""
+"""Fetches a page's data from Prometheus; a wrong query affects only its own panel."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ from rqmon.preview.prometheus import Prometheus, QueryError, Series
 
 
 async def fetch(prometheus: Prometheus, query: Query) -> list[Series] | QueryError:
-    """The answer to a query, or why Prometheus refused it.
+    """Return the answer to a query, or why Prometheus refused it.
 
     Raises:
-        PrometheusUnreachableError: There is no answer at all.
+        PrometheusUnreachableError: Prometheus does not answer.
     """
     try:
         if not query.step_seconds:
@@ -28,7 +28,7 @@ async def fetch(prometheus: Prometheus, query: Query) -> list[Series] | QueryErr
 async def choices_of(
     prometheus: Prometheus, variable: Variable, values: Mapping[str, Value], time_range: TimeRange
 ) -> list[tuple[str, str]]:
-    """Pairs of text and value to choose from; none where Prometheus refuses the variable's query."""
+    """Return pairs of text and value to choose from; none if Prometheus refuses the variable's query."""
     if variable.type == "datasource":
         return [("Prometheus", variable.current[0] if variable.current else "prometheus")]
     asked = label_query(variable, values) if variable.type == "query" else None

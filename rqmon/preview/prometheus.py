@@ -1,4 +1,4 @@
-"""Reads Prometheus's HTTP API: the only module of the preview that talks to the network."""
+"""Reads Prometheus's HTTP API; the only module of the preview that uses the network."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ DEFAULT_SCRAPE_INTERVAL_SECONDS = 15.0
 
 
 class QueryError(Exception):
-    """Prometheus answered that a query is wrong or too slow; the message is Prometheus's own, one line."""
+    """Prometheus answered that a query is wrong or too slow; the message is Prometheus's, in one line."""
 
 
 class QueryTimeoutError(QueryError):
@@ -24,7 +24,7 @@ class QueryTimeoutError(QueryError):
 
 
 class PrometheusUnreachableError(Exception):
-    """Prometheus does not answer, or something else answers in its place."""
+    """Prometheus does not answer, or something else answers instead."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Series:
 
 
 class Prometheus:
-    """A client of one Prometheus, for one event loop; at most `concurrency` requests are under way."""
+    """A client of one Prometheus, for one event loop, with at most `concurrency` requests at once."""
 
     def __init__(self, url: str, *, concurrency: int = 8) -> None:
         self.url = url
@@ -48,10 +48,10 @@ class Prometheus:
         return aiohttp.ClientSession()
 
     async def query(self, expr: str, *, at: float) -> list[Series]:
-        """The value of an expression at one moment (seconds since 1970).
+        """Return the value of an expression at one moment (seconds since 1970).
 
-        Prometheus returns the series of an aggregation in an order that changes from call to call. Here they
-        are sorted by their labels, unless the expression itself sorts.
+        Prometheus returns the series of an aggregation in an order that varies. Here they are sorted by their
+        labels, unless the expression itself sorts.
         """
         series = _series(await self._get("query", {"query": expr, "time": f"{at:.3f}"}))
         if re.match(r"[\s(]*(sort|topk|bottomk)\b", expr):
@@ -59,7 +59,7 @@ class Prometheus:
         return sorted(series, key=lambda one: sorted(one.labels.items()))
 
     async def query_range(self, expr: str, *, start: float, end: float, step_seconds: float) -> list[Series]:
-        """The values of an expression from `start` to `end`, every `step_seconds`."""
+        """Return the values of an expression from `start` to `end`, every `step_seconds`."""
         parameters = {
             "query": expr,
             "start": f"{start:.3f}",
@@ -69,16 +69,16 @@ class Prometheus:
         return _series(await self._get("query_range", parameters))
 
     async def label_values(self, label: str, *, match: str, start: float, end: float) -> list[str]:
-        """The values a label has, in the series that `match` (a selector, may be empty) picks."""
+        """Return a label's values in the series that `match` (a selector, may be empty) selects."""
         parameters = {"start": f"{start:.0f}", "end": f"{end:.0f}"} | ({"match[]": match} if match else {})
         return [str(value) for value in await self._get(f"label/{label}/values", parameters)]
 
     async def scrape_interval_seconds(self) -> float:
-        """The global scrape interval of Prometheus's configuration; the default where it doesn't tell.
+        """Return the global scrape interval from Prometheus's configuration; the default if it has none.
 
         Raises:
-            PrometheusUnreachableError: There is no answer in 5 seconds. Prometheus has this answer in memory,
-                so a slow query can't be the reason.
+            PrometheusUnreachableError: There was no answer within 5 seconds. Prometheus has this answer in
+                memory, so a slow query can't be the reason.
         """
         try:
             config = str((await self._get("status/config", {}, timeout_seconds=5)).get("yaml"))

@@ -1,4 +1,4 @@
-"""A screenshot of a dashboard, taken of the running preview by Chromium."""
+"""Takes a screenshot of a dashboard in the running preview, with Chromium."""
 
 import shutil
 from pathlib import Path
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _READY_SECONDS = 30
-_HEIGHT = 800  # to begin with; the screenshot has the whole page
-# There are panels (a busy preview makes the browser load the page again); each outside closed rows has its
-# answer, and every chart its drawing.
+_HEIGHT = 800  # initially; the screenshot has the whole page
+# There are panels (a busy preview makes the browser reload the page), each one outside closed rows has its
+# answer, and every chart is drawn.
 _IS_DRAWN = """
 () => document.querySelector('.panel')
   && [...document.querySelectorAll('.panel.loading')].every(panel => !panel.offsetParent)
@@ -30,13 +30,13 @@ class ScreenshotError(SchedulerError):
 
 
 def take(uid: str, file: Path, *, width: int, url: str) -> str:
-    """Write a dashboard as PNG, and return the address that it was taken of.
+    """Write a screenshot of a dashboard as PNG, and return the address of its page.
 
     Args:
-        uid: Which dashboard.
+        uid: The dashboard's uid.
         file: Where to write it.
-        width: In pixels; the height is the page's.
-        url: Where the preview is.
+        width: The width in pixels; the height is the page's.
+        url: The preview's URL.
 
     Raises:
         ScreenshotError: No preview answers there, or there is no browser.
@@ -63,7 +63,7 @@ def take(uid: str, file: Path, *, width: int, url: str) -> str:
             _wait_until_drawn(page)
             page.screenshot(path=file, full_page=True, type="png")
     except (Error, OSError) as error:
-        raise ScreenshotError(f"No picture of {address}: {str(error).splitlines()[0]}") from None
+        raise ScreenshotError(f"No screenshot of {address}: {str(error).splitlines()[0]}") from None
     return address
 
 

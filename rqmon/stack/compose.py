@@ -11,17 +11,29 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from rqmon.alerting.app import PATH as LOG_PATH
 from rqmon.ports import DEFAULT_PORTS
 from rqmon.resources import command_line, data, project
 from rqmon.stack import health
 from rqmon.stack.door_login import write_login
 from rqmon.stack.environment import StackConfig
-from rqmon.stack.services import PROMETHEUS, WITH_GRAFANA, WITH_PREVIEW, Service, ServiceState, StackError
+from rqmon.stack.receivers import alertmanager_config, write_config
+from rqmon.stack.services import (
+    ALERT_LOG,
+    PROMETHEUS,
+    WITH_GRAFANA,
+    WITH_PREVIEW,
+    Service,
+    ServiceState,
+    StackError,
+)
 from rqmon.terminal import pass_on, say
 
 _ENGINE_TIMEOUT_SECONDS = 5.0
-# Below monitoring/: the folders whose files are mounted.
+# The folders below monitoring/ whose files are mounted.
 _MOUNTED = ("prometheus", "redis", "grafana")
+# As Alertmanager reaches it in the containers' network.
+_LOG_URL = f"http://{ALERT_LOG.name}:{DEFAULT_PORTS['ALERT_LOG_PORT']}{LOG_PATH}"
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -35,7 +47,7 @@ def engine_answers() -> bool:
             done = subprocess.run(  # noqa: S603 (fixed words)
                 command, check=True, capture_output=True, timeout=_ENGINE_TIMEOUT_SECONDS
             )
-            if not done.stdout.strip():  # what some clients say of an engine that is stopped
+            if not done.stdout.strip():  # some clients answer this if the engine is stopped
                 return False
     except (OSError, subprocess.SubprocessError):
         return False
@@ -43,9 +55,9 @@ def engine_answers() -> bool:
 
 
 class ComposeStack:
-    """The stack as containers of the project that `.env` names.
+    """The stack as containers of the Compose project that `.env` names.
 
-    Where Grafana's image can't be had, the preview of its dashboards takes its place.
+    If Grafana's image can't be pulled, the preview of its dashboards takes its place.
     """
 
     upgrades = True
@@ -55,18 +67,18 @@ class ComposeStack:
 
     @functools.cached_property
     def services(self) -> tuple[Service, ...]:
-        """What it is made of, by the containers that there are."""
+        """Return the services, judging by the existing containers."""
         return WITH_PREVIEW if "preview" in self._by_service() else WITH_GRAFANA
 
     def is_running(self) -> bool:
-        """Whether any of its containers runs."""
+        """Whether any container runs."""
         return bool(self._compose("ps", "--quiet").stdout.strip())
 
     def prepare(self) -> None:
         """Make sure that there is an engine.
 
         Raises:
-            StackError: None answers.
+            StackError: No engine answers.
         """
         if not engine_answers():
             raise StackError(
@@ -74,12 +86,12 @@ class ComposeStack:
             )
 
     def launch(self) -> None:
-        """Build our image, fetch the others, start the containers in the order of their health.
+        """Build our image, pull the others, and start the containers, each when those it needs are healthy.
 
-        What runs already goes on, unless its image or settings have changed.
+        Running containers stay, unless their image or settings have changed.
 
         Raises:
-            StackError: Compose could not; what it said is on the screen. Or containers can't read a file.
+            StackError: Compose failed, with its messages on the screen; or containers can't read a file.
         """
         _check_mounted_files()
         write_secrets(self._config)
@@ -87,10 +99,10 @@ class ComposeStack:
         if pulled.returncode == 0:
             self.services, other = WITH_GRAFANA, "preview"
         else:
-            say("Grafana's image can't be had: the preview of its dashboards starts in its place.")
+            say("Grafana's image can't be pulled: the preview of its dashboards starts instead.")
             say(f"  {(pulled.stderr.strip() or 'no reason given').splitlines()[-1]}")
             self.services, other = WITH_PREVIEW, "grafana"
-        self._compose("rm", "--stop", "--force", other)  # it would keep the port
+        self._compose("rm", "--stop", "--force", other)  # it would occupy the port
         names = [service.name for service in self.services]
         # Compose does not see that a mounted file has changed.
         digest, made_with = _digest(self._config), self._config.state_dir / "containers"
@@ -111,7 +123,7 @@ class ComposeStack:
         made_with.write_text(digest)
 
     def states(self) -> list[ServiceState]:
-        """What the engine says about each container."""
+        """Return the engine's state of each container."""
         containers = self._by_service()
         states = []
         for service in self.services:
@@ -119,7 +131,7 @@ class ComposeStack:
             if scaled is None:
                 states.append(ServiceState(service=service, is_healthy=False, description="not started"))
                 continue
-            # Of several containers, the one that is worst off.
+            # The worst of several containers.
             container = min(scaled, key=_is_healthy)
             count = f" ({sum(map(_is_healthy, scaled))} of {len(scaled)})" if len(scaled) > 1 else ""
             run = _inspect(container["ID"])
@@ -128,7 +140,7 @@ class ComposeStack:
             if not _is_healthy(container):
                 problem = f"{container['State']} {container['Health']}".strip()
             elif run["RestartCount"] >= health.RESTARTS and uptime and uptime < health.STEADY_SECONDS:
-                problem = f"restarting, {run['RestartCount']} times since it was made"
+                problem = f"restarting, {run['RestartCount']} times since it was created"
             elif service == PROMETHEUS:
                 problem = health.storing_problem(self._config)
             states.append(
@@ -146,7 +158,7 @@ class ComposeStack:
         """Remove the containers and the network; the volumes stay.
 
         Raises:
-            StackError: Compose could not; what it said is on the screen.
+            StackError: Compose failed; its messages are on the screen.
         """
         was_running = bool(self._containers())
         if self._compose("down", "--remove-orphans", capture=False).returncode != 0:
@@ -154,7 +166,7 @@ class ComposeStack:
         return was_running
 
     def log(self, service: str, *, lines: int) -> str:
-        """The last lines a container wrote."""
+        """Return the last lines of a container's output."""
         done = self._compose("logs", "--no-color", "--no-log-prefix", "--tail", str(lines), service)
         return done.stdout
 
@@ -164,7 +176,7 @@ class ComposeStack:
 
     def _containers(self) -> list[dict[str, Any]]:
         text = self._compose("ps", "--all", "--format", "json").stdout.strip()
-        # One array until Compose 2.20, one object a line since.
+        # One array until Compose 2.20, since then one object per line.
         found: list[dict[str, Any]] = json.loads(text) if text.startswith("[") else []
         return found or [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
@@ -188,14 +200,14 @@ class ComposeStack:
             **os.environ,
             **self._config.variables,
             "RQMON_STATE_DIR": str(self._config.state_dir),
-            # All of them: "up" names the services that it starts.
+            # All profiles: "up" names the services that it starts.
             "COMPOSE_PROFILES": "preview,demo",
         }
         return {"cwd": project(), "env": environment}
 
 
 def _check_mounted_files() -> None:
-    """Refuse a file that the containers' users can't read: they are not this one, nor of its group."""
+    """Refuse a file that the containers' users can't read: they are not this user, nor in its group."""
     folders = [data(f"monitoring/{name}") for name in _MOUNTED]
     for path in (path for folder in folders for path in (folder, *folder.rglob("*"))):
         needed = 0o005 if path.is_dir() else 0o004
@@ -207,9 +219,10 @@ def _check_mounted_files() -> None:
 
 
 def _digest(config: StackConfig) -> str:
-    """Of all that containers are given from this machine: mounted files, and what `.env` says."""
+    """Return a digest of what containers get from this machine: mounted files and the `.env` file."""
     digest = hashlib.sha256(json.dumps(dict(config.variables), sort_keys=True).encode())
-    digest.update((config.state_dir / "secrets/web.yml").read_bytes())
+    for name in ("web.yml", "alertmanager.yml"):
+        digest.update((config.state_dir / "secrets" / name).read_bytes())
     for folder in _MOUNTED:
         for path in sorted(data(f"monitoring/{folder}").rglob("*")):
             if path.is_file():
@@ -222,14 +235,14 @@ def _is_healthy(container: dict[str, Any]) -> bool:
 
 
 def write_secrets(config: StackConfig) -> None:
-    """Write what containers are given as files: in their environment `docker inspect` would show it.
+    """Write the containers' secrets as files: in their environment `docker inspect` would show them.
 
-    A container's user is not this one, so anyone may read the files, and nobody else the folder.
+    A container's user is not this user, so the files are readable for all, but the folder only for its owner.
     """
     folder = write_login(config, mode=0o644)
     variables = config.variables
     ours = {
-        # What .env says of RQ, except where something listens on this machine.
+        # The RQ settings in .env, except addresses to listen on, which are this machine's.
         **{n: value for n, value in variables.items() if n.startswith("RQ_") and not n.endswith("_PORT")},
         "RQ_REDIS_URL": _url_in_containers(config),
     }
@@ -240,13 +253,15 @@ def write_secrets(config: StackConfig) -> None:
     }.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o644)
+    told = alertmanager_config(variables, log_url=_LOG_URL)
+    write_config(folder / "alertmanager.yml", told, mode=0o644)
 
 
 def _url_in_containers(config: StackConfig) -> str:
-    """`RQ_REDIS_URL` as a container reaches it: this stack's own Redis has another name and port there.
+    """Return `RQ_REDIS_URL` for containers: this stack's own Redis has another name and port there.
 
     Raises:
-        StackError: It is another one on this machine, which no container reaches by that name.
+        StackError: It is another Redis on this machine, which containers can't reach by that name.
     """
     variables = config.variables
     given = urlsplit(variables["RQ_REDIS_URL"])
@@ -254,11 +269,11 @@ def _url_in_containers(config: StackConfig) -> str:
         return variables["RQ_REDIS_URL"]
     if given.scheme == "unix" or (given.port or DEFAULT_PORTS["REDIS_PORT"]) != int(variables["REDIS_PORT"]):
         raise StackError(
-            f"RQ_REDIS_URL in {config.env_file} is another Redis of this machine, which no container finds: "
+            f"RQ_REDIS_URL in {config.env_file} is another Redis on this machine, out of containers' reach: "
             "give its address in the network, or use MODE=native"
         )
     login, at, _ = given.netloc.rpartition("@")
-    return urlunsplit(given._replace(netloc=f"{login}{at}redis:6379"))
+    return urlunsplit(given._replace(netloc=f"{login}{at}redis:{DEFAULT_PORTS['REDIS_PORT']}"))
 
 
 def _quoted(value: str) -> str:

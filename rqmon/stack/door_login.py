@@ -1,7 +1,7 @@
-"""The login between the doors and what is behind them: made once, known to nobody else.
+"""The login between the doors and the servers behind them: made once, known to nobody else.
 
-No person or program needs it: they ask at the doors. It is there because a page may also ask what is behind,
-on its port natively, by its address in the containers' network.
+No person or other program needs it: they use the doors. It is needed because a web page could also reach the
+servers behind: natively on their ports, with containers by their addresses in the network.
 """
 
 import base64
@@ -14,16 +14,17 @@ from rqmon.stack.environment import StackConfig
 
 FILES = ("door_header", "web.yml")
 _USER = "doors"
-# The lowest: the password has 192 random bits, which no number of rounds makes harder to guess.
+# The minimum: the password has 192 random bits, which more rounds make no harder to guess.
 _BCRYPT_ROUNDS = 4
 
 
 def write_login(config: StackConfig, *, mode: int) -> Path:
-    """Write the login, unless it is there; the same one stays, because what runs has read it.
+    """Write the login, unless there is one: running programs have read it, so it must stay the same.
 
     Args:
-        config: Where: `secrets` in the state directory, which only its owner may enter.
-        mode: Of the files; a container's user is another than their owner.
+        config: Gives the state directory; the login is in its folder `secrets`, which only its owner may
+            enter.
+        mode: The files' mode; a container's user is not their owner.
 
     Returns:
         The folder: `door_header` has the Authorization header's value, and `web.yml` is the web configuration

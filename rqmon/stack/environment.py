@@ -1,4 +1,4 @@
-"""`.env`: the ports and passwords of one copy of the stack, made when missing and then the user's to edit."""
+"""`.env`: the ports and passwords of one copy of the stack. Created if missing, then the user's to edit."""
 
 import functools
 import io
@@ -16,6 +16,7 @@ from rqmon.env_file import line_of, read_env_file
 from rqmon.guarded_rq_dashboard.settings import DEFAULT_HOST, DashboardSettings
 from rqmon.ports import DEFAULT_PORTS
 from rqmon.resources import command_line, is_checkout, project
+from rqmon.stack import receivers
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
@@ -24,7 +25,7 @@ def _password() -> str:
     return secrets.token_urlsafe(24)
 
 
-# variable -> how its first value is made, what it is; in groups, with a title each
+# title of a group -> variable -> (how its first value is made, what it is)
 _VARIABLES: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
     "Passwords. Change one, then stop and start the stack.": {
         "REDIS_PASSWORD": (_password, "letters, digits and . _ ~ - only: it is part of a URL"),
@@ -39,7 +40,7 @@ _VARIABLES: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
         "RQ_REDIS_URL": (lambda: "redis://:${REDIS_PASSWORD}@127.0.0.1:${REDIS_PORT}/0", ""),
     },
 }
-# Of a checkout only: an installed copy starts no containers, and its folder may have a compose file already.
+# Only in a checkout: an installed copy starts no containers, and its folder may have its own compose file.
 _COMPOSE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
     "What plain `docker compose` commands in this folder act on.": {
         "COMPOSE_PROJECT_NAME": (lambda: f"rqmon-{secrets.token_hex(3)}", "another one for every copy"),
@@ -47,22 +48,22 @@ _COMPOSE: dict[str, dict[str, tuple[Callable[[], str], str]]] = {
     },
 }
 VARIABLES = tuple(name for group in (_VARIABLES | _COMPOSE).values() for name in group)
-# What a first start takes from its environment. Not the project's name: a shell that has read another copy's
-# `.env` would give this one that copy's containers.
+# Variables that a first start takes from its environment. Not the project's name: a shell that has read
+# another copy's `.env` would give this copy the other's containers.
 _GIVEN = tuple(name for group in _VARIABLES.values() for name in group)
-# Without a first value in `.env`, and taken from there all the same.
-_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS")
+# These have no first value in `.env`, but are taken from the environment all the same.
+_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS", *receivers.VARIABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackConfig:
-    """Where one copy of the stack lives, and its variables.
+    """The paths and variables of one copy of the stack.
 
     Attributes:
-        state_dir: `RQMON_STATE_DIR`, by default `.rqmon` in the project: data, logs, what runs.
+        state_dir: `RQMON_STATE_DIR`, by default `.rqmon` in the project: data, logs, running state.
         env_file: `RQMON_ENV_FILE`, by default `.env` in the project.
-        variables: What the file says. Its values win over the environment's, so that every command
-            means the same stack whatever the shell has set.
+        variables: The file's variables. They beat the environment's, so that every command means the same
+            stack whatever the shell has set.
     """
 
     state_dir: Path
@@ -71,7 +72,7 @@ class StackConfig:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "StackConfig":
-        """Read the environment and the file; without a file there are no variables.
+        """Read the environment and the file; without a file, `variables` is empty.
 
         Raises:
             ConfigError: The file can't be read.
@@ -88,13 +89,13 @@ class StackConfig:
         """Refuse variables that the stack can't start with.
 
         Raises:
-            ConfigError: It names the variable, and says what to do.
+            ConfigError: A variable is invalid; the message names it and says what to do.
         """
         written = dotenv_values(stream=io.StringIO(read_env_file(self.env_file)), interpolate=False)
         for name in (name for group in _groups().values() for name in group):
             if name.endswith("_PASSWORD") and "${" in (written.get(name) or ""):
                 raise ConfigError(
-                    f"{name} in {self.env_file} has ${{, which stands for another variable's value: "
+                    f"{name} in {self.env_file} has ${{, which would insert another variable's value: "
                     "use a password without it"
                 )
             if not self.variables.get(name):
@@ -107,7 +108,7 @@ class StackConfig:
                 )
         if not re.fullmatch(r"[A-Za-z0-9._~-]+", self.variables["REDIS_PASSWORD"]):
             raise ConfigError(
-                f"REDIS_PASSWORD in {self.env_file} has a character that a URL can't have there: "
+                f"REDIS_PASSWORD in {self.env_file} has a character that is invalid there in a URL: "
                 "use letters, digits and . _ ~ - only"
             )
         seen: dict[int, str] = {}
@@ -121,27 +122,28 @@ class StackConfig:
                 )
             seen[int(port)] = name
         Settings.from_env(self.variables)
-        # Where it listens is the stack's to say.
+        receivers.alertmanager_config(self.variables, log_url="")
+        # The stack decides where it listens.
         DashboardSettings.from_env({**self.variables, "RQ_DASHBOARD_HOST": DEFAULT_HOST})
 
 
 def overruled(config: StackConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The variables that the environment sets to something else than the file, whose values count."""
+    """Return the variables that differ between the environment and the file; the file's values count."""
     return tuple(name for name, value in config.variables.items() if environ.get(name, value) != value)
 
 
 def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Append the variables that the file lacks, and change nothing that is there; it is made when missing.
+    """Append the variables that the file lacks, and change no others; create the file if necessary.
 
     Args:
         path: The file.
-        given: What a file that is made takes values from, where it has them: a first start's environment.
+        given: Values for a new file, where present: a first start's environment.
 
     Returns:
-        The names of those that were added.
+        The names of the added variables.
 
     Raises:
-        ConfigError: A line of it can't be read.
+        ConfigError: A line of the file can't be read.
     """
     is_new = not path.exists()
     given = {name: value for name, value in (given or {}).items() if is_new and value}
@@ -173,11 +175,11 @@ def complete_env_file(path: Path, given: Mapping[str, str] | None = None) -> tup
         added += chosen
     if added:
         text = text if there.endswith("\n") or not there else f"\n{text}"
-        # Never readable by others, not for a moment: it is made with mode 600. What is there stays, on a full
-        # disk, too: it is only added to.
+        # Never readable by others, even for a moment: it is created with mode 600. Lines are only appended,
+        # so that the old ones stay even on a full disk.
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
-                path.chmod(0o600)  # one that was there may have another
+                path.chmod(0o600)  # an existing file may have another mode
                 file.write(text.encode())
         except OSError as error:
             raise ConfigError(f"{path} can't be written ({error.strerror}): make it yours") from None

@@ -1,4 +1,4 @@
-"""Whether a service of the stack answers, asked over the network."""
+"""Checks over the network whether the stack's services are healthy."""
 
 import contextlib
 import socket
@@ -22,12 +22,13 @@ from scheduler.cron.heartbeats import seen
 from scheduler.workers.strategies import LIVE_SECONDS
 
 _TIMEOUT_SECONDS = 2.0
-# What ended this often lately is in a loop, whatever it answers, until it has run for a minute, and for
-# twice as long as in between.
+# A service that ended this often recently is in a loop, whatever it answers, until it has run for a minute,
+# and twice as long as between its ends.
 RESTARTS = 3
 LATELY_SECONDS = 600.0
 STEADY_SECONDS = 60.0
-# Prometheus is slow to notice that it can't write: it scrapes every 5 s, and stores each scrape at once.
+# Prometheus itself is slow to notice that it can't write. It scrapes every 5 s, and stores each scrape at
+# once.
 _STORED_SECONDS = 30.0
 _IMPATIENT: dict[str, Any] = {
     "socket_timeout": _TIMEOUT_SECONDS,
@@ -37,12 +38,13 @@ _IMPATIENT: dict[str, Any] = {
 
 
 def problem(service: Service, *, pid: int, config: StackConfig) -> str | None:
-    """What is wrong with a service whose process runs; None when it is well.
+    """Say what is wrong with a service whose process runs; None if it is healthy.
 
     Args:
-        service: The service; one that listens nowhere and runs no queue is well when its process runs.
-        pid: Its process; a worker must have registered itself in Redis with it, the cron process beats there.
-        config: Where the service is.
+        service: The service; one that neither listens nor serves a queue is healthy if its process runs.
+        pid: Its process id, with which a worker must be registered in Redis and the cron process have
+            heartbeats.
+        config: Gives the service's address.
     """
     if service == REDIS:
         error = redis_error(config)
@@ -57,14 +59,14 @@ def problem(service: Service, *, pid: int, config: StackConfig) -> str | None:
 
 
 def problems(running: dict[Service, int], config: StackConfig) -> dict[Service, str | None]:
-    """What is wrong with each of several services, given with their processes; asked at the same time."""
+    """Say what is wrong with each of several services, given with their processes; checked in parallel."""
     with ThreadPoolExecutor(max_workers=len(running) or 1) as pool:
         asked = {s: pool.submit(problem, s, pid=pid, config=config) for s, pid in running.items()}
         return {service: answer.result() for service, answer in asked.items()}
 
 
 def redis_error(config: StackConfig) -> RedisError | None:
-    """How this copy's own Redis fails to take the password and a write; None when it does."""
+    """Return the error with which this copy's Redis refuses the password or a write; None if it works."""
     variables = config.variables
     with _connected(
         Redis(
@@ -75,7 +77,7 @@ def redis_error(config: StackConfig) -> RedisError | None:
         )
     ) as connection:
         try:
-            # A write of nothing: one that is full, or a replica, answers PING all the same.
+            # A write that changes nothing: a full Redis, or a replica, still answers PING.
             connection.setrange("rqmon:status", 0, "")
         except RedisError as error:
             return error
@@ -83,9 +85,9 @@ def redis_error(config: StackConfig) -> RedisError | None:
 
 
 def storing_problem(config: StackConfig) -> str | None:
-    """What is wrong with what Prometheus stores: nothing, when its disk is full. None when all is well.
+    """Say if Prometheus stores nothing, as when its disk is full; None if all is well.
 
-    Since it was started it may not have stored anything yet: that is no problem.
+    If it has not stored anything yet since it was started, that is not a problem.
     """
     url = f"http://127.0.0.1:{config.variables['PROMETHEUS_PORT']}/api/v1"
     try:
@@ -94,7 +96,7 @@ def storing_problem(config: StackConfig) -> str | None:
             found = client.get(f"{url}/query", params=query).json()["data"]["result"]
             if found:
                 seconds = float(found[0]["value"][1])
-            else:  # a query finds what is five minutes old at most
+            else:  # a query finds samples at most five minutes old
                 started = client.get(f"{url}/status/runtimeinfo").json()["data"]["startTime"]
                 seconds = (datetime.now(UTC) - datetime.fromisoformat(started[:19] + "Z")).total_seconds()
     except (httpx.HTTPError, ValueError, KeyError) as error:
@@ -113,11 +115,11 @@ def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
     if not ours:
         return "is not registered in Redis yet"
     if not (beats := [it.heartbeat for it in ours if it.heartbeat]):
-        return "has no heartbeat in Redis that can be read"
+        return "has no readable heartbeat in Redis"
     age_seconds = (datetime.now(UTC) - max(beats)).total_seconds()
     if age_seconds < LIVE_SECONDS:
         return None
-    return f"has not beaten in Redis for {age_seconds:.0f} s: it hangs, or can't write there"
+    return f"has had no heartbeat in Redis for {age_seconds:.0f} s: it hangs, or can't write there"
 
 
 def _cron_problem(pid: int, config: StackConfig) -> str | None:

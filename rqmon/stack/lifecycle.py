@@ -1,4 +1,4 @@
-"""What runs of a stack, and how the next one is chosen, prepared and waited for."""
+"""Finds the running stack; chooses, prepares and awaits the next one."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ _HEALTHY_WITHIN_SECONDS = 120.0  # containers on a busy machine need more than o
 
 
 def check_mode(mode: str | None) -> None:
-    """Refuse a mode that is none, or none here.
+    """Refuse a mode that is unknown or unavailable here.
 
     Raises:
-        StackError: It says which one to use.
+        StackError: The mode is refused; the message says which one to use.
     """
     if mode and mode not in BACKENDS:
         raise StackError(f"Unknown mode {mode!r}: use {' or '.join(BACKENDS)}")
@@ -29,10 +29,10 @@ def check_mode(mode: str | None) -> None:
 
 
 def with_env_file(config: StackConfig, environ: Mapping[str, str]) -> StackConfig:
-    """The configuration once its file has every variable; what came of them is said.
+    """Complete the file of a configuration, say what was added, and return the configuration read anew.
 
     Raises:
-        ConfigError: A variable can't be.
+        ConfigError: A variable is invalid.
     """
     is_new = not config.env_file.exists()
     if added := complete_env_file(config.env_file, environ):
@@ -44,32 +44,32 @@ def with_env_file(config: StackConfig, environ: Mapping[str, str]) -> StackConfi
     try:
         config.check()
     except ConfigError:
-        if is_new:  # what was given can't be: the next start is a first one again
+        if is_new:  # a given value is invalid: the next start is a first one again
             config.env_file.unlink()
         raise
     if names := overruled(config, environ):
-        say(f"The environment has another {', '.join(names)} than {config.env_file}: the file's counts.")
+        say(f"The environment's {', '.join(names)} differ from {config.env_file}: the file's count.")
     return config
 
 
 def recorded(config: StackConfig) -> Backend | None:
-    """The backend of the last start that no stop has followed; None when there is none."""
+    """Return the backend of the last start that was not stopped; None if there is none."""
     if run := runs.recall(config):
         return BACKENDS[run.mode](config)
     native = NativeStack(config)
     if native.is_running():  # the record can't be read
         return native
-    # A person may have started the containers with plain docker compose.
+    # Somebody may have started the containers with plain docker compose.
     may_be_containers = is_checkout() and config.variables and engine_answers()
     containers = ComposeStack(config) if may_be_containers else None
     return containers if containers and containers.is_running() else None
 
 
 def running(config: StackConfig, mode: str | None) -> Backend | None:
-    """The backend that runs, with these settings and in this mode; None when none does.
+    """Return the running backend, with these settings and in this mode; None if none runs.
 
     Raises:
-        StackError: What runs must be stopped first.
+        StackError: The running stack must be stopped first.
     """
     run, backend = runs.recall(config), recorded(config)
     if run is None or backend is None or not backend.is_running():
@@ -85,10 +85,10 @@ def running(config: StackConfig, mode: str | None) -> Backend | None:
 
 
 def new(config: StackConfig, mode: str | None) -> Backend:
-    """A backend that is ready to be launched, and recorded.
+    """Prepare and record a backend, ready to be launched.
 
     Raises:
-        StackError: What it needs is not there, or a port is taken.
+        StackError: Something it needs is missing, or a port is taken.
     """
     if mode is None and engine_answers():
         if is_checkout():
@@ -104,14 +104,14 @@ def new(config: StackConfig, mode: str | None) -> Backend:
 
 
 def wait_until_healthy(backend: Backend, *, told: Callable[[str], object]) -> list[ServiceState]:
-    """How each service is doing once all are well.
+    """Wait until all services are healthy, and return their states.
 
     Args:
-        backend: What was launched.
-        told: Is called with a line on what is waited for, again and again.
+        backend: The launched backend.
+        told: Called repeatedly with a line that says what is awaited.
 
     Raises:
-        ServiceError: One is not well in time.
+        ServiceError: A service does not become healthy in time.
     """
     started = time.monotonic()
     while True:

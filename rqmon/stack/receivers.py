@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rqmon.metrics import WATCHDOG
 from scheduler.errors import ConfigError
 
 WEBHOOK, SLACK, PAGERDUTY = (
@@ -17,6 +18,19 @@ WEBHOOK, SLACK, PAGERDUTY = (
 _EMAIL = "RQMON_ALERT_EMAIL_"
 EMAIL_TO, EMAIL_FROM, EMAIL_SMARTHOST = f"{_EMAIL}TO", f"{_EMAIL}FROM", f"{_EMAIL}SMARTHOST"
 EMAIL_USERNAME, EMAIL_PASSWORD = f"{_EMAIL}USERNAME", f"{_EMAIL}PASSWORD"
+
+# The alert of `rqmon alerts test`.
+TEST_ALERT = "RQTest"
+VARIABLES = (
+    WEBHOOK,
+    SLACK,
+    PAGERDUTY,
+    EMAIL_TO,
+    EMAIL_FROM,
+    EMAIL_SMARTHOST,
+    EMAIL_USERNAME,
+    EMAIL_PASSWORD,
+)
 
 _SERVER = ["job", "instance", "redis"]
 _QUEUE = [*_SERVER, "queue"]
@@ -34,10 +48,10 @@ _FOLLOWS: tuple[tuple[str, str, list[str]], ...] = (
     ("RQRedisEvicting", "RQRedisMemoryHigh", _SERVER),
     ("RQCronNoProcess", "RQCronStuck|RQCronMissed|RQCronLate", _SERVER),
 )
-_NEVER = "RQExporterDown|RQRedisDown|RQRedisRefusing|RQWatchdog"
+_NEVER = f"RQExporterDown|RQRedisDown|RQRedisRefusing|{WATCHDOG}"
 
 
-def alertmanager_config(variables: Mapping[str, str], *, log_url: str = "") -> dict[str, Any]:
+def alertmanager_config(variables: Mapping[str, str], *, log_url: str) -> dict[str, Any]:
     """The configuration for what `.env` says; what is told to nobody goes to `log_url`.
 
     Args:
@@ -49,7 +63,7 @@ def alertmanager_config(variables: Mapping[str, str], *, log_url: str = "") -> d
         ConfigError: A variable has what Alertmanager would not take, or another one is missing.
     """
     tell, page = _receivers(variables)
-    if not tell and log_url:
+    if not tell:
         tell = {"webhook_configs": [{"url": log_url, "send_resolved": True}]}
     return {
         "route": {
@@ -60,9 +74,17 @@ def alertmanager_config(variables: Mapping[str, str], *, log_url: str = "") -> d
             "group_interval": "2m",
             "repeat_interval": "12h",
             "routes": [
+                # Of `rqmon alerts test`: each at once and by itself, to everybody there is.
+                {
+                    "matchers": [f'alertname="{TEST_ALERT}"'],
+                    "receiver": "critical",
+                    "group_by": ["test"],
+                    "group_wait": "0s",
+                    "group_interval": "1m",
+                },
                 # It says that the others would arrive: for a service that is told by its silence.
                 {
-                    "matchers": ['alertname="RQWatchdog"'],
+                    "matchers": [f'alertname="{WATCHDOG}"'],
                     "receiver": "watchdog",
                     "repeat_interval": "5m",
                 },
@@ -86,15 +108,28 @@ def alertmanager_config(variables: Mapping[str, str], *, log_url: str = "") -> d
     }
 
 
-def write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Write it to a file that only its user can read: it has addresses and keys that are secret.
+def integrations(variables: Mapping[str, str], *, log: str) -> list[str]:
+    """How a critical alert is told, by Alertmanager's words; `log` where the log on this machine is.
 
-    It is JSON, which is YAML too.
+    Raises:
+        ConfigError: As `alertmanager_config` does.
+    """
+    tell, page = _receivers(variables)
+    return [name.removesuffix("_configs") for name in tell | page] + ([] if tell else [log])
+
+
+def write_config(path: Path, config: Mapping[str, Any], *, mode: int) -> None:
+    """Write it, as JSON, which is YAML too: it has addresses and keys that are secret.
+
+    Args:
+        path: The file; whose folder has to keep others out where its mode lets them in.
+        config: What `alertmanager_config` made.
+        mode: Of the file; a container's user is another than its owner.
     """
     with os.fdopen(
         os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
     ) as file:
-        path.chmod(0o600)  # one that was there may have another
+        path.chmod(mode)  # one that was there may have another
         json.dump(config, file, indent=2, ensure_ascii=False)
 
 

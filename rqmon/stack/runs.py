@@ -1,4 +1,4 @@
-"""What is known about the running stack from one command to the next: its mode and its settings."""
+"""Remembers the running stack from one command to the next: its mode and settings."""
 
 import contextlib
 import fcntl
@@ -25,13 +25,13 @@ class Run:
 
     @classmethod
     def of(cls, config: StackConfig, mode: str) -> "Run":
-        """The run that a start now would make."""
+        """Return the run that a start now would make."""
         settings = json.dumps(dict(config.variables), sort_keys=True).encode()
         return cls(mode=mode, settings=hashlib.sha256(settings).hexdigest())
 
 
 def recall(config: StackConfig) -> Run | None:
-    """The last start that no stop has followed, if any.
+    """Return the last start that was not stopped, if any.
 
     Raises:
         StackError: The state directory is somebody else's.
@@ -45,21 +45,21 @@ def recall(config: StackConfig) -> Run | None:
 
 
 def remember(config: StackConfig, run: Run) -> None:
-    """Keep this run for the commands that follow."""
+    """Record this run for later commands."""
     (config.state_dir / "run.json").write_text(json.dumps(asdict(run)) + "\n")
 
 
 def forget(config: StackConfig) -> None:
-    """Nothing runs any more."""
+    """Delete the record: nothing runs any more."""
     (config.state_dir / "run.json").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def exclusive(config: StackConfig) -> Iterator[None]:
-    """Let one start or stop at a time work on a state directory, which is made when missing.
+    """Allow only one start or stop at a time in a state directory, which is created if necessary.
 
     Raises:
-        StackError: Another one is at work, or the state directory is somebody else's.
+        StackError: Another start or stop is running, or the state directory is somebody else's.
     """
     try:
         config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def exclusive(config: StackConfig) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StackError(
-                "Another start or stop of this stack is at work: wait until it is done"
+                "Another start or stop of this stack is running: wait until it is done"
             ) from None
         yield
 
@@ -79,5 +79,5 @@ def exclusive(config: StackConfig) -> Iterator[None]:
 def _not_ours(config: StackConfig, error: OSError) -> StackError:
     return StackError(
         f"{config.state_dir} can't be used ({error.strerror}): run this as its owner, "
-        "or set RQMON_STATE_DIR to a folder of your own"
+        "or set RQMON_STATE_DIR to one of your own folders"
     )

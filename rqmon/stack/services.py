@@ -1,4 +1,4 @@
-"""What the stack is made of: its services, how each one is doing, and what every way of running it can do."""
+"""The stack's services, their states, and the interface of the ways to run them."""
 
 import socket
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ class ServiceError(SchedulerError):
     """A service did not become healthy.
 
     Args:
-        service: Its name.
-        why: What is known about it.
+        service: The service's name.
+        why: What is known about the cause.
     """
 
     def __init__(self, service: str, why: str) -> None:
@@ -29,18 +29,18 @@ class ServiceError(SchedulerError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One service of the stack, under the name that supervisor and compose have for it.
+    """One service of the stack, under its name in supervisor and compose.
 
     Attributes:
         name: The name.
-        purpose: What a person has it for.
-        command: What runs it in a checkout and in a container, when it is a program of ours.
-        installed_command: The same for an installed copy, which has no scripts, where it differs.
-        options: What somebody else's program is given, however it is run.
-        port_variable: The variable of the port it listens on; None when it listens on none.
-        health_path: The HTTP path that answers 200 when it is well; None when it speaks no HTTP.
-        queue: The queue whose jobs it runs, when it is a worker.
-        stop_seconds: How long it may take to end before it is killed.
+        purpose: What people use it for.
+        command: Its command in a checkout and in a container, if it is a program of ours.
+        installed_command: Its command in an installed copy, which has no scripts, if it differs.
+        options: The options of a program that is not ours, however it is run.
+        port_variable: The variable with its port; None if it does not listen.
+        health_path: The HTTP path that answers 200 if it is healthy; None if it does not speak HTTP.
+        queue: The queue whose jobs it runs, if it is a worker.
+        stop_seconds: How long it may take to stop before it is killed.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Service:
     stop_seconds: int = 10
 
     def address(self, config: StackConfig) -> str:
-        """Where it listens, a URL if it speaks HTTP; empty when it listens nowhere."""
+        """Return its address, a URL if it speaks HTTP; empty if it does not listen."""
         if self.port_variable is None:
             return ""
         address = f"127.0.0.1:{config.variables[self.port_variable]}"
         return f"http://{address}" if self.health_path else address
 
 
-# As long as a worker may go on with its job, and as Redis may write its data.
+# The time for a worker to finish its job, and for Redis to write its data.
 _PATIENT_SECONDS = 30
 
 
@@ -82,7 +82,7 @@ REDIS = Service(
 PROMETHEUS = Service(
     name="prometheus",
     purpose="query metrics",
-    # What was true when it was stopped counts for so long after a start; its own default is five minutes.
+    # How long after a start samples from before the stop count; the default is five minutes.
     options=("--query.lookback-delta=1m",),
     port_variable="PROMETHEUS_PORT",
     health_path="/-/ready",
@@ -90,10 +90,18 @@ PROMETHEUS = Service(
 ALERTMANAGER = Service(
     name="alertmanager",
     purpose="see and silence alerts",
-    # Or it listens on every interface for its peers.
+    # Otherwise it listens on every interface for its peers.
     options=("--cluster.listen-address=",),
     port_variable="ALERTMANAGER_PORT",
     health_path="/-/ready",
+)
+# Whom Alertmanager tells where `.env` names nobody else.
+ALERT_LOG = Service(
+    name="alert_log",
+    purpose="keeps what alerts told",
+    command=("python", "-m", "rqmon.alerting"),
+    port_variable="ALERT_LOG_PORT",
+    health_path="/healthz",
 )
 GRAFANA = Service(
     name="grafana",
@@ -101,7 +109,7 @@ GRAFANA = Service(
     port_variable="GRAFANA_PORT",
     health_path="/api/health",
 )
-# In Grafana's place where that is not installed, or its image can't be had.
+# Replaces Grafana if that is not installed, or its image can't be pulled.
 PREVIEW = Service(
     name="preview",
     purpose="dashboards, without Grafana",
@@ -144,7 +152,7 @@ _ALWAYS = (
         port_variable="RQ_DASHBOARD_PORT",
         health_path="/healthz",
     ),
-    # In front of the next two, which check neither Host nor Origin.
+    # In front of the next two services, which don't check Host and Origin.
     Service(
         name="doors",
         purpose="turns other sites' pages away",
@@ -152,6 +160,7 @@ _ALWAYS = (
     ),
     PROMETHEUS,
     ALERTMANAGER,
+    ALERT_LOG,
 )
 WITH_GRAFANA = (*_ALWAYS, GRAFANA)
 WITH_PREVIEW = (*_ALWAYS, PREVIEW)
@@ -160,15 +169,15 @@ EVERY = (*_ALWAYS, GRAFANA, PREVIEW)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceState:
-    """How a service is doing.
+    """The state of a service.
 
     Attributes:
-        service: Which one.
+        service: The service.
         is_healthy: Whether it runs and answers as it should.
         description: "healthy", or what is wrong.
-        pid: Its process on this machine, if it has one.
+        pid: Its process id on this machine, if it has one.
         uptime_seconds: How long it has been running.
-        restarts: How often it has ended unasked and was started again.
+        restarts: How often it has ended unexpectedly and been restarted.
     """
 
     service: Service
@@ -183,7 +192,7 @@ class Backend(Protocol):
     """A way to run the stack.
 
     Attributes:
-        upgrades: Whether `launch` replaces what runs with older code or settings.
+        upgrades: Whether `launch` replaces services that run with older code or settings.
     """
 
     upgrades: bool
@@ -193,44 +202,44 @@ class Backend(Protocol):
         """The services it runs."""
 
     def is_running(self) -> bool:
-        """Whether it is started, well or not."""
+        """Whether it is started, healthy or not."""
 
     def prepare(self) -> None:
-        """Install and write what a start needs.
+        """Install programs and write files that a start needs.
 
         Raises:
-            StackError: Something is missing; it says how to install it.
+            StackError: Something is missing; the message says how to install it.
         """
 
     def launch(self) -> None:
-        """Start every service that does not run, without waiting for their health.
+        """Start every service that does not run, without waiting until they are healthy.
 
         Raises:
-            ServiceError: What the others need does not start.
+            ServiceError: A service that the others need does not start.
         """
 
     def states(self) -> list[ServiceState]:
-        """How each service is doing now."""
+        """Return the current state of each service."""
 
     def stop(self) -> bool:
-        """End everything that was started, workers once their jobs are done; whether anything ran.
+        """Stop everything, workers once their jobs are done; return whether anything ran.
 
         Raises:
             StackError: Something may still run.
         """
 
     def log(self, service: str, *, lines: int) -> str:
-        """The last lines of a service's log."""
+        """Return the last lines of a service's log."""
 
     def follow(self, services: Sequence[str]) -> None:
-        """Print what these services log, until interrupted."""
+        """Print new log lines of these services until interrupted."""
 
 
 def check_ports_are_free(config: StackConfig) -> None:
-    """Refuse to start where somebody else listens already.
+    """Refuse to start if another program already uses a port.
 
     Raises:
-        StackError: It names the ports and their variables.
+        StackError: Ports are taken; the message names them and their variables.
     """
     taken = [
         f"Port {port} is taken ({service.port_variable})"

@@ -1,1 +1,1 @@
-"""Connections to Redis that survive a failover, and what a refusal of Redis means."""
+"""Connections to Redis that survive a failover, and what it means when Redis refuses."""

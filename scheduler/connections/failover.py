@@ -18,10 +18,10 @@ _CONNECTIONS = 1000
 
 
 class _Reconnecting:
-    """A connection that connects again once its server said that it is a replica.
+    """A connection that reconnects once its server has said that it is a replica.
 
-    After a failover the old primary lives on and keeps its connections open; a new one goes where the name
-    leads by then.
+    After a failover the old primary lives on and keeps its connections open. A new connection follows the
+    name to the new primary.
     """
 
     _replica = False
@@ -43,27 +43,27 @@ class _Reconnecting:
 
 @functools.cache
 def reconnecting(connection_class: type) -> type:
-    """A class of connections that leave a server when it turns out to be a replica."""
+    """Return a class of connections that leave a server when it turns out to be a replica."""
     return type(f"Reconnecting{connection_class.__name__}", (_Reconnecting, connection_class), {})
 
 
 def drop_idle(connection: Redis) -> None:
-    """Close a client's idle connections, so that its next command goes where its name leads by then."""
+    """Close a client's idle connections, so that its next command resolves the server's name again."""
     pool: Any = connection.connection_pool
     if not isinstance(pool, BlockingConnectionPool):
         pool.disconnect(inuse_connections=False)
         return
-    # redis-py 5 would disconnect those in use too. Locked, so that nobody takes one that is closed meanwhile.
+    # redis-py 5 would disconnect those in use too. The lock keeps others from taking one being closed.
     with pool.pool.mutex:
         for idle in pool.pool.queue:
-            if idle is not None:  # a place for one
+            if idle is not None:  # None is an empty place
                 idle.disconnect()
 
 
 def on_primary(connection: Redis, write: Callable[[], T]) -> T:
-    """Do something that writes; once more, on a new connection, when the server has become a replica.
+    """Do something that writes; repeat it once, on a new connection, if the server has become a replica.
 
-    A replica has not done what it refused, so nothing is done twice.
+    A replica does nothing that it refuses, so nothing is done twice.
     """
     try:
         return write()
@@ -75,16 +75,15 @@ def on_primary(connection: Redis, write: Callable[[], T]) -> T:
 
 
 def worker_connection(connection: Redis) -> Redis:
-    """A client of its own for a worker, on the same server and database; closing it disconnects it.
+    """Return a separate client for a worker, on the same server and database; closing it disconnects it.
 
-    RQ raises the socket timeout of the pool its worker is given, to wait for jobs; on the shared
-    pool that would let every other caller hang for minutes too. A limit of connections, which is the
-    caller's, does not count here.
+    RQ raises the socket timeout of its worker's pool, to wait for jobs. On the shared pool, every other
+    caller could hang for minutes too. The caller's limit on connections does not apply here.
     """
     pool: Any = connection.connection_pool
     kwargs = get_connection_kwargs(connection)  # what makes a connection, without the pool's own state
     kwargs["socket_timeout"] = None
-    if issubclass(pool.connection_class, Connection):  # TCP, TLS too, and no Unix socket
+    if issubclass(pool.connection_class, Connection):  # TCP or TLS, not a Unix socket
         kwargs["socket_keepalive"] = True
     own: ConnectionPool
     if isinstance(pool, SentinelConnectionPool):
@@ -99,7 +98,7 @@ def worker_connection(connection: Redis) -> Redis:
             **kwargs,
         )
     else:
-        # A subclass may take other arguments; RQ's own children connect without it as well.
+        # A subclass may take other arguments; RQ's own child processes don't use it either.
         same = type(pool).__init__ is ConnectionPool.__init__
         own = (type(pool) if same else ConnectionPool)(
             connection_class=pool.connection_class, max_connections=_CONNECTIONS, **kwargs

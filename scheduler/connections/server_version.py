@@ -1,4 +1,4 @@
-"""The oldest Redis that works, asked for where a program starts."""
+"""The oldest Redis that works, and the check for it when a program starts."""
 
 import contextlib
 from collections.abc import Iterable
@@ -10,10 +10,12 @@ from rq.worker import BaseWorker
 from scheduler.errors import OldRedisError
 
 OLDEST_REDIS = "6.2"
+# Whether the command is known does not depend on the key. Every part has the right to read this one.
+_NO_KEY = "rqmon:none"
 
 
 def zmscore(connection: Any, key: str, members: Iterable[str | bytes]) -> list[float | None]:
-    """The members' scores, by ZMSCORE: of all commands that this package sends, the newest in Redis.
+    """Return the members' scores by ZMSCORE, the newest Redis command that this package sends.
 
     Raises:
         OldRedisError: Redis does not know it.
@@ -26,7 +28,7 @@ def zmscore(connection: Any, key: str, members: Iterable[str | bytes]) -> list[f
 
 
 def old_redis(error: Exception) -> OldRedisError | None:
-    """The error for this answer to ZMSCORE, if Redis is too old; None where it knows the command."""
+    """The error for this answer to ZMSCORE if Redis is too old; None if it knows the command."""
     if "unknown command" not in str(error).lower():
         return None
     return OldRedisError(
@@ -36,14 +38,14 @@ def old_redis(error: Exception) -> OldRedisError | None:
 
 
 def require_supported(connection: Any) -> None:
-    """Refuse a Redis that is too old, by what it knows: forks number their versions in their own way.
+    """Refuse a Redis that is too old, by the commands it knows: forks number their versions differently.
 
     Raises:
-        OldRedisError: It is.
-        redis.RedisError: It does not answer.
+        OldRedisError: Redis is too old.
+        redis.RedisError: Redis does not answer.
     """
-    with contextlib.suppress(ResponseError):  # it knows the command, and this user may lack the right to it
-        zmscore(connection, "rqmon:cron:next", [""])
+    with contextlib.suppress(ResponseError):  # it knows the command, but this user may lack the right to it
+        zmscore(connection, _NO_KEY, [""])
 
 
 class Supported(BaseWorker):

@@ -1,4 +1,4 @@
-"""Claiming: each due slot gets its one job, or is counted as dropped, in the transaction that moves it on."""
+"""Claiming: in one transaction each due slot gets its one job, or is counted as dropped."""
 
 import logging
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from scheduler.errors import CronError
 from scheduler.ledger import cron as ledger
 
 _BATCH = 200
-# Slots are told apart one by one from the stored one on: what is older than this is no slot of a real entry.
+# Slots are listed one by one from the stored one on; no real entry has a slot older than this.
 _LONGEST_AWAY = timedelta(seconds=TEN_YEARS_IN_SECONDS)
 
 _log = logging.getLogger(__name__)
@@ -34,9 +34,9 @@ class Look:
 
     Attributes:
         now: The server's time.
-        first: The first slot of any entry that this process can queue; None without any.
-        epoch: Another one than before means that Redis was flushed.
-        is_believed: Whether the server's clock can be believed; while not, nothing is claimed.
+        first: The first slot of any entry that this process can queue; None if there is none.
+        epoch: If it differs from the one before, Redis was flushed.
+        is_believed: Whether the server's clock can be believed; while it can't, nothing is claimed.
     """
 
     now: datetime
@@ -47,7 +47,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A slot whose job was queued, and how far behind it was, by the server's clock; None if not counted."""
+    """A slot whose job was queued, and how late, by the server's clock; None if that was not counted."""
 
     entry_id: str
     slot: datetime
@@ -57,7 +57,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one transaction will do: jobs with their slots, slots dropped, next slots by entry id."""
+    """What one transaction will do: jobs with their slots, dropped slots, next slots by entry id."""
 
     queued: list[tuple[ledger.QueuedSlot, Job]] = field(default_factory=list)
     missed: list[tuple[str, list[datetime], int]] = field(default_factory=list)
@@ -66,13 +66,14 @@ class _Batch:
 
 
 class Claimer:
-    """Queues the jobs of due slots, beside any number of others that do the same.
+    """Queues the jobs of due slots; any number of others may do the same at once.
 
     Attributes:
-        clock: What it thinks of the server's clock.
+        clock: Tells whether the server's clock can be believed.
         passed_over: Why it can't queue an entry that is due, by id. The entry is left as it is: another
             process may know its time zone, or read what a newer version wrote.
-        waiting: The ids of entries to be asked about again soon, as their earlier job is in nobody's hands.
+        waiting: The ids of entries to check again soon, because it is not yet known whether their earlier job
+            is still to be done.
     """
 
     def __init__(self, connection: Redis, *, settings: Settings | None = None) -> None:
@@ -86,7 +87,7 @@ class Claimer:
         self._bounds = settings.job_buckets_seconds
 
     def look(self) -> Look:
-        """Whether anything is due; the one thing an idle process asks."""
+        """Look whether anything is due; an idle process asks nothing else."""
         asked = own_seconds()
         with self._connection.pipeline(transaction=False) as pipe:
             pipe.time()
@@ -100,20 +101,20 @@ class Claimer:
         is_believed = self.clock.believes(now, asked=asked, answered=own_seconds())
         scores = (s for id_, s in slots if id_ not in self.passed_over and id_ not in self.waiting)
         score = next(scores, None)
-        # A score that is no time is due if it is below all times: the claim mends it.
+        # A score that is not a time is due if it is below all times: the claim mends it.
         first = None if score is None else now if score < 0 else moment(score)
-        # An epoch that is no text counts as lost: reconciling writes a new one.
+        # An epoch that is not text counts as lost: reconciling writes a new one.
         return Look(now, first, text(epoch) if isinstance(epoch, bytes) else None, is_believed)
 
     def claim(self, *, now: datetime | None = None, clock: datetime | None = None) -> list[Claim] | None:
         """Deal with a batch of entries that are due.
 
-        Their jobs, their next slots and what is counted are written in one transaction, which fails when
-        another process was faster or an entry was changed: a slot gives one job however many processes
-        run and whatever is killed when. An entry that can't be queued is passed over.
+        Their jobs, next slots and counts are written in one transaction. It fails when another process was
+        faster or an entry was changed, so a slot gives exactly one job, however many processes run and
+        whatever is killed when. An entry that can't be queued is passed over.
 
         Args:
-            now: What is due by then; by default the server's time.
+            now: The time by which entries are due; by default the server's.
             clock: The time lateness is measured at; by default the server's when it runs the transaction.
 
         Returns:
@@ -139,7 +140,7 @@ class Claimer:
                     if id_ not in earlier.unsure:
                         self._decide(batch, entry, due[id_], now=now, busy=id_ in earlier.busy)
                 if not batch.following:
-                    # There may be others behind a batch of which none can be queued.
+                    # If none of this batch can be queued, there may be others behind it.
                     return [] if len(due) == most else None
                 pipe.multi()
                 position = self._write(pipe, batch, clock=clock)
@@ -149,7 +150,7 @@ class Claimer:
         return _claims(batch, answers, position)
 
     def _entries(self, pipe: Any, ids: list[bytes]) -> dict[bytes, CronEntry]:
-        """Those of the entries that can be queued; the others are passed over, and logged once."""
+        """Return the entries that can be queued; the others are passed over, and logged once."""
         entries: dict[bytes, CronEntry] = {}
         passed_over: dict[bytes, str] = {}
         if ids:
@@ -168,7 +169,7 @@ class Claimer:
         return entries
 
     def _wrong_queues(self, names: set[str]) -> dict[str, str]:
-        """Why nothing can be put into some queues: a transaction that finds out would have lost the slot."""
+        """Say why nothing can be put into some queues: a transaction that finds out would lose the slot."""
         keys = {name: self._jobs.queue(name).key for name in names}
         with self._connection.pipeline(transaction=False) as pipe:
             for key in keys.values():
@@ -178,21 +179,21 @@ class Claimer:
         if isinstance(of_all, Exception):
             raise of_all
         if of_all not in (b"set", b"none"):
-            return dict.fromkeys(names, f"The key {Queue.redis_queues_keys} holds no set: delete it")
+            return dict.fromkeys(names, f"The key {Queue.redis_queues_keys} is not a set: delete it")
         wrong = {}
         for (name, key), found in zip(keys.items(), types, strict=True):
-            if isinstance(found, NoPermissionError):  # to this key: to the command the user has it
+            if isinstance(found, NoPermissionError):  # for this key; for the command the user has the right
                 wrong[name] = (
                     f"The user of RQ_REDIS_URL has no right to the key {key}: see docs/reference/redis.md"
                 )
             elif isinstance(found, Exception):
                 raise found
             elif found not in (b"list", b"none"):
-                wrong[name] = f"The key {key} holds no queue: delete it"
+                wrong[name] = f"The key {key} is not a queue: delete it"
         return wrong
 
     def _decide(self, batch: _Batch, entry: CronEntry, score: float, *, now: datetime, busy: bool) -> None:
-        """Add what becomes of an entry's slots to a batch."""
+        """Add the fate of an entry's slots to a batch."""
         first = moment(score)
         try:
             if first is None or now - first > _LONGEST_AWAY:
@@ -204,7 +205,7 @@ class Claimer:
         except CronError as error:
             self.passed_over[raw(entry.id)] = str(error)
             return
-        if not slots.first_is_slot:  # a hand or a clock wrote it
+        if not slots.first_is_slot:  # written by hand, or by a wrong clock
             _log.warning("cron_slot_mended", extra={"cron_id": entry.id, "was": score})
         batch.following[entry.id] = slots.following.timestamp()
         missed = dropped[Outcome.MISSED]
@@ -214,7 +215,7 @@ class Claimer:
             batch.queued.append((ledger.QueuedSlot(entry.id, slot, entry.late_after_seconds, job.id), job))
 
     def _write(self, pipe: Any, batch: _Batch, *, clock: datetime | None) -> int:
-        """Put all of a batch into a transaction; where in its answers that of the counting is."""
+        """Put a batch into a transaction; return the position of the count's answer."""
         for id_, slots, total in batch.missed:
             ledger.count_dropped_slots(pipe, raw(id_), Outcome.MISSED, slots=slots, total=total)
         for _, job in batch.queued:
@@ -225,14 +226,14 @@ class Claimer:
             pipe.hset(LAST_JOB, mapping={slot.entry_id: slot.job_id for slot in slots_queued})
             ledger.count_queued_slots(pipe, slots_queued, now=clock, bounds=self._bounds)
         position = len(pipe) - 1
-        # After what is queued, whose slot is before theirs.
+        # After the queued slots, which come before them.
         for id_, slots in batch.skipped:
             ledger.count_dropped_slots(pipe, raw(id_), Outcome.SKIPPED, slots=slots, total=len(slots))
         return position
 
 
 def _claims(batch: _Batch, answers: list[Any], position: int) -> list[Claim]:
-    """What the transaction did; counts that failed are logged, as the jobs are queued all the same."""
+    """Return what the transaction did. Failed counts are only logged: the jobs are queued all the same."""
     lateness: list[Any] = [None] * len(batch.queued)
     failed = [str(answer) for answer in answers if isinstance(answer, Exception)]
     if batch.queued and not isinstance(answers[position], Exception):

@@ -1,40 +1,40 @@
-"""The clock of Redis, which says what is due in cron, and this process's own, which only measures it."""
+"""The clock of Redis, which decides when cron slots are due, and this process's, which only checks it."""
 
 import logging
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-# How far a server's clock may be off from one look to the next, besides the time that an answer takes.
+# How far a server's clock may move away from ours between two looks, besides the time an answer takes.
 TOLERANCE_SECONDS = 5.0
 # How long a clock that jumped must run evenly before it is believed.
 SETTLING_SECONDS = 60.0
 
-# Where there is one, a clock that runs on while the machine sleeps: waking up is no jump of the server's.
+# If there is one, a clock that runs on while the machine sleeps: waking up is not a jump of the server's.
 _OWN_CLOCK = getattr(time, "CLOCK_BOOTTIME", None) or time.CLOCK_MONOTONIC
 
 _log = logging.getLogger(__name__)
 
 
 def own_seconds() -> float:
-    """Seconds of a clock that nobody sets."""
+    """Seconds by a clock that nobody sets."""
     return time.clock_gettime(_OWN_CLOCK)
 
 
 def from_answer(answer: tuple[int, int]) -> datetime:
-    """The server's answer to TIME (seconds and microseconds) as a datetime in UTC."""
+    """Return the server's answer to TIME (seconds and microseconds) as a datetime in UTC."""
     return datetime.fromtimestamp(answer[0] + answer[1] / 1e6, UTC)
 
 
 def server_time(connection: Any) -> datetime:
-    """What the server's clock says."""
+    """Return the server's time."""
     return from_answer(connection.time())
 
 
 class ServerClock:
     """Tells whether the server's clock can be believed. For a minute after a jump it can't.
 
-    A clock that is set ahead by accident is often set right seconds later. The slots in between were never
+    A clock that is set ahead by accident is often corrected seconds later. The slots in between were never
     due, so nothing is queued, counted or moved until the clock is back, or has run evenly for
     `SETTLING_SECONDS` from where it jumped to.
 
@@ -55,8 +55,8 @@ class ServerClock:
         Args:
             now: What the server said.
             asked: `own_seconds` before it was asked.
-            answered: `own_seconds` after it answered. `now` is from somewhere in between, so a slow
-                answer, or a process that was stopped, is no jump.
+            answered: `own_seconds` after it answered. `now` is from somewhere in between, so a slow answer or
+                a stopped process is not a jump.
         """
         if self._before is None:
             self._before = now, asked, answered

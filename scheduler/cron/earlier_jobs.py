@@ -19,7 +19,7 @@ from scheduler.cron.store.keys import LAST_JOB
 
 _NOT_DONE = (b"queued", b"scheduled", b"deferred", b"started")
 
-# With several queues RQ's workers hold a job for a moment that is in no list and not yet started.
+# RQ's workers of several queues hold a job for a moment: it is then in no list and not yet started.
 _HANDOVER_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The entries whose previous job is still to be done, and those where it is unknown yet: ask again."""
+    """The entries whose previous job is still to be done, and those not known yet, to be asked again."""
 
     busy: frozenset[bytes]
     unsure: frozenset[bytes]
@@ -36,7 +36,7 @@ class Earlier:
 class EarlierJobs:
     """Finds the jobs of the previous slots.
 
-    A job's status alone does not tell: a job whose queue was deleted by hand stays "queued" for ever. A job
+    A job's status alone is not enough: a job whose queue was deleted by hand stays "queued" for ever. A job
     is still to be done while it is in its queue, held by a worker, running, scheduled for a retry, or
     deferred.
     """
@@ -46,7 +46,7 @@ class EarlierJobs:
         self._nowhere_since: dict[str, float] = {}
 
     def ask(self, ids: Iterable[bytes]) -> Earlier:
-        """Which of these entries' previous jobs are still to be done."""
+        """Ask which of these entries' previous jobs are still to be done."""
         ids = list(ids)
         if not ids:
             return Earlier(frozenset(), frozenset())
@@ -75,7 +75,7 @@ class EarlierJobs:
         )
 
     def _jobs(self, ids: list[bytes]) -> dict[bytes, str]:
-        """The ids of the previous jobs, without those that can't be an id of a job."""
+        """Return the ids of the previous jobs, without those that can't be a job's id."""
         try:
             found = self._connection.hmget(LAST_JOB, ids)
         except ResponseError as error:
@@ -99,7 +99,7 @@ class EarlierJobs:
         pipe.zrange(StartedJobRegistry(queue=queue).key, 0, -1)
 
     def _unsure(self, nowhere: set[str], jobs: dict[bytes, str]) -> frozenset[bytes]:
-        """The entries whose job is in no place, but not for long enough to be sure."""
+        """Return the entries whose job is nowhere, but not for long enough to be sure."""
         now = time.monotonic()
         self._nowhere_since = {job: self._nowhere_since.get(job, now) for job in nowhere}
         unsure = set()
@@ -114,7 +114,7 @@ class EarlierJobs:
 
 
 def _is_somewhere(job: str, answers: list[Any]) -> bool:
-    """Whether one of the places holds the job. A key of another type holds none."""
+    """Whether the job is in one of the places. A key of the wrong type has none."""
     *lists, executions, started = [None if isinstance(it, ResponseError) else it for it in answers]
     return (
         any(it is not None for it in lists)

@@ -1,4 +1,4 @@
-"""One cron entry: what runs, when, and what becomes of each slot; no Redis, and the time is an argument."""
+"""One cron entry: what runs, when, and the fate of each slot. No Redis; the time is an argument."""
 
 import hashlib
 import json
@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
+from scheduler.config import current
 from scheduler.cron.slots import TEN_YEARS_IN_SECONDS, Due, Schedule
 from scheduler.durations import YEAR_SECONDS, is_number, is_timeout
 from scheduler.errors import ArgumentError, CronError
 from scheduler.ledger.cron import Outcome as Outcome
-from scheduler.serializers import check_text, configured
+from scheduler.serializers import SERIALIZERS, check_text
 
 CatchUp = Literal["latest", "all", "skip"]
 Overlap = Literal["allow", "skip"]
 
 
-# The callers' name of a field, where it is another.
+# The callers' name for a field, where it differs.
 _GIVEN_AS = {"id": "cron_id"}
 
 # Ids, functions and queues are parts of keys, labels of metrics and words of commands.
@@ -27,7 +28,7 @@ _MOST_RETRIES = 1_000_000
 
 def _check_text(name: str, value: str, *, is_name: bool) -> None:
     if not value:
-        raise CronError(f"{name} is {value!r}: use a text")
+        raise CronError(f"{name} is {value!r}: use a string")
     try:
         check_text(name, value)
     except ArgumentError as error:
@@ -37,30 +38,30 @@ def _check_text(name: str, value: str, *, is_name: bool) -> None:
 
 
 def spec_fields(spec: bytes) -> dict[str, Any]:
-    """The fields of a stored entry, not yet looked at.
+    """Return the fields of a stored entry, unchecked.
 
     Raises:
-        ValueError: It is no JSON object.
+        ValueError: It is not a JSON object.
     """
     try:
         fields = json.loads(spec)
     except RecursionError as error:
         raise ValueError(str(error)) from None
     if not isinstance(fields, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return fields
 
 
 class CronOptions(TypedDict, total=False):
-    """What else a cron entry takes.
+    """Further options of a cron entry.
 
     Attributes:
         cron_id: The entry's id; by default derived from function, arguments, queue and schedule.
-        timezone: IANA name of the zone the cron is read in; by default UTC.
-        catch_up: Which of the slots that came while no process ran get a job: "latest" (the default), "all"
-            (the last 100), "skip" (none that is late).
-        overlap: "allow" (the default), or "skip" a slot while the entry's job before it is not done.
-        late_after_seconds: How far behind its slot a job is queued in time; by default 30.
+        timezone: IANA name of the cron's time zone; by default UTC.
+        catch_up: Which slots that passed while no process ran get a job: "latest" (the default), "all" (the
+            last 100), "skip" (none that is late).
+        overlap: "allow" (the default), or "skip" a slot while the entry's previous job is not done.
+        late_after_seconds: A job queued longer than this after its slot is late; by default 30.
     """
 
     cron_id: str
@@ -72,24 +73,25 @@ class CronOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CronEntry:
-    """A job that repeats; equal to another entry with the same id.
+    """A job that repeats; entries with the same id are equal.
 
     Attributes:
         id: Given, or derived from function, arguments, queue and schedule.
         function: Import path.
-        data: Function and arguments as RQ keeps them in a job: enqueueing never loads what they are made of.
-        digest: Fingerprint of the arguments; None where they have none.
+        data: Function and arguments as RQ stores them in a job; enqueueing never loads them.
+        digest: Fingerprint of the arguments; None if they have none.
         queue_name: Where each slot's job is queued.
-        schedule: When.
+        schedule: When it is due.
         timeout: Seconds a job may run.
-        description: What people read.
+        description: The text that people read.
         retry_max: Retries of each slot's job; 0 is none.
         retry_intervals: Seconds before each retry.
         catch_up: See `CronOptions`.
         overlap: See `CronOptions`.
         late_after_seconds: See `CronOptions`.
-        serializer: How its data is written; with another one it has changed.
-        declared: Whether the cron process's own file gave it; only such an entry goes when the file drops it.
+        serializer: How `data` is written; an entry with another serializer counts as changed.
+        declared: Whether it comes from the cron process's file; only such an entry is removed with its line
+            in the file.
     """
 
     id: str
@@ -113,11 +115,13 @@ class CronEntry:
             raise CronError(f"catch_up is {self.catch_up!r}: use latest, all or skip")
         if self.overlap not in ("allow", "skip"):
             raise CronError(f"overlap is {self.overlap!r}: use allow or skip")
+        if self.serializer not in SERIALIZERS:
+            raise CronError(f"serializer is {self.serializer!r}: use {' or '.join(SERIALIZERS)}")
         for name in ("id", "function", "queue_name", "description"):
             _check_text(_GIVEN_AS.get(name, name), getattr(self, name), is_name=name != "description")
         late = self.late_after_seconds
         if not is_number(late) or not 0 < late <= TEN_YEARS_IN_SECONDS:
-            raise CronError(f"late_after_seconds is {late!r}: use a number above 0, at most ten years")
+            raise CronError(f"late_after_seconds is {late!r}: use a number above 0, up to ten years")
         for number, most in (
             (self.retry_max, _MOST_RETRIES),
             *((i, YEAR_SECONDS) for i in self.retry_intervals),
@@ -129,18 +133,24 @@ class CronEntry:
         if not is_timeout(self.timeout, longest_seconds=TEN_YEARS_IN_SECONDS):
             raise CronError(
                 f"timeout is {self.timeout!r}: use whole seconds from 1 to {TEN_YEARS_IN_SECONDS}, "
-                "a text such as 1h, or -1 for no limit"
+                "a string such as 1h, or -1 for no limit"
             )
 
     @property
     def args(self) -> tuple[Any, ...]:
-        """Positional arguments; loading them imports what they are made of."""
-        return tuple(configured().loads(self.data)[2])
+        """Positional arguments; loading them imports their modules."""
+        return tuple(self._loaded()[2])
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """Keyword arguments; loading them imports what they are made of."""
-        return dict(configured().loads(self.data)[3])
+        """Keyword arguments; loading them imports their modules."""
+        return dict(self._loaded()[3])
+
+    def _loaded(self) -> Any:
+        # Whoever sets json unpickles nothing, whatever the stored entry says of itself.
+        if self.serializer != "json" and current().serializer == "json":
+            raise CronError(f"Cron entry {self.id!r} is pickled, but RQ_SERIALIZER is json: register it")
+        return SERIALIZERS[self.serializer].loads(self.data)
 
     @property
     def func_name(self) -> str:
@@ -149,11 +159,11 @@ class CronEntry:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What rq-scheduler keeps of a cron job: `cron_string` and `use_local_timezone`."""
+        """The meta of rq-scheduler's cron jobs: `cron_string` and `use_local_timezone`."""
         return {"cron_string": self.schedule.cron, "use_local_timezone": False}
 
     def spec(self) -> dict[str, Any]:
-        """Everything but the arguments, as JSON takes it."""
+        """Everything but the arguments, ready for JSON."""
         spec = asdict(self)
         del spec["data"]
         spec["retry_intervals"] = list(self.retry_intervals)
@@ -161,13 +171,13 @@ class CronEntry:
 
     @classmethod
     def from_stored(cls, id_: str, spec: bytes | None, data: bytes | None) -> "CronEntry":
-        """The entry that is stored as `spec`, JSON, and `data`.
+        """Return the entry stored as `spec` (JSON) and `data`.
 
         Raises:
-            CronError: They are none, as when another version of this package or a hand wrote them.
+            CronError: They can't be read: another version of this package wrote them, or somebody by hand.
         """
         if spec is None or data is None:
-            raise CronError(f"There is no cron entry {id_!r}, or not all of it: see rqmon cron list")
+            raise CronError(f"There is no cron entry {id_!r}, or part of it is missing: see rqmon cron list")
         try:
             fields = spec_fields(spec)
             if fields["id"] != id_:
@@ -181,16 +191,16 @@ class CronEntry:
     def outcomes(
         self, due: Due, *, now: datetime, busy: bool
     ) -> tuple[list[datetime], dict[Outcome, list[datetime]]]:
-        """Decide about the slots that are due.
+        """Decide the fate of the due slots.
 
         Args:
-            due: The slots.
+            due: The due slots.
             now: The time.
             busy: Whether the job of the slot before them is queued, scheduled or running.
 
         Returns:
-            The slots whose jobs are to be queued, and the rest by outcome; those that are too many to be
-            told apart are missed too, and are `due.total` less all that is returned.
+            The slots whose jobs are to be queued, and the others by outcome. Slots too many to be listed are
+            missed too; their number is `due.total` less all that is returned.
         """
         chosen = list(due.slots) if self.catch_up == "all" else list(due.slots[-1:])
         if (
@@ -211,7 +221,7 @@ class CronEntry:
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse a misspelt option, which would be left out in silence.
+    """Refuse a misspelt option, which would be ignored in silence.
 
     Raises:
         CronError: There is no such option.
@@ -221,7 +231,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 def _canonical(value: object) -> Any:
-    """A value as JSON takes it, with its type, and the same in every process."""
+    """Return a value and its type in a form that JSON takes and that is the same in every process."""
     name = type(value).__qualname__
     if isinstance(value, list | tuple):
         return [name, [_canonical(item) for item in value]]
@@ -231,28 +241,28 @@ def _canonical(value: object) -> Any:
         return [name, sorted((_canonical(item) for item in value), key=json.dumps)]
     text = repr(value)
     if " at 0x" in text:
-        raise CronError(f"An argument of type {name} has no stable text to derive the id from: give cron_id")
+        raise CronError(f"An argument of type {name} has no stable repr to derive the id from: give cron_id")
     return [name, text]
 
 
 def arguments_digest(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """A fingerprint of arguments that is the same in every process, unlike their pickle.
+    """Return a fingerprint of the arguments that, unlike their pickle, is the same in every process.
 
     Raises:
-        CronError: An argument's repr differs from process to process, or there is none.
+        CronError: An argument's repr differs from process to process, or fails.
     """
     try:
         text = json.dumps(_canonical([*args, dict(kwargs)]))
     except CronError:
         raise
-    except Exception as error:  # a repr can raise anything, and what holds itself has no end
+    except Exception as error:  # a repr can raise anything, and what contains itself has no end
         raise CronError(
-            f"The arguments have no text to derive the id from ({type(error).__name__}): give cron_id"
+            f"The arguments have no repr to derive the id from ({type(error).__name__}): give cron_id"
         ) from error
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def derive_id(*, function: str, queue_name: str, schedule: Schedule, digest: str) -> str:
-    """The id of an entry that was given none: registering it again finds it, a changed one is another."""
+    """Return the id of an entry that was given none; a changed entry gets another id."""
     text = json.dumps([function, queue_name, asdict(schedule), digest])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The signs of life of cron processes: who runs, whether it gets its work done, and what it can't queue."""
+"""The heartbeats of cron processes: which run, whether they get their work done, what they can't queue."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from scheduler.connections.refusals import refusal
 from scheduler.cron.clock import from_answer, server_time
 
-PROCESSES = "rqmon:cron:processes"  # hash: name -> JSON, of processes that run and lately ran
+PROCESSES = "rqmon:cron:processes"  # hash: name -> JSON, for processes that run or recently ran
 COMMANDS = {"cron processes": ("HGETALL", PROCESSES)}
 HEARTBEAT_SECONDS = 5.0
 # A process whose heartbeat is older is not counted as live.
@@ -31,15 +31,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """What a cron process last said of itself; times are Unix times by the clock of Redis.
+    """What a cron process last reported; times are Unix times by the clock of Redis.
 
     Attributes:
-        host: Its host's name.
-        pid: Its process id there, which another container's process may have too.
-        version: Of its program.
+        host: The name of its host.
+        pid: Its process id there; a process of another container may have the same.
+        version: Its program's version.
         started_at: When it started.
-        heartbeat: When it said this.
-        worked_at: When it last wrote one and had got its work done since the one before; None if never.
+        heartbeat: When it reported this.
+        worked_at: Its last heartbeat before which it had got its work done; None if there was none.
         trouble: One sentence about what keeps it from its work; empty without any.
         passed_over: Why it can't queue some entries, by id, at most 20 of them.
         passed_over_count: How many entries those are.
@@ -56,11 +56,11 @@ class Heartbeat:
     passed_over_count: int = 0
 
     def is_live(self, now: float) -> bool:
-        """Whether the process runs at that time; one whose heartbeat is in the future does not."""
+        """Whether the process is alive at that time; one whose heartbeat is in the future is not."""
         return abs(now - self.heartbeat) < LIVE_SECONDS
 
     def is_working(self, now: float) -> bool:
-        """Whether it also queues what is due: one that can't write to Redis, or is kept waiting, does not."""
+        """Whether it also queues due jobs; it does not if it can't write to Redis or is kept waiting."""
         return (
             self.is_live(now)
             and self.worked_at is not None
@@ -78,7 +78,7 @@ class Seen:
 
 
 def parse(answer: Mapping[bytes, bytes], *, now: float) -> Seen:
-    """What the answer to COMMANDS says at that time, a Unix time by the clock of Redis."""
+    """Read the answer to COMMANDS, as of `now`, a Unix time by the clock of Redis."""
     live, unreadable, gone = {}, [], []
     for name, stored in answer.items():
         heartbeat = _loaded(stored)
@@ -92,7 +92,7 @@ def parse(answer: Mapping[bytes, bytes], *, now: float) -> Seen:
 
 
 def seen(connection: Redis) -> tuple[Seen, float]:
-    """The heartbeats in Redis, and its time."""
+    """Return the heartbeats in Redis, and its time."""
     pipe: Any
     with connection.pipeline(transaction=False) as pipe:
         pipe.hgetall(PROCESSES)
@@ -109,7 +109,7 @@ def seen(connection: Redis) -> tuple[Seen, float]:
 
 
 def live_processes(connection: Redis) -> dict[str, dict[str, Any]]:
-    """The cron processes that run, by name: the attributes of `Heartbeat`, and `working`."""
+    """Return the live cron processes by name: the attributes of `Heartbeat`, and `working`."""
     found, now = seen(connection)
     return {name: {**asdict(it), "working": it.is_working(now)} for name, it in found.live.items()}
 
@@ -134,15 +134,15 @@ class Heart:
         self._due = 0.0
 
     def hurry(self) -> None:
-        """Let the next heartbeat be due at once."""
+        """Make the next heartbeat due at once."""
         self._due = 0.0
 
     def worked(self) -> None:
-        """Note that the process gets its work done."""
+        """Note that the process has got its work done."""
         self._has_worked, self.trouble = True, ""
 
     def beat(self, passed_over: Mapping[str, str]) -> bool:
-        """Write a heartbeat if one is due, and remove those of dead processes; whether one was due."""
+        """Write a heartbeat if one is due, and remove those of dead processes; return whether one was due."""
         if time.monotonic() < self._due:
             return False
         self._due = time.monotonic() + HEARTBEAT_SECONDS
@@ -172,20 +172,20 @@ class Heart:
         except ResponseError as error:
             if refusal(error):
                 raise
-            # The key holds something else: slots are queued all the same.
+            # The key is of the wrong type: slots are queued all the same.
             _log.error("cron_heartbeat_failed", extra={"error": f"{PROCESSES}: {error}"})
         return True
 
     def stop(self) -> None:
-        """Remove this process from those that run."""
+        """Remove this process's heartbeat."""
         self._connection.hdel(PROCESSES, self._name)
 
 
 def _loaded(stored: bytes) -> Heartbeat | None:
-    """A stored heartbeat, of an older version too; None if it can't be read."""
+    """Read a stored heartbeat, also an older version's; None if it can't be read."""
     try:
         found = json.loads(stored)
-        worked_at = found.get("worked_at", found["heartbeat"])  # before there was this, all were working
+        worked_at = found.get("worked_at", found["heartbeat"])  # older versions lack it: all were working
         heartbeat = Heartbeat(
             host=str(found["host"]),
             pid=int(found["pid"]),

@@ -1,4 +1,4 @@
-"""What a caller asks to repeat, as a cron entry."""
+"""Makes a cron entry of what a caller asks for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
@@ -28,20 +28,20 @@ def make_entry(
     serializer: str,
     **options: Unpack[CronOptions],
 ) -> CronEntry:
-    """Make an entry that is not registered yet, of what `Scheduler.cron` takes.
+    """Make an entry, not registered yet, from the arguments of `Scheduler.cron`.
 
-    The queue is that of each slot's job; its serializer, whose name is given too, writes the arguments.
+    Each slot's job goes to `queue`, whose serializer, named by `serializer`, writes the arguments.
 
     Raises:
         SchedulerError: As `Scheduler.cron`.
     """
     path = import_path(function)
     check_retry(retry)
-    # Only the path is kept: of an object that can be called, its class's.
+    # Only the path is stored; for a callable object it would be its class's.
     is_object = not isinstance(function, str) and not hasattr(function, "__qualname__")
     if is_object or getattr(function, "__self__", None) is not None:
         raise FunctionError(
-            f"{path} is an object or bound to an object, which a cron entry can't keep: use a function"
+            f"{path} is an object or bound to an object, which a cron entry can't store: use a function"
         )
     given: dict[str, Any] = {**translated(options)}
     check_options(given)

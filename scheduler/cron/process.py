@@ -1,4 +1,4 @@
-"""The cron process: reconciles the entries it is given, then deals with each slot as it comes."""
+"""The cron process: reconciles the entries it is given, if any, then handles each slot as it comes."""
 
 import logging
 import signal
@@ -17,6 +17,7 @@ from scheduler.config import Settings
 from scheduler.connections.refusals import describe, refusal
 from scheduler.connections.server_version import require_supported
 from scheduler.cron.claims import Claimer, Look
+from scheduler.cron.entries import CronEntry
 
 # Programs import these names from here, all but Heart: they are part of this module's interface.
 from scheduler.cron.heartbeats import LIVE_SECONDS as LIVE_SECONDS
@@ -29,10 +30,10 @@ from scheduler.cron.store.stored import text
 from scheduler.cron.store.upkeep import Sizes, Upkeep
 from scheduler.queues import shared_connection
 
-# How soon an entry that another process registered is seen, and how long a tick waits at most.
+# How soon an entry registered by another process is seen; also the longest that a tick waits.
 _POLL_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
-# No waiting mends these. At the start they end the process, so that somebody looks.
+# Waiting does not mend these. At the start they end the process, so that somebody looks.
 _FOR_A_PERSON = ("NOPERM", "NOAUTH")
 
 _log = logging.getLogger(__name__)
@@ -42,15 +43,16 @@ class CronProcess:
     """Queues the job of each slot of each cron entry in Redis, until it is stopped.
 
     Args:
-        schedule_jobs: Calls `job_scheduler(..., cron=...)` once for each entry of this program.
-        version: Of the program, for people to see which one runs.
+        schedule_jobs: Calls `job_scheduler(..., cron=...)` once for each entry of this program. None is a
+            program without entries of its own: those in Redis stay as they are.
+        version: The program's, so that people see which one runs.
         connection: By default the shared connection of `RQ_REDIS_URL`, or of the settings'.
         settings: By default those of the environment.
     """
 
     def __init__(
         self,
-        schedule_jobs: Callable[[], object],
+        schedule_jobs: Callable[[], object] | None,
         *,
         version: str = "",
         connection: Redis | None = None,
@@ -63,6 +65,7 @@ class CronProcess:
         self._upkeep = Upkeep(self._connection, self._claimer.clock)
         self._heart = Heart(self._connection, version=version)
         self._stopped = threading.Event()
+        self._entries: list[CronEntry] = []
         self._is_started = False
         self._epoch: str | None = None
         self._settled = 0
@@ -73,9 +76,9 @@ class CronProcess:
     def run(self) -> None:
         """Reconcile, then work until SIGTERM or SIGINT.
 
-        The process waits while Redis is away, and goes on with or without its data: after a flush the entries
-        are written again. It also waits for a Redis that refuses, even at the start, and then drops its
-        connections: after a failover they lead to what is a replica now.
+        The process waits while Redis is away, and goes on even if Redis lost its data: after a flush the
+        entries are written again. It also waits while Redis refuses, even at the start, and then drops its
+        connections: after a failover they lead to a replica.
 
         Raises:
             SchedulerError: An entry is invalid; nothing was changed.
@@ -83,13 +86,13 @@ class CronProcess:
         """
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        with declaring() as entries:
-            self._schedule_jobs()
-        self._entries = entries
+        if self._schedule_jobs is not None:
+            with declaring() as self._entries:
+                self._schedule_jobs()
         while not self._stopped.is_set():
             try:
                 wait_seconds = self._tick()
-            except Exception as error:  # nothing that is stored in Redis may end the process
+            except Exception as error:  # nothing stored in Redis may end the process
                 code = refusal(error)
                 is_waited_for = code not in _FOR_A_PERSON and (code or isinstance(error, ResponseError))
                 if not self._is_started and not is_waited_for:
@@ -129,19 +132,21 @@ class CronProcess:
 
     def _start(self) -> None:
         require_supported(self._connection)
-        self._claim_due()  # by the schedules that these slots came from
+        self._claim_due()  # by the schedules that gave these slots
         self._reconcile()
         self._upkeep.mend_all_slots()
         self._is_started = True
         self._heart.worked()
 
     def _reconcile(self) -> None:
+        if self._schedule_jobs is None:  # an empty list would remove what other programs declared
+            return
         difference, self._epoch = self._registry.reconcile(self._entries)
         _log.info("cron_reconciled", extra=asdict(difference))
 
     def _write_again(self, look: Look) -> None:
-        """Write the entries again: Redis was flushed, or somebody removed them all."""
-        if (look.epoch or "").startswith(EMPTIED):
+        """Write the entries again after Redis was flushed, or somebody removed them all."""
+        if self._schedule_jobs is None or (look.epoch or "").startswith(EMPTIED):
             self._epoch = look.epoch
             return
         _log.warning("cron_entries_lost")
@@ -150,7 +155,7 @@ class CronProcess:
         self._reconcile()
 
     def _keep(self) -> None:
-        """Notice keys that were evicted or deleted, and mend slots that are not in the schedule."""
+        """Restore evicted or deleted keys, and mend slots that are not in the schedule."""
         self._upkeep.mend_some_slots()
         sizes = self._upkeep.sizes()
         is_empty = not sizes.specs and self._entries and not (self._epoch or "").startswith(EMPTIED)
@@ -205,10 +210,10 @@ class CronProcess:
                 _log.error("cron_failed", extra={"error": said}, exc_info=error if is_ours else None)
         self._failing = failing
         if code:
-            # By now the address may lead to another server, the new primary.
+            # The address may now lead to another server, the new primary.
             self._connection.connection_pool.disconnect()
         self._heart.trouble = said
-        self._heart.hurry()  # a heartbeat is written first: a Redis that can only be read is not back
+        self._heart.hurry()  # so that a heartbeat is written first: a Redis that can only be read is not back
         wait_seconds = _BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)]
         self._failures += 1
         return wait_seconds

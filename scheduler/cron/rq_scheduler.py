@@ -1,4 +1,4 @@
-"""What rq-scheduler's `cron()` takes: the names that mean the same here, and a word on those that don't."""
+"""The options of rq-scheduler's `cron()`: those with a meaning here, and what to do about the others."""
 
 from typing import Any, cast
 
@@ -6,23 +6,23 @@ from scheduler.cron.entries import CronOptions
 from scheduler.errors import CronError
 
 _REFUSED = {
-    "at_front": "a slot's job goes to the end of its queue: give what is urgent a queue of its own",
-    "depends_on": "a slot's job waits for no other: let that one schedule it",
-    "meta": "a slot's job has a meta of its own: pass what it needs in kwargs",
-    "on_failure": "the job itself can catch what it raises; alerts tell of failures",
-    "on_success": "the job itself can do it at its end",
+    "at_front": "a slot's job goes to the end of its queue: give urgent jobs a queue of their own",
+    "depends_on": "a slot's job waits for no other job: let that job schedule it",
+    "meta": "a slot's job has its own meta: pass what it needs in kwargs",
+    "on_failure": "the job itself can catch what it raises; alerts report failures",
+    "on_success": "the job itself can do it when it ends",
     "repeat": "an entry repeats until it is removed",
     "result_ttl": "results are kept as long as RQ keeps them, 500 s",
-    "ttl": "a slot's job waits until it is run: overlap='skip' keeps jobs from piling up",
+    "ttl": "a slot's job waits until it runs: overlap='skip' keeps jobs from piling up",
     "use_local_timezone": "give timezone, for example timezone='Europe/London'",
 }
 
 
 def translated(options: CronOptions) -> CronOptions:
-    """The options by this package's names; what asks for nothing, None or False, is left out.
+    """Return the options under this package's names; those that are None or False are left out.
 
     Raises:
-        CronError: One has no meaning here, or an id is given twice.
+        CronError: An option has no meaning here, or an id is given twice.
     """
     given: dict[str, Any] = dict(options)
     for name, word in _REFUSED.items():

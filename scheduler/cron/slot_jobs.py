@@ -1,4 +1,4 @@
-"""The job of one slot: made, checked and queued in one way, wherever that is done."""
+"""The one place where the job of a slot is made, checked and queued."""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ class SlotJobs:
         self._serializer = SERIALIZERS[(settings or current()).serializer]
 
     def queue(self, name: str) -> Queue:
-        """The queue of that name, the same object each time."""
+        """Return the queue of that name, the same object each time."""
         queue = self._queues.get(name)
         if queue is None:
             queue = Queue(name, connection=self._connection, serializer=self._serializer)
@@ -32,7 +32,7 @@ class SlotJobs:
         return queue
 
     def make(self, entry: CronEntry, slot: datetime | None) -> Job:
-        """An entry's job, not queued yet; without a slot when a person asked for it.
+        """Make an entry's job, not queued yet; without a slot if a person asked for it.
 
         Raises:
             CronError: RQ can't make it.
@@ -59,7 +59,7 @@ class SlotJobs:
         enqueue(self.queue(job.origin), job, pipeline=pipe)
 
     def check(self, entry: CronEntry) -> None:
-        """Make an entry's job as a slot would, and write it nowhere.
+        """Make an entry's job as a slot would, but don't store it.
 
         Raises:
             CronError: RQ can't make it, or Redis could not store it.
@@ -69,7 +69,7 @@ class SlotJobs:
         try:
             for value in job.to_dict().values():
                 encoder.encode(value)
-        except Exception as error:  # whatever it is, a slot would fail of it
+        except Exception as error:  # whatever it is, a slot would fail with it
             raise _cant_make(entry, error) from error
 
 

@@ -1,4 +1,4 @@
-"""When an entry is due: its slots after, up to and between times; pure, and every time is an argument."""
+"""When an entry is due: its slots after or between times. Pure; every time is an argument."""
 
 import functools
 import itertools
@@ -11,9 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from cronsim import CronSim, CronSimError
 
 from scheduler.errors import CronError
-
-# How many past slots are listed one by one; older ones are only counted.
-KEPT_SLOTS = 100
+from scheduler.ledger.cron import CRON_HISTORY_KEPT
 
 FIELDS = ("minute", "hour", "day-of-month", "month", "day-of-week")
 
@@ -21,17 +19,17 @@ TEN_YEARS_IN_SECONDS = 3650 * 24 * 3600
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)
 
-# The calendar repeats within 40 years: a cron that has no slot in them never has one.
+# The calendar repeats within 40 years: a cron without a slot in them never has one.
 YEARS_TO_LOOK = 50
 
 
-# These names need no database of zones, which small images and Windows lack.
+# These names need no time zone database, which small images and Windows lack.
 _UTC_NAMES = {"UTC", "UCT", "Zulu", "Universal", "Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal"}
 
 
 @functools.lru_cache(maxsize=256)
 def zone(name: str) -> tzinfo:
-    """The IANA time zone of that name.
+    """Return the IANA time zone of that name.
 
     Raises:
         CronError: There is none, or this machine does not know it.
@@ -43,7 +41,7 @@ def zone(name: str) -> tzinfo:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         if not available_timezones():
             raise CronError(
-                f"This machine has no time zones, so {name!r} is unknown: install tzdata "
+                f"This machine has no time zone data, so {name!r} is unknown: install tzdata "
                 "(pip install tzdata, or the system's package of that name)"
             ) from None
         raise CronError(
@@ -57,10 +55,10 @@ class Due:
     """The slots from one time to another.
 
     Attributes:
-        slots: The last ones, at most `KEPT_SLOTS`, in order.
-        total: How many there are in all.
-        following: The first one after them.
-        first_is_slot: Whether the first time is a slot itself, and so counted.
+        slots: The last of them, at most `CRON_HISTORY_KEPT`, in order.
+        total: How many there are in total.
+        following: The first slot after them.
+        first_is_slot: Whether the first time is itself a slot, and so is counted.
     """
 
     slots: tuple[datetime, ...]
@@ -76,10 +74,10 @@ class Schedule:
     An interval's slots are the multiples of it since 1970-01-01 00:00 UTC, so they neither drift nor
     move when a process restarts.
 
-    A cron that names a time of day runs once a day, also when the clocks change: for a time that is skipped
-    it runs right after the gap, for a time that comes twice, the first time. A cron with `*` in its hour or
-    minute, `*/6` included, follows real time: it runs in both passes of an hour that comes twice, and has no
-    slot in an hour that is skipped. Debian's cron does the same.
+    A cron that names a time of day runs once a day, even when the clocks change: if the time is skipped, it
+    runs right after the gap; if the time comes twice, it runs the first time. A cron with `*` in its hour or
+    minute, `*/6` included, follows real time: it runs in both passes of a repeated hour, and has no slot in a
+    skipped hour. Debian's cron does the same.
 
     Raises:
         CronError: The expression, the interval or the zone is invalid, or no date ever matches.
@@ -91,7 +89,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.cron is not None and not isinstance(self.cron, str):
-            raise CronError(f"cron is {self.cron!r}: use a text of five fields")
+            raise CronError(f"cron is {self.cron!r}: use a string of five fields")
         if (self.cron is None) == (self.interval_seconds is None):
             raise CronError("Give either cron or interval_seconds")
         seconds = self.interval_seconds
@@ -103,10 +101,10 @@ class Schedule:
             raise CronError(f"timezone is {self.timezone!r}: use an IANA name such as Europe/London")
         zone(self.timezone)
         if next(self.after(datetime(2026, 1, 1, tzinfo=UTC)), None) is None:
-            raise CronError(f"Cron {self.cron!r} has no slot in {YEARS_TO_LOOK} years: use a date that comes")
+            raise CronError(f"Cron {self.cron!r} has no slot in {YEARS_TO_LOOK} years: use a real date")
 
     def after(self, time: datetime) -> Iterator[datetime]:
-        """Every slot later than `time`, in UTC and in order."""
+        """Yield every slot later than `time`, in UTC and in order."""
         if self.interval_seconds is not None:
             number = int(time.timestamp() // self.interval_seconds)
             while True:
@@ -116,16 +114,16 @@ class Schedule:
         follows_real_time = "*" in fields.parts[1] + fields.parts[2]
         slots = _in_real_time if follows_real_time else _at_times_of_day
         slot: datetime | None = time
-        while slot is not None:  # until there is none in all the years looked at
+        while slot is not None:  # None: no slot in all the years searched
             time, slot = slot, None
             for slot in slots(fields, zone(self.timezone), time):
                 yield slot
 
     def next_after(self, time: datetime) -> datetime:
-        """The first slot later than `time`.
+        """Return the first slot later than `time`.
 
         Raises:
-            CronError: There is none in the years that a calendar has.
+            CronError: There is none before the calendar ends.
         """
         slot = next(self.after(time), None)
         if slot is None:
@@ -133,15 +131,15 @@ class Schedule:
         return slot
 
     def due(self, first: datetime, until: datetime) -> Due:
-        """The slots from `first`, itself only if it is one, to `until`."""
-        slots: deque[datetime] = deque(maxlen=KEPT_SLOTS)
+        """Return the slots from `first`, if it is one itself, to `until`."""
+        slots: deque[datetime] = deque(maxlen=CRON_HISTORY_KEPT)
         total = 0
         start = first - MICROSECOND
         first_is_slot = False
         if self.interval_seconds is not None:
             first_is_slot = first.timestamp() % self.interval_seconds == 0
-            # Years of a short interval are counted at once, not walked through.
-            behind = int((until - first).total_seconds() // self.interval_seconds) - KEPT_SLOTS
+            # Years of a short interval are calculated, not walked through.
+            behind = int((until - first).total_seconds() // self.interval_seconds) - CRON_HISTORY_KEPT
             if behind > 0:
                 start += timedelta(seconds=behind * self.interval_seconds)
                 total += behind
@@ -156,11 +154,11 @@ class Schedule:
 
 @functools.lru_cache(maxsize=1024)
 def _parsed(cron: str) -> CronSim:
-    """What cronsim reads out of an expression. Its own walk loses slots at clock changes, so ours is used."""
+    """Parse an expression with cronsim. Its own iteration loses slots at clock changes, so ours is used."""
     parts = cron.split()
     if len(parts) != len(FIELDS):
         raise CronError(
-            f"Invalid cron {cron!r}: it has {len(parts)} fields, and takes five: {', '.join(FIELDS)}"
+            f"Invalid cron {cron!r}: it has {len(parts)} fields instead of five: {', '.join(FIELDS)}"
         )
     try:
         return CronSim(cron, datetime(1970, 1, 1, tzinfo=UTC))
@@ -171,7 +169,7 @@ def _parsed(cron: str) -> CronSim:
 
 
 def _days(fields: CronSim, day: date) -> Iterator[date]:
-    """The dates that match, from `day`."""
+    """Yield the dates that match, from `day` on."""
     last_year = day.year + YEARS_TO_LOOK
     while day.year <= last_year:
         if day.month not in fields.months:
@@ -183,7 +181,7 @@ def _days(fields: CronSim, day: date) -> Iterator[date]:
 
 
 def _at_times_of_day(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[datetime]:
-    """When the zone's clock first shows each time that matches, or jumps over it."""
+    """Yield when the zone's clock first shows each matching time, or jumps over it."""
     shown = after.astimezone(tz).replace(tzinfo=None)
     hours, minutes = sorted(fields.hours), sorted(fields.minutes)
     for day in _days(fields, shown.date()):
@@ -194,12 +192,12 @@ def _at_times_of_day(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[d
             while _shown_at(slot := _moment(wall, tz), tz) != wall:
                 wall += MINUTE
             shown = wall
-            if slot > after:  # not if `after` is in the second pass, and this in the first
+            if slot > after:  # false if `after` is in the second pass of an hour and this slot in the first
                 yield slot
 
 
 def _in_real_time(fields: CronSim, tz: tzinfo, after: datetime) -> Iterator[datetime]:
-    """The minutes, in UTC, at which the zone's clock shows a time that matches."""
+    """Yield the minutes, in UTC, at which the zone's clock shows a matching time."""
     moment = after.astimezone(UTC).replace(second=0, microsecond=0) + MINUTE
     minutes = sorted(fields.minutes)
     # A clock can go back across midnight, so yesterday may not be over yet.

@@ -7,9 +7,9 @@ from scheduler import hooks
 
 
 def release_connections(*, before_fork: bool) -> None:
-    """Close database connections: the old ones around a job, as around a request; all before a fork.
+    """Close database connections: around a job the old ones, as around a request; before a fork all.
 
-    One with an open transaction is left alone: a test's, in which a job runs.
+    One with an open transaction is left alone: it is a test's, in which a job runs.
     """
     if before_fork:
         connections.close_all()
@@ -18,7 +18,7 @@ def release_connections(*, before_fork: bool) -> None:
 
 
 class RqmonConfig(AppConfig):
-    """Has workers of this process close database connections around each job."""
+    """Makes this process's workers close database connections around each job."""
 
     name = "scheduler.django"
     label = "rqmon"

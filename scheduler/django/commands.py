@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""The base of the commands."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from scheduler.errors import SchedulerError
 
 
 class RqCommand(BaseCommand):
-    """A command that says in one line what is wrong, and ends with code 2, as `rqmon` does."""
+    """A command that reports an error in one line and exits with code 2, as `rqmon` does."""
 
     def execute(self, *args: Any, **options: Any) -> Any:
         """Run it."""

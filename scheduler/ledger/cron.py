@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from redis import Redis
@@ -22,8 +23,8 @@ COMMANDS = {
     "cron last": ("HGETALL", LAST),
     "cron lateness": ("HGETALL", LATENESS),
 }
-_CRON_HISTORY = "rqmon:ledger:cron:history:"  # list an entry: JSON a slot, the newest first
-_CRON_HISTORY_KEPT = 100
+_CRON_HISTORY = "rqmon:ledger:cron:history:"  # one list per entry: one JSON object per slot, newest first
+CRON_HISTORY_KEPT = 100  # past slots that are listed one by one; older ones are only counted
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000  # of a slot
 
 
@@ -33,12 +34,12 @@ class Outcome(StrEnum):
     RAN = "ran"  # its job was queued in time
     LATE = "late"  # its job was queued, later than the entry allows
     MISSED = "missed"  # no process was there in time, and `catch_up` dropped it
-    SKIPPED = "skipped"  # the entry's job before it was not done, and `overlap` dropped it
+    SKIPPED = "skipped"  # the entry's previous job was not done, and `overlap` dropped it
 
 
-# Counts slots whose jobs were queued. It runs in the transaction that queues them and asks the server for
-# the time then: a process that is stopped just before the transaction must not call a late slot punctual.
-# A key of the wrong type costs its own count: what failed is returned beside the lateness of each slot.
+# Counts slots whose jobs were queued. It runs in the transaction that queues them and asks the server for the
+# time there: a process that is stopped just before the transaction must not call a late slot punctual. A key
+# of the wrong type affects only its own count; errors are returned beside each slot's lateness.
 _COUNT_QUEUED = """
 local now = tonumber(ARGV[1])
 if now == 0 then
@@ -74,7 +75,7 @@ return {lateness, failed}
 
 @dataclass(frozen=True, slots=True)
 class QueuedSlot:
-    """A slot whose job is queued in the same transaction."""
+    """A slot whose job is queued in the transaction that counts it."""
 
     entry_id: str
     slot: datetime
@@ -84,7 +85,7 @@ class QueuedSlot:
 
 @dataclass(frozen=True, slots=True)
 class SlotRecord:
-    """What became of one slot; a slot that was dropped has neither lateness nor job."""
+    """What became of one slot; a dropped slot has neither lateness nor job."""
 
     slot: datetime
     outcome: str
@@ -96,7 +97,7 @@ class SlotRecord:
 class CronCounts:
     """Slots by entry id and outcome, each entry's last slot that got a job, and how late slots were queued.
 
-    Times are Unix times; the fields in `unreadable` are in nothing else.
+    Times are Unix times; fields in `unreadable` are counted nowhere else.
     """
 
     outcomes: Mapping[str, Mapping[str, int]]
@@ -110,21 +111,20 @@ def count_queued_slots(
 ) -> None:
     """Count each slot as ran or late, by the server's clock unless `now` is given.
 
-    The transaction's answer to it is two lists: how far behind each slot is, in seconds, and the errors of
-    counts that failed.
+    The transaction's answer is two lists: how late each slot is, in seconds, and the errors of failed counts.
 
     Args:
         pipe: The transaction that queues their jobs.
         slots: The slots.
-        now: The time lateness is measured at; None is the server's.
+        now: The time at which lateness is measured; None means the server's.
         bounds: Upper bounds of the lateness histogram's buckets, in seconds.
     """
     keys = [OUTCOMES, LAST, LATENESS]
-    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds), _CRON_HISTORY_KEPT]
+    arguments: list[str | float] = [now.timestamp() if now else 0, json.dumps(bounds), CRON_HISTORY_KEPT]
     for slot in slots:
         keys.append(_CRON_HISTORY + slot.entry_id)
         arguments += [slot.entry_id, slot.slot.timestamp(), slot.late_after_seconds, slot.job_id]
-    # EVAL and not EVALSHA, which would ask in a round trip of its own whether the server knows the script.
+    # EVAL, because EVALSHA would need another round trip to ask whether the server knows the script.
     pipe.eval(_COUNT_QUEUED, len(keys), *keys, *arguments)
 
 
@@ -138,13 +138,13 @@ def count_dropped_slots(
     if slots:
         records = [json.dumps({"slot": slot.timestamp(), "outcome": outcome}) for slot in slots]
         pipe.lpush(_CRON_HISTORY.encode() + entry_id, *records)
-        pipe.ltrim(_CRON_HISTORY.encode() + entry_id, 0, _CRON_HISTORY_KEPT - 1)
+        pipe.ltrim(_CRON_HISTORY.encode() + entry_id, 0, CRON_HISTORY_KEPT - 1)
 
 
 def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:
-    """How many slots of each entry ended how: `{entry id: {outcome: slots}}`, in one round trip.
+    """Return each entry's slots by outcome, `{entry id: {outcome: slots}}`, in one round trip.
 
-    Nothing if the key holds something else.
+    Empty if the key is of the wrong type.
     """
     try:
         answer: Any = connection.hgetall(OUTCOMES)
@@ -158,7 +158,7 @@ def cron_outcomes(connection: Redis) -> Mapping[str, Mapping[str, int]]:
 def parse(
     outcomes: Mapping[bytes, bytes], last: Mapping[bytes, bytes], lateness: Mapping[bytes, bytes]
 ) -> CronCounts:
-    """The counts from the answers to COMMANDS; a field that can't be read costs nothing else."""
+    """Read the counts from the answers to COMMANDS; a field that can't be read affects no other."""
     counted, odd_outcomes = _outcomes(outcomes)
     times, odd_times = amounts(last, "cron last")
     behind, odd_behind = amounts(lateness, "cron lateness")
@@ -172,23 +172,24 @@ def parse(
             odd_buckets.append(f"cron lateness {le.encode()!r}")
     return CronCounts(
         counted,
-        times,
-        Histogram(buckets, sum_seconds),
+        MappingProxyType(times),
+        Histogram(MappingProxyType(buckets), sum_seconds),
         unreadable=(*odd_outcomes, *odd_times, *odd_behind, *odd_buckets),
     )
 
 
-def _outcomes(answer: Mapping[bytes, bytes]) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
+def _outcomes(answer: Mapping[bytes, bytes]) -> tuple[Mapping[str, Mapping[str, int]], tuple[str, ...]]:
     counted: dict[str, dict[str, int]] = {}
     numbers, unreadable = amounts(answer, "cron outcomes", bars=1)
     for name, slots in numbers.items():
         entry_id, _, outcome = name.rpartition("|")
         counted.setdefault(entry_id, {})[outcome] = int(slots)
-    return counted, unreadable
+    frozen = {entry_id: MappingProxyType(slots) for entry_id, slots in counted.items()}
+    return MappingProxyType(frozen), unreadable
 
 
 def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> dict[str, list[SlotRecord]]:
-    """The last slots of each entry, the newest first, in one round trip; what can't be read is left out."""
+    """Return each entry's last slots, newest first, in one round trip; unreadable ones are left out."""
     ids = list(entry_ids)
     with connection.pipeline(transaction=False) as pipe:
         for entry_id in ids:
@@ -198,7 +199,7 @@ def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> d
         if isinstance(answer, ResponseError):
             if refusal(answer):
                 raise answer
-            answers[number] = []  # a history that is no list costs itself alone
+            answers[number] = []  # a history that is not a list affects no other
     return {
         id_: [record for record in map(_record, answer) if record is not None]
         for id_, answer in zip(ids, answers, strict=True)
@@ -206,7 +207,7 @@ def cron_history(connection: Redis, entry_ids: Iterable[str], *, last: int) -> d
 
 
 def forget_cron(pipe: Any, entry_ids: Iterable[bytes]) -> None:
-    """Delete the records of entries that are no more."""
+    """Delete the records of removed entries."""
     for id_ in entry_ids:
         pipe.hdel(OUTCOMES, *(id_ + b"|" + outcome.encode() for outcome in Outcome))
         pipe.hdel(LAST, id_)
@@ -225,6 +226,6 @@ def _record(item: bytes) -> SlotRecord | None:
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
         return None
-    # No other zone may take the first or the last year out of the calendar; JSON has no infinity.
+    # Shown in another zone, the first and last year must stay within the calendar; JSON has no infinity.
     is_time = _FIRST_YEAR <= record.slot.year <= _LAST_YEAR
     return record if is_time and math.isfinite(record.lateness_seconds or 0.0) else None

@@ -1,44 +1,45 @@
-"""What the ledger knows of jobs: the hash COUNTS, asked for by COMMANDS and read by `parse`."""
+"""The ledger's record of jobs: the hash COUNTS, which COMMANDS asks for and `parse` reads."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
+from types import MappingProxyType
 
 from scheduler.ledger.job_scripts import COUNTS, MAX_NAMES, MAX_PAIRS
 from scheduler.ledger.reading import Histogram, add_to_bucket, amounts, largest
 
 COMMANDS = {"jobs": ("HGETALL", COUNTS)}
 
-# What the writers bound is never cut here: beside the pairs, each queue has one of `other`.
+# Never cuts what the writers keep: besides the pairs, each queue has one with `other`.
 _MOST_PAIRS = MAX_PAIRS + MAX_NAMES + 1
 _OF_PAIRS = frozenset({b"outcome", b"wait", b"wait_sum", b"run", b"run_sum"})
 
 
 class JobOutcome(StrEnum):
-    """How an execution ended; each has exactly one."""
+    """How an execution ended; each has exactly one outcome, which `rqmon.states` describes."""
 
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # for good: no retry was left
-    RETRIED = "retried"  # raised, or returned a Retry, and will run again
-    STOPPED = "stopped"  # a person stopped it
-    ABANDONED = "abandoned"  # its process or its worker died; RQ fails it, or runs it again
-    RATE_LIMITED = "rate_limited"  # raised TooManyRequests, whether it will run again or not
+    FAILED = "failed"
+    RETRIED = "retried"
+    STOPPED = "stopped"
+    ABANDONED = "abandoned"
+    RATE_LIMITED = "rate_limited"
 
 
 @dataclass(frozen=True, slots=True)
 class JobCounts:
     """The whole record: outcomes by (queue, function, outcome), failures by (queue, exception), and times.
 
-    Retries are executions after which the job runs again, and like killed horses by queue. The histograms
-    are by (queue, function). An execution that was abandoned with its worker has a wait and no run time; one
-    that was abandoned before it was loaded has neither.
+    Retries (executions after which the job runs again) and killed work horses are counted by queue,
+    histograms by (queue, function). An execution that was abandoned with its worker has a wait time and no
+    run time; one that was abandoned before it was loaded has neither.
 
     Attributes:
-        left_out: How many `pairs` of queue and function, and `failures` of queue and exception, are too many
-            and in nothing else: those that ended least.
-        unreadable: The fields that can't be read, and are in nothing else.
+        left_out: How many `pairs` of queue and function, and `failures` of queue and exception, are over the
+            limit and counted nowhere: those with the fewest executions.
+        unreadable: The fields that can't be read; they are counted nowhere else.
     """
 
     outcomes: Mapping[tuple[str, str, str], int]
@@ -58,15 +59,16 @@ class _Times:
     buckets: defaultdict[tuple[str, str], dict[float, int]] = field(default_factory=lambda: defaultdict(dict))
     sums: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def read(self) -> dict[tuple[str, str], Histogram]:
-        return {
-            where: Histogram(self.buckets.get(where, {}), self.sums.get(where, 0.0))
+    def read(self) -> Mapping[tuple[str, str], Histogram]:
+        histograms = {
+            where: Histogram(MappingProxyType(self.buckets.get(where, {})), self.sums.get(where, 0.0))
             for where in {**self.buckets, **self.sums}
         }
+        return MappingProxyType(histograms)
 
 
 def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
-    """The record from the answer to COMMANDS; a field that can't be read costs nothing else."""
+    """Read the record from the answer to COMMANDS; a field that can't be read affects no other."""
     kept, left_out = _largest(counts)
     numbers, unreadable = amounts(kept, "jobs", bars=3)
     outcomes: dict[tuple[str, str, str], int] = {}
@@ -96,22 +98,22 @@ def parse(counts: Mapping[bytes, bytes]) -> JobCounts:
         except ValueError:
             odd.append(f"jobs {name.encode()!r}")
     return JobCounts(
-        outcomes,
-        failures,
-        retries,
-        horses_killed,
+        MappingProxyType(outcomes),
+        MappingProxyType(failures),
+        MappingProxyType(retries),
+        MappingProxyType(horses_killed),
         wait.read(),
         run.read(),
-        left_out=left_out,
+        left_out=MappingProxyType(left_out),
         unreadable=(*unreadable, *odd),
     )
 
 
 def _largest(counts: Mapping[bytes, bytes]) -> tuple[Mapping[bytes, bytes], dict[str, int]]:
-    """The fields that are read, and how many groups are not: what was counted before workers bounded it.
+    """Return the fields to read, and how many groups are left out: counts from before workers limited them.
 
-    What is left out is not added up as `other`: a counter falls when one of its parts gets a place of its
-    own, and that reads as a restart.
+    Groups left out are not added to `other`: the counter would fall when one of them is later counted by
+    itself, and a falling counter reads as a restart.
     """
     fields: defaultdict[bytes, list[bytes]] = defaultdict(list)
     ended: defaultdict[bytes, float] = defaultdict(float)

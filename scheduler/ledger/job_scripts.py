@@ -1,8 +1,7 @@
-"""The scripts that count executions, and their keys; `scheduler.ledger.jobs` says what each is given.
+"""The scripts that count executions, and their keys; `scheduler.ledger.jobs` gives their arguments.
 
-They are in Lua, because counting hangs on whether an execution's note was there. They are always sent as
-text: a script's hash is unknown to a server that was restarted, and then RQ's transaction would go through
-without the count.
+They are in Lua, because counting depends on whether an execution's note exists. They are always sent as text:
+a restarted server does not know a script's hash, and RQ's transaction would go through uncounted.
 """
 
 from scheduler.serializers import UNKNOWN
@@ -10,14 +9,14 @@ from scheduler.serializers import UNKNOWN
 # Hash: "<job id>:<execution id>" -> JSON: queue, and once it is known function, wait and wait_le.
 RUNNING = "rqmon:ledger:jobs:running"
 COUNTS = "rqmon:ledger:jobs:counts"  # hash: "<kind>|<detail>|<function>|<queue>" -> number
-# Sets: the names, and the pairs of names, that are told apart; further ones are counted as OTHER.
+# Sets: the names, and the pairs of names, that are counted separately; all others are counted as OTHER.
 FUNCTIONS = "rqmon:ledger:jobs:functions"
 EXCEPTIONS = "rqmon:ledger:jobs:exceptions"
 QUEUES = "rqmon:ledger:jobs:queues"
 PAIRS = "rqmon:ledger:jobs:pairs"  # "<function>|<queue>"
 FAILURES = "rqmon:ledger:jobs:failures"  # "<exception>|<queue>"
 MAX_NAMES = 500
-MAX_PAIRS = 1000  # with those of `other`, 1,501 at most: a page of 6.5 MB, read and written in 0.5 s or more
+MAX_PAIRS = 1000  # at most 1,501 with those of `other`: a page of 6.5 MB, read and written in 0.5 s or more
 OTHER = "other"
 
 DETAILS = """
@@ -78,9 +77,10 @@ local note = redis.call('HGET', KEYS[1], ARGV[1])
 if note then finish(ARGV[1], note, ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1') end
 """
 )
-# RQ takes an execution out of its queue's registry when it gives it up; also when its job is canceled, but
-# then its worker still says that it lives. A job that was left in the intermediate queue, too, as its worker
-# died at once, would be found there and counted again. What is no note is taken away, and costs no other.
+# RQ removes an execution from its queue's registry when it gives it up, and also when its job is canceled,
+# but then its worker still has a heartbeat for it. A job whose worker died at once may also be left in the
+# intermediate queue; it would be found there and counted again. What is not a note is removed, and affects no
+# other.
 REAP = (
     _FINISH
     + """

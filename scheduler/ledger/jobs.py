@@ -1,7 +1,7 @@
 """What became of jobs: each execution counted once, by queue, function and outcome, with its times.
 
-An execution is noted when it starts and is counted when its note is taken away, so repeating either
-changes nothing, and one that RQ gave up on is found by its note.
+An execution is noted when it starts and counted when its note is removed. So repeating either changes
+nothing, and an execution that RQ gave up on is found by its note.
 """
 
 import json
@@ -27,10 +27,10 @@ from scheduler.ledger.reading import Histogram as Histogram
 from scheduler.serializers import storable
 
 _REAP_BATCH = 500
-# What RQ gives to the callbacks of a job whose worker died.
+# What RQ passes to the callbacks of a job whose worker died.
 _DEAD_WORKER = "rq.exceptions.AbandonedJobError"
 
-# What RQ, whose prefix may be another than "rq", puts before the name of a queue, an execution or a job.
+# RQ's key prefixes of a queue, an execution and a job; they need not begin with "rq".
 _RQ_PREFIXES = (
     StartedJobRegistry.key_template.format(""),
     Execution("", "", connection=cast(Any, None)).key.removesuffix(":"),
@@ -40,7 +40,7 @@ _RQ_PREFIXES = (
 
 
 def details(*, function: str, wait_seconds: float, bounds: tuple[float, ...]) -> dict[str, str]:
-    """What only the process that loads a job knows, as it stands in the note."""
+    """Return what only the process that loads a job knows, as stored in the note."""
     return {
         "function": _name(function),
         "wait": f"{wait_seconds:.6f}",
@@ -49,12 +49,12 @@ def details(*, function: str, wait_seconds: float, bounds: tuple[float, ...]) ->
 
 
 def note_start(pipe: Any, token: str, *, queue: str, details: Mapping[str, str]) -> None:
-    """Note that an execution begins; `token` is `<job id>:<execution id>`, its member in RQ's registry."""
+    """Note that an execution begins; `token`, `<job id>:<execution id>`, is its member in RQ's registry."""
     pipe.hset(RUNNING, token, json.dumps({"queue": queue, **details}))
 
 
 def note_details(pipe: Any, token: str, details: Mapping[str, str]) -> None:
-    """Add to the note what was not known when the execution began."""
+    """Add details to the note that were not known when the execution began."""
     pipe.eval(scripts.DETAILS, 1, RUNNING, token, *(part for item in details.items() for part in item))
 
 
@@ -68,31 +68,31 @@ def count_end(
     exception: str | None,
     runs_again: bool,
 ) -> None:
-    """Count an execution and take its note away; nothing happens when it is gone: it was counted.
+    """Count an execution and remove its note. Without a note nothing happens: it has been counted.
 
     Args:
         pipe: The transaction in which RQ ends the execution.
         token: `<job id>:<execution id>`.
         outcome: How it ended.
-        run_seconds: Its run time where it is known.
+        run_seconds: Its run time, if known.
         bounds: Upper bounds of the histogram's buckets, in seconds.
-        exception: The class it ended with, never its text.
-        runs_again: Whether its job is to run again.
+        exception: The class of the exception that ended it, never the text.
+        runs_again: Whether its job will run again.
     """
     run = ("", "") if run_seconds is None else (f"{run_seconds:.6f}", bucket(run_seconds, bounds))
     _run(pipe, scripts.END, token, outcome, *run, _name(exception or ""), int(runs_again))
 
 
 def is_noted(connection: Redis, token: str) -> bool:
-    """Whether an execution was noted and not counted."""
+    """Whether an execution is noted and not yet counted."""
     client: Any = connection
     return bool(client.hexists(RUNNING, token))
 
 
 def is_running(execution: Execution, *, queue: str) -> bool:
-    """Whether nobody has ended an execution: it is noted, or at least still in RQ's registry.
+    """Whether an execution has not ended yet: it is noted, or at least still in RQ's registry.
 
-    A Redis that is full may evict the notes of all that run; then it is noted anew, without its details.
+    A full Redis may evict the notes of all running executions; then it is noted anew, without its details.
     """
     client: Any = execution.connection
     token = execution.composite_key
@@ -105,7 +105,7 @@ def is_running(execution: Execution, *, queue: str) -> bool:
 
 
 def forget(pipe: Any, token: str) -> None:
-    """Take away the note of an execution that never began."""
+    """Remove the note of an execution that never began."""
     pipe.hdel(RUNNING, token)
 
 
@@ -125,7 +125,7 @@ def count_horse_killed(connection: Any, *, queue: str) -> None:
 
 
 def reap(connection: Redis) -> int:
-    """Count the executions that RQ, in whichever process, gave up on; how many there were."""
+    """Count the executions that RQ gave up on, in any process; return how many there were."""
     client: Any = connection
     tokens = client.hkeys(RUNNING)
     return sum(
@@ -150,12 +150,12 @@ def _name(text: str) -> str:
 
 
 def bucket(seconds: float, bounds: tuple[float, ...]) -> str:
-    """The label of the bucket that an observation falls into: its upper bound."""
+    """Return the label of the bucket of an observation: its upper bound."""
     index = bisect_left(bounds, seconds)
     return f"{bounds[index]:g}" if index < len(bounds) else "+Inf"
 
 
 def read(connection: Redis) -> JobCounts:
-    """The record, in one round trip."""
+    """Read the record, in one round trip."""
     client: Any = connection
     return parse(client.hgetall(COUNTS))

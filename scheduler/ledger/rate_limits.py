@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from scheduler.ledger.job_scripts import MAX_NAMES, OTHER
 from scheduler.ledger.reading import amounts, largest
 
 COUNTS = "rqmon:ledger:rate-limits"  # hash: "<admitted or refused>|<resource>" -> requests
-RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those that are told apart; the others are OTHER
+RESOURCES = "rqmon:ledger:rate-limits:resources"  # set: those counted separately; the others are OTHER
 COMMANDS = {"rate limits": ("HGETALL", COUNTS)}
 
 
@@ -20,7 +21,7 @@ class RateLimitOutcome(StrEnum):
 
 
 # A function for the limit's own script, so that counting costs no round trip. Its first two arguments are
-# COUNTS and RESOURCES, from KEYS. A key or field that holds something else costs the count, and no request.
+# COUNTS and RESOURCES, from KEYS. A key or field of the wrong type loses the count, but no request.
 COUNT = (
     """
 local function count(counts, resources, admitted, resource, requests)
@@ -44,9 +45,9 @@ end
 
 @dataclass(frozen=True, slots=True)
 class RateLimitCounts:
-    """Requests by (resource, outcome); of `left_out` resources, those with the fewest, there is nothing.
+    """Requests by (resource, outcome), without the `left_out` resources that have the fewest.
 
-    The fields in `unreadable` are in nothing else.
+    Fields in `unreadable` are counted nowhere else.
     """
 
     requests: Mapping[tuple[str, str], int]
@@ -55,7 +56,7 @@ class RateLimitCounts:
 
 
 def parse(answer: Mapping[bytes, bytes]) -> RateLimitCounts:
-    """The counts from the answer to COMMANDS; a field that can't be read costs nothing else."""
+    """Read the counts from the answer to COMMANDS; a field that can't be read affects no other."""
     numbers, unreadable = amounts(answer, "rate limits", bars=1)
     requests: dict[tuple[str, str], int] = {}
     sizes: dict[str, float] = {}
@@ -65,7 +66,7 @@ def parse(answer: Mapping[bytes, bytes]) -> RateLimitCounts:
         sizes[resource] = sizes.get(resource, 0.0) + number
     kept = largest(sizes, MAX_NAMES + 1)  # with OTHER
     return RateLimitCounts(
-        {key: number for key, number in requests.items() if key[0] in kept},
+        MappingProxyType({key: number for key, number in requests.items() if key[0] in kept}),
         left_out=len(sizes) - len(kept),
         unreadable=unreadable,
     )

@@ -1,4 +1,4 @@
-"""How counts in Redis are read: strict numbers, field by field, and the largest of too many names."""
+"""Reads counts from Redis: strict numbers, field by field, and the largest if there are too many names."""
 
 import heapq
 import math
@@ -21,24 +21,24 @@ class Histogram:
 
 
 def add_to_bucket(buckets: dict[float, int], le: str, number: int) -> None:
-    """Add to the bucket with that upper bound; 60 and 60.0 are the same one.
+    """Add to the bucket with that upper bound; 60 and 60.0 are the same bound.
 
     Raises:
-        ValueError: `le` is no upper bound.
+        ValueError: `le` is not an upper bound.
     """
     bound = float(le)
-    if not bound >= 0:  # nor is nan
-        raise ValueError(f"{le} is no upper bound")
+    if not bound >= 0:  # also refuses nan
+        raise ValueError(f"{le} is not an upper bound")
     buckets[bound] = buckets.get(bound, 0) + number
 
 
 def amount(text: str | bytes | float) -> float:
-    """A count or a time; float() also takes nan and -1, which would make a page that can't be read.
+    """Read a count or a time. float() would also accept nan and -1, which make a page unreadable.
 
-    Scores are text over RESP2 and numbers over RESP3.
+    Scores are strings over RESP2 and numbers over RESP3.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is neither.
     """
     if isinstance(text, bytes):
         text = text.decode()
@@ -52,9 +52,9 @@ def amount(text: str | bytes | float) -> float:
 def amounts(
     answer: Mapping[bytes, Any], what: str, *, bars: int = 0
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The fields of a hash that are text with at least so many bars, and whose value is an amount.
+    """Return the fields of a hash that are text with at least so many bars and have an amount as value.
 
-    The others are named in the second part, each with `what` before it.
+    The second part names the other fields, each with `what` before it.
     """
     numbers, unreadable = {}, []
     for name, value in answer.items():
@@ -68,5 +68,5 @@ def amounts(
 
 
 def largest(sizes: Mapping[Name, float], limit: int) -> set[Name]:
-    """The names of the largest; among equals, always the same ones."""
+    """Return the names of the largest; among equals, always the same ones."""
     return {name for _, name in heapq.nlargest(limit, ((size, name) for name, size in sizes.items()))}

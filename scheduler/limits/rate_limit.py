@@ -1,4 +1,4 @@
-"""Rate limits shared by every process: at most so many requests in any window of so many seconds."""
+"""Rate limits shared by every process: at most so many requests in any window of some seconds."""
 
 import functools
 import json
@@ -23,11 +23,10 @@ T = TypeVar("T")
 _MICROSECONDS = 1_000_000
 
 # KEYS: the limit's requests, newest first, in microseconds of Redis' clock; the ledger's two.
-# ARGV: the window in microseconds, its requests, how many to take now, the resource.
-# Returns whether they were taken, the requests in the window, and how long the oldest stays.
-#
-# What is later than now was taken before Redis' clock was set back. It counts as taken now: the limit still
-# holds, and nobody waits longer than a window.
+# ARGV: the window in microseconds, the most requests in it, how many to take now, the resource.
+# Returns whether they were taken, the number of requests in the window, and how long the oldest stays.
+# A request later than now was taken before Redis' clock was set back. It counts as taken now: the limit is
+# still kept, and nobody waits longer than a window.
 _SCRIPT = (
     ledger.COUNT
     + """
@@ -49,7 +48,7 @@ end
 local admitted = redis.call('LLEN', KEYS[1]) + stamps + amount <= limit
 if admitted then stamps = stamps + amount end
 for _ = 1, stamps do redis.call('LPUSH', KEYS[1], string.format('%.0f', now)) end
--- A millisecond more than the window: its first request is looked at until the window has passed.
+-- A millisecond longer than the window: its first request counts until the window has passed.
 if stamps > 0 then redis.call('PEXPIRE', KEYS[1], window / 1000 + 1) end
 if amount > 0 then count(KEYS[2], KEYS[3], admitted, ARGV[4], amount) end
 oldest = redis.call('LINDEX', KEYS[1], -1)
@@ -67,11 +66,11 @@ class _Window:
 
 
 class RateLimit:
-    """Take one request from a limit, or raise; as a context manager or a decorator it takes it on entry.
+    """A limit from which each request is taken, or refused. A context manager or decorator takes on entry.
 
-    The window moves: no span of `expire` seconds ever admits more than `max_requests`. Redis' clock measures
-    it, whatever the clocks of the hosts say. A request costs one round trip. All who give the same four
-    values share the limit; other numbers are another limit.
+    The window moves: no span of `expire` seconds ever admits more than `max_requests`. It is measured by
+    Redis' clock, whatever the hosts' clocks say. A request costs one round trip. All who give the same four
+    values share the limit; with other numbers it is another limit.
 
     ```python
     @RateLimit("companies-house", "importer", max_requests=600, expire=300)
@@ -79,17 +78,17 @@ class RateLimit:
     ```
 
     Args:
-        resource: What is limited, for example the third party's name.
-        client: On whose behalf; each client of a resource has the whole limit.
+        resource: What is limited, for example the name of a third party.
+        client: On whose behalf; each client of a resource has the full limit.
         max_requests: Requests in a window, at least 1.
         expire: The window in whole seconds, at least 1 and at most a century; None is 1.
         redis_pool: A pool or a client of the Redis to use; python-redis-rate-limit's name for it.
         connection: The same; by default the shared connection of `RQ_REDIS_URL`.
 
     Raises:
-        RateLimitError: A number is below 1, `expire` is over a century, `redis_pool` is no pool, or it and
-            `connection` are both given.
-        ArgumentError: Redis can't hold the resource's name.
+        RateLimitError: A number is below 1, `expire` is over a century, `redis_pool` is not a pool, or both
+            it and `connection` are given.
+        ArgumentError: Redis can't store the resource's name.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class RateLimit:
         for name, number in (("max_requests", max_requests), ("expire", expire)):
             if not isinstance(number, int) or isinstance(number, bool) or number < 1:
                 raise RateLimitError(f"{name} is {number!r}: use whole numbers from 1")
-        if expire > CENTURY_SECONDS:  # in microseconds, as Lua counts, no more than a century is exact
+        if expire > CENTURY_SECONDS:  # Lua's numbers are exact for a century of microseconds, not for more
             raise RateLimitError(f"expire is {expire}: use seconds up to a century, {CENTURY_SECONDS}")
         if redis_pool is not None and connection is not None:
             raise RateLimitError("redis_pool and connection are two names for one thing: give one")
@@ -120,14 +119,14 @@ class RateLimit:
         check_text("resource", self._resource)
         self._max_requests, self._expire = max_requests, expire
         self._given_connection = connection or redis_pool
-        # As JSON, no name runs into the next.
+        # JSON keeps the names apart.
         name = json.dumps([self._resource, self._client, max_requests, expire], separators=(",", ":"))
         self._key = f"rqmon:rate-limit:{name}"
 
     @functools.cached_property
     def _connection(self) -> Redis:
-        # When it is first used: a decorator is made as its module is imported, maybe before RQ_REDIS_URL is
-        # set, or a test's.
+        # On first use: a decorator is made when its module is imported, maybe before RQ_REDIS_URL is set, or
+        # set to a test's Redis.
         return self._given_connection or shared_connection()
 
     @functools.cached_property
@@ -135,7 +134,7 @@ class RateLimit:
         return self._connection.register_script(_SCRIPT)
 
     def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
-        """The function, with a request taken before each call."""
+        """Wrap a function so that a request is taken before each call."""
 
         @functools.wraps(function)
         def limited(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -145,24 +144,24 @@ class RateLimit:
         return limited
 
     def __enter__(self) -> int:
-        """Take one request; as `increment_usage`."""
+        """Take one request, as `increment_usage` does."""
         return self.increment_usage()
 
     def __exit__(
         self, _type: type[BaseException] | None, _value: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        """Nothing is given back: what was admitted was used."""
+        """Do nothing: an admitted request counts as used."""
 
     def increment_usage(self, increment_by: int = 1) -> int:
         """Take several requests at once, all or none.
 
         Returns:
-            How many are in the window now.
+            How many requests are in the window now.
 
         Raises:
-            TooManyRequests: There are not so many left; none was taken.
-            RateLimitError: The limit never admits so many, or the number is below 1.
-            redis.RedisError: Redis does not answer; nothing is admitted unseen.
+            TooManyRequests: Not that many are left; none was taken.
+            RateLimitError: The number is below 1, or more than the limit ever admits.
+            redis.RedisError: Redis does not answer; then nothing is admitted.
         """
         whole = isinstance(increment_by, int) and not isinstance(increment_by, bool)
         if not whole or not 1 <= increment_by <= self._max_requests:
@@ -178,7 +177,7 @@ class RateLimit:
         return window.requests
 
     def get_usage(self) -> int:
-        """How many requests were admitted in the window that ends now."""
+        """Return how many requests were admitted in the window that ends now."""
         return self._window().requests
 
     def has_been_reached(self) -> bool:
@@ -186,10 +185,10 @@ class RateLimit:
         return self._window().requests >= self._max_requests
 
     def get_wait_time(self) -> float:
-        """Seconds to wait before the next request.
+        """Return the seconds to wait before the next request.
 
-        When the limit is reached, until the next one is admitted; before, what spreads those that are left
-        over the rest of the window.
+        If the limit is reached: until the next request is admitted. Otherwise: a wait that spreads the
+        remaining requests over the rest of the window.
         """
         window = self._window()
         return window.oldest_stays_seconds / max(1, self._max_requests - window.requests)
@@ -203,7 +202,7 @@ class RateLimit:
 
 
 class RateLimiter:
-    """A limit that each client has for itself: `limit(client)` is its `RateLimit`.
+    """One limit per client: `limit(client)` returns the client's `RateLimit`.
 
     Args:
         resource: As for `RateLimit`.
@@ -225,5 +224,5 @@ class RateLimiter:
         self.redis_pool = redis_pool
 
     def limit(self, client: object) -> RateLimit:
-        """The limit of one client."""
+        """Return the limit of one client."""
         return RateLimit(self.resource, client, self.max_requests, self.expire, self.redis_pool)

@@ -1,8 +1,8 @@
-"""RQ's maintenance, done so that a job whose clean-up fails costs no other job.
+"""RQ's maintenance, done so that a job whose clean-up fails affects no other job.
 
-RQ gives up all executions of dead workers in one transaction, and runs their callbacks before it: a callback
-that raises holds up the others for ever. It does so under a lock of 15 minutes, which nobody releases when
-its holder dies or a step raises.
+RQ gives up all executions of dead workers in one transaction, after running their callbacks: a callback that
+raises blocks the others for ever. It does so under a lock of 15 minutes, which nobody releases when its owner
+dies or a step raises.
 """
 
 import logging
@@ -26,10 +26,10 @@ from rq.worker import BaseWorker
 from scheduler.ledger import jobs as ledger
 from scheduler.workers.persistence import passes, statuses_in_transactions
 
-# The lock is renewed before each job. A callback that takes longer lets another worker in. This is harmless:
+# The lock is renewed before each job. A callback that outlasts it lets another worker in, which is harmless:
 # an execution is given up once, and its callbacks run once.
 _LOCK_SECONDS = 60
-# A callback that ended its worker is not run again.
+# Marks a callback that ended its worker; it is not run again.
 _CALLBACKS_BEGAN = "rqmon:callbacks:{}"
 _CALLBACKS_BEGAN_SECONDS = 86_400
 _ENDED = (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
@@ -66,7 +66,7 @@ def clean(worker: BaseWorker, queue: Queue) -> None:
 
 @contextmanager
 def _alone(step: str) -> Iterator[None]:
-    """Log what a step raises, unless the worker is to stop or Redis is away: that is for the worker."""
+    """Log a step's error, unless the worker is to stop or Redis is away: the worker deals with those."""
     try:
         yield
     except StopRequested:
@@ -112,16 +112,16 @@ def _give_up(worker: BaseWorker, queue: Queue, token: str) -> None:
 
 
 def _score(registry: StartedJobRegistry, token: str) -> float | None:
-    """Until when an execution's worker said that it lives, in Unix seconds; None if the execution ended."""
+    """Return when an execution's heartbeat expires, in Unix seconds; None if the execution ended."""
     connection: Any = registry.connection
     score: float | None = connection.zscore(registry.key, token)
     return score
 
 
 def _is_lost(job: Job, registry: StartedJobRegistry, *, noted: bool) -> bool:
-    """Whether nobody has ended the job, and nobody runs it again. RQ leaves entries of some ended executions.
+    """Whether the job has not ended and does not run again. RQ leaves entries of some ended executions.
 
-    Without a note, the execution was ended, or none of our workers ran it.
+    Without a note, the execution has ended, or none of our workers ran it.
     """
     status = job.get_status(refresh=False)
     if status in _ENDED or not (noted or status == JobStatus.STARTED):
@@ -131,19 +131,19 @@ def _is_lost(job: Job, registry: StartedJobRegistry, *, noted: bool) -> bool:
 
 
 def _end(job: Job, queue: Queue, pipe: Pipeline, *, why: str | None) -> None:
-    """Fail a job; without a reason, retry it."""
+    """Fail a job for a reason; without one, retry it."""
     with statuses_in_transactions(job):
         if why is None:
             job.retry(queue, pipe)
         else:
             job.set_status(JobStatus.FAILED, pipeline=pipe)
             job._handle_failure(why, pipe)
-    # When its worker dies at once, the job is found there again, and failed again.
+    # If its worker dies at once, the job is found there again, and failed again.
     pipe.lrem(queue.intermediate_queue_key, 1, job.id)
 
 
 def _run_callbacks(worker: BaseWorker, job: Job, token: str) -> None:
-    """Run the job's `on_failure` and the worker's handlers, whatever they raise."""
+    """Run the job's `on_failure` and the worker's handlers; whatever they raise is logged."""
     if not (job._failure_callback_name or worker._exc_handlers):
         return
     began = _CALLBACKS_BEGAN.format(token)

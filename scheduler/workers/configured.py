@@ -1,4 +1,4 @@
-"""A worker's settings, and the serializer that they name."""
+"""A worker's settings, and the serializer they name."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from scheduler.serializers import SERIALIZERS, Json
 
 
 class Configured(BaseWorker):
-    """Under `RQ_SERIALIZER=json` unpickle nothing, whatever RQ's command line or the caller's queues say.
+    """With `RQ_SERIALIZER=json`, unpickle nothing, whatever RQ's command line or the caller's queues say.
 
     Args:
-        settings: By default those of the environment, as RQ's command line hands over none.
-        args: What RQ's worker takes.
-        kwargs: The same.
+        settings: By default those of the environment, since RQ's command line passes none.
+        args: The arguments of RQ's worker.
+        kwargs: Its keyword arguments.
     """
 
     def __init__(self, *args: Any, settings: Settings | None = None, **kwargs: Any) -> None:

@@ -1,9 +1,9 @@
-"""Takes a job in such a way that it is always in some list, and gets it out of that list again.
+"""Takes a job so that it is always in some list, and removes it from that list again.
 
-From several queues RQ takes a job with BLPOP, and a worker that is killed at that moment takes the job with
-it. Here each job goes from its queue to that queue's intermediate list. RQ's maintenance finds what is left
-there and, without retries, fails it, though it never ran. So a signal to stop waits until no job is held, and
-a job that can't be read, because Redis drops the connection or refuses, goes back to its queue.
+From several queues RQ takes a job with BLPOP, and if the worker is killed at that moment the job is lost.
+Here each job goes from its queue to that queue's intermediate list. RQ's maintenance finds jobs left there
+and fails those without retries, though they never ran. So a signal to stop waits until no job is held, and a
+job that can't be read, because Redis drops the connection or refuses, goes back to its queue.
 """
 
 import threading
@@ -19,17 +19,18 @@ from rq.intermediate_queue import IntermediateQueue
 
 from scheduler.workers.persistence import START_PATIENCE_SECONDS, insist
 
-# Waiting costs a connection for each queue, so only this many queues are waited for. The others are looked at
-# in turn.
+# Waiting needs a connection per queue, so only this many queues are waited for. The others are polled in
+# turn.
 _WAITED_FOR = 32
 _TURN_SECONDS = 1
 
 _UNBLOCK_SECONDS = 2
 
-# Needed only when another worker was faster to take the job. Redis takes up to 0.1 s to end such a wait.
+# Only needed if another worker took the job first. Redis takes up to 0.1 s to end such a wait.
 _TAKEN_SECONDS = 0.01
 
-# To the front of its queue, so that nobody overtakes it, and out of the list where RQ's maintenance looks.
+# Back to the front of its queue, so that no job overtakes it, and out of the list that RQ's maintenance
+# checks.
 _GIVE_BACK = """
 if redis.call('LREM', KEYS[2], 1, ARGV[1]) == 1 then
   redis.call('LPUSH', KEYS[1], ARGV[1])
@@ -39,24 +40,24 @@ end
 
 
 class Taking:
-    """Whether a worker may hold a job that it has not begun, and how to tell it to stop then."""
+    """Knows whether a worker may hold a job that it has not begun, and tells it to stop at the right time."""
 
     def __init__(self) -> None:
         self._holds = self._told_to_stop = False
         self._answers: SimpleQueue[_Wait | None] = SimpleQueue()
 
     def stop(self) -> bool:
-        """Have the worker stop once it holds no job; False means that it holds none and may stop at once."""
+        """Make the worker stop once it holds no job; False means that it holds none and may stop at once."""
         self._told_to_stop = self._holds
         self._answers.put(None)
         return self._holds
 
     def begin(self) -> None:
-        """From now on the worker may hold a job."""
+        """Note that the worker may hold a job from now on."""
         self._holds = True
 
     def end(self) -> None:
-        """The worker holds no job."""
+        """Note that the worker holds no job."""
         self._holds = False
 
     def is_told_to_stop(self) -> bool:
@@ -64,26 +65,26 @@ class Taking:
         return self._told_to_stop
 
     def answers(self) -> "SimpleQueue[_Wait | None]":
-        """Where the waits for a job put their answers from now on; None among them means: stop."""
+        """Return the queue into which waits put their answers from now on; None in it means: stop."""
         self._answers = SimpleQueue()
         self.check()
         return self._answers
 
     def check(self) -> None:
-        """Raise StopRequested when the worker was told to stop; it holds no job yet."""
+        """Raise StopRequested if the worker was told to stop; it holds no job yet."""
         if self._told_to_stop:
             raise StopRequested
 
 
 class _Wait:
-    """A thread that waits for one queue, on a connection of its own."""
+    """A thread that waits for one queue, on its own connection."""
 
     def __init__(self, connection: Redis, queue_key: str, answers: "SimpleQueue[_Wait | None]") -> None:
         self.queue_key = queue_key
         self.job_id: bytes | None = None
         self.error: BaseException | None = None
         self._client = Redis(connection_pool=connection.connection_pool, single_connection_client=True)
-        # Not through the client, which may connect and wait again by itself when it is cut off.
+        # Not through the client, which may reconnect and wait again by itself when it is cut off.
         self._socket = cast(Any, self._client.connection)
         self._socket.send_command("CLIENT", "ID")
         self._id = self._socket.read_response()
@@ -91,19 +92,19 @@ class _Wait:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self, timeout: int) -> None:
-        """Wait for a job, and put the result among the answers."""
+        """Wait for a job, and put the result into `answers`."""
         self._timeout = timeout
         self._thread.start()
 
     def stop(self, asking: Any) -> None:
-        """End the wait over another connection. A job that came meanwhile is among the answers afterwards."""
+        """End the wait over another connection. A job that came meanwhile is then in `answers`."""
         while self._thread.is_alive():
             if not _unblock(asking, self._id):
-                # Redis is away, or the user has no right to this. Then a job that came at this very moment
+                # Redis is away, or the user lacks the right to do this. A job that came at this very moment
                 # stays in the intermediate list for RQ's maintenance.
                 self._socket.disconnect()
                 self._thread.join()
-            self._thread.join(timeout=0.05)  # it may go on when the command was not sent yet
+            self._thread.join(timeout=0.05)  # it may go on if its command was not sent yet
         self._client.close()
 
     def _run(self) -> None:
@@ -117,7 +118,7 @@ class _Wait:
 
 
 def _unblock(asking: Any, client_id: int) -> bool:
-    """End a client's wait; False when Redis did not do it. A worker told to stop may be killed soon."""
+    """End a client's wait; return False if Redis did not. A worker told to stop may be killed soon."""
     if asking._sock is None:  # Redis did not answer before, and connecting may take half a minute
         return False
     try:
@@ -188,7 +189,7 @@ def _await(
     finally:
         for wait in waits:
             wait.stop(asking)
-            # Two jobs came at once, or this worker is told to stop.
+            # Two jobs came at once, or this worker was told to stop.
             if wait is not chosen and wait.job_id is not None:
                 _give_back(connection, wait.queue_key, wait.job_id.decode())
         connection.connection_pool.release(asking)
@@ -196,7 +197,7 @@ def _await(
 
 
 class _Keeping(Queue):
-    """A queue whose jobs are always in some list while a worker takes them, also from several queues."""
+    """A queue whose jobs are always in some list while a worker takes them, even from several queues."""
 
     taking: Taking
 
@@ -204,7 +205,7 @@ class _Keeping(Queue):
     def dequeue_any(
         cls, queues: Any, timeout: int | None, connection: Redis, *args: Any, **kwargs: Any
     ) -> Any:
-        """Take the first job of these queues, with its queue; a job that can't be read goes back."""
+        """Take the first job of these queues; return it and its queue. A job that can't be read goes back."""
         try:
             return super().dequeue_any(queues, timeout, connection, *args, **kwargs)
         except RedisError as error:
@@ -230,16 +231,16 @@ class _Keeping(Queue):
         """Move the first job of these queues to its queue's intermediate list, and hold it until it begins.
 
         Args:
-            queue_keys: The first one's jobs go first.
-            timeout: How many seconds to wait for a job; None is not at all.
-            connection: To the Redis of the queues.
+            queue_keys: The queues' keys; the first queue's jobs go first.
+            timeout: How many seconds to wait for a job; None means not at all.
+            connection: The connection to the queues' Redis.
 
         Raises:
             DequeueTimeout: No job came in time.
             StopRequested: The worker was told to stop meanwhile; no job is held.
         """
         if connection is None:
-            raise ValueError("RQ gives a connection")
+            raise ValueError("RQ always passes a connection")
         cls.taking.begin()
         taken = None
         try:
@@ -261,5 +262,5 @@ class _Keeping(Queue):
 
 
 def keeping(queue_class: type[Queue], taking: Taking) -> type[Queue]:
-    """A subclass of a queue class: no job is lost when a worker is killed or stopped as it takes one."""
+    """Subclass a queue class so that no job is lost if a worker is killed or stopped while taking it."""
     return type(queue_class.__name__, (_Keeping, queue_class), {"taking": taking})

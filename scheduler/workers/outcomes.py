@@ -12,7 +12,7 @@ _HORSE_KILLED = "WorkHorseKilled"
 
 
 def of_failure(job: Job, exception: type[BaseException] | None, *, is_stopped: bool) -> JobOutcome:
-    """What RQ calls a failure: the job raised, was stopped, or its process died and no exception is known."""
+    """Return the outcome of what RQ calls a failure; without an exception, the job's process died."""
     if is_stopped:
         return JobOutcome.STOPPED
     if exception is None:
@@ -23,7 +23,7 @@ def of_failure(job: Job, exception: type[BaseException] | None, *, is_stopped: b
 
 
 def label(outcome: JobOutcome, exception: type[BaseException] | None) -> str | None:
-    """What an execution failed of, as it is counted; None where it did not."""
+    """Return the label under which a failure is counted; None if the execution did not fail."""
     if outcome is JobOutcome.ABANDONED:
         return _HORSE_KILLED
     raised = outcome in (JobOutcome.FAILED, JobOutcome.RETRIED, JobOutcome.RATE_LIMITED)
@@ -31,15 +31,15 @@ def label(outcome: JobOutcome, exception: type[BaseException] | None) -> str | N
 
 
 def class_name(type_: type[BaseException]) -> str:
-    """An exception's class as people write it: with its module, unless it is built in."""
+    """Return the name of an exception's class, with its module unless it is built in."""
     name = type_.__qualname__
     return name if type_.__module__ == "builtins" else f"{type_.__module__}.{name}"
 
 
 def wait_seconds(job: Job) -> float:
-    """How long a job waited since it was queued, or since it was due when it was scheduled.
+    """Return how long a job waited since it was queued or, if it was scheduled, since it was due.
 
-    A due time from before it last ran is an old one, and of one to come it was queued again since.
+    A due time before the last run is outdated. One in the future means that the job was queued again since.
     """
     now = datetime.now(UTC).timestamp()
     since = job.enqueued_at.timestamp() if job.enqueued_at else now

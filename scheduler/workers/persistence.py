@@ -1,4 +1,4 @@
-"""Makes sure that what a worker has to write is written once, however often Redis is away or refuses."""
+"""Makes sure that a worker's writes are done once, however often Redis is away or refuses."""
 
 import logging
 import time
@@ -18,16 +18,16 @@ from rq.utils import utcformat
 from scheduler.connections.refusals import describe, refusal
 from scheduler.errors import SchedulerError
 
-# Longer than a restart or a failover takes: how a job ended, and its result, would be lost.
+# Longer than a restart or failover takes: otherwise the job's end and result would be lost.
 _PATIENCE_SECONDS = 600.0
-# As for other refusals; and less than the 60 s after which others give up a job in the intermediate list.
+# As for other refusals. Less than the 60 s after which others give up a job in the intermediate list.
 START_PATIENCE_SECONDS = 30.0
-# For a worker that is told to stop: supervisors kill it after 30 s.
+# For a worker that was told to stop: supervisors kill it after 30 s.
 _STOPPING_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
-# For errors that waiting does not mend.
+# Tries in case of an error that waiting does not mend.
 _TRIES = 3
-# Redis cuts the connection of a client that sends a larger value (`proto-max-bulk-len`), each time.
+# Redis always cuts the connection of a client that sends a larger value (`proto-max-bulk-len`).
 _MOST_BYTES = 512 * 2**20
 
 T = TypeVar("T")
@@ -35,15 +35,15 @@ _log = logging.getLogger(__name__)
 
 
 class NotWritten(BaseException):
-    """A transaction failed, or its answer was lost; its cause says how. RQ swallows each Exception."""
+    """A transaction failed or its answer was lost; see its cause. No Exception, since RQ swallows those."""
 
 
 class GivenUpError(Exception):
-    """A job is no longer this worker's to begin."""
+    """This worker may no longer begin the job."""
 
 
 def passes(error: BaseException) -> bool:
-    """Whether waiting helps: Redis does not answer, or answers that it can't do this now."""
+    """Whether waiting helps: Redis does not answer, or says that it can't do this now."""
     lost = isinstance(error, RedisConnectionError | RedisTimeoutError | WatchError)
     return lost or refusal(error) is not None
 
@@ -55,17 +55,17 @@ def insist(
     patience: float = _PATIENCE_SECONDS,
     stopping: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Take a step until Redis has taken it, over a new connection where it refused.
+    """Repeat a step until Redis has accepted it, on a new connection after a refusal.
 
     Args:
-        connection: What the step uses.
-        step: It is told whether it was tried before. Then it may have been done already, and has to look.
-        patience: How many seconds to go on trying.
-        stopping: Whether the worker is told to stop; then it tries for five seconds at most.
+        connection: The connection that the step uses.
+        step: It is passed whether it was tried before. If so, it may have been done already and has to check.
+        patience: How many seconds to keep trying.
+        stopping: Whether the worker was told to stop; then it tries for five seconds at most.
 
     Raises:
-        RedisError: What went wrong last, when patience ends; after three tries where no waiting mends it.
-        Exception: What the step raised.
+        RedisError: The last error when patience ends, or after three tries if waiting does not mend it.
+        Exception: Any other error of the step.
     """
     began, tries, pause = time.monotonic(), 0, 0.0
     error: BaseException | None = None
@@ -89,7 +89,7 @@ def insist(
 
 
 def _reconnect(connection: Redis) -> None:
-    """Drop the connection that was used last: it may lead to the former primary."""
+    """Drop the last used connection: it may lead to the former primary."""
     pool = connection.connection_pool
     used = pool.get_connection()
     used.disconnect()
@@ -97,7 +97,7 @@ def _reconnect(connection: Redis) -> None:
 
 
 def may_begin(job: Job) -> bool:
-    """Whether a job still waits for this worker. If it was queued again since, it may wait for another."""
+    """Whether a job still waits for this worker. If it was queued again since, another may get it."""
     client: Any = job.connection
     status, enqueued_at = job.get_status(refresh=False), job.enqueued_at
     taken_with = [status and status.value.encode(), enqueued_at and utcformat(enqueued_at).encode()]
@@ -108,27 +108,27 @@ def may_begin(job: Job) -> bool:
 
 
 def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:
-    """Have a transaction sent only once, and its failure raised, whatever RQ and redis-py do.
+    """Make a transaction be sent only once, and its failure be raised, whatever RQ and redis-py do.
 
-    RQ swallows the errors of some transactions. redis-py sends a transaction again whose answer was lost: its
+    RQ swallows the errors of some transactions. redis-py resends a transaction whose answer was lost: its
     jobs would be queued twice.
 
     Args:
         pipeline: The transaction; its next `execute` raises NotWritten if it fails.
-        on_written: Called when Redis has answered that the transaction was executed.
+        on_written: Called when Redis has confirmed that the transaction was executed.
     """
     execute = pipeline.execute
 
     def once(raise_on_error: bool = True) -> list[Any]:  # noqa: ARG001  # redis-py's signature
-        del pipeline.execute  # what RQ sends on this pipeline next is another transaction
+        del pipeline.execute  # whatever RQ sends next on this pipeline is another transaction
         for command, _ in pipeline.command_stack:
             size = max(len(part) for part in command if isinstance(part, str | bytes))
             if size > _MOST_BYTES:
                 raise SchedulerError(
                     f"The job's result has {size} bytes, and Redis takes {_MOST_BYTES}: "
-                    "keep it elsewhere and return where"
+                    "store it elsewhere and return its location"
                 )
-        pipeline.watching = True  # else redis-py sends it again
+        pipeline.watching = True  # otherwise redis-py sends it again
         try:
             answers = execute(raise_on_error=False)
         except Exception as error:
@@ -144,9 +144,9 @@ def send_once(pipeline: Pipeline, on_written: Callable[[], None]) -> None:
 
 @contextmanager
 def statuses_in_transactions(job: Job) -> Iterator[None]:
-    """Keep RQ from writing that a job is scheduled before the transaction that schedules it and says so.
+    """Keep RQ from writing the status "scheduled" before the transaction that schedules the job.
 
-    A process may die in between, and the job would be in no registry.
+    If the process died in between, the job would be in no registry.
     """
 
     def set_status(status: JobStatus, pipeline: Pipeline | None = None) -> None:
@@ -164,14 +164,15 @@ def statuses_in_transactions(job: Job) -> Iterator[None]:
 
 @contextmanager
 def dependents_enqueued(queue: Queue, connection: Redis) -> Iterator[None]:
-    """Enqueue the dependents of a job that may run although it failed.
+    """Reliably enqueue those dependents of a failed job that may run although it failed.
 
-    RQ does so after the transaction that fails the job, and swallows errors: they would be deferred for ever.
+    RQ does so after the transaction that fails the job, and swallows errors: the dependents would stay
+    deferred for ever.
     """
     enqueue = queue.enqueue_dependents
 
     def insistent(*args: Any, **kwargs: Any) -> None:
-        if "pipeline" in kwargs:  # it is part of a transaction that is tried until it is written
+        if "pipeline" in kwargs:  # part of a transaction that is repeated until it is written
             enqueue(*args, **kwargs)
         else:
             insist(connection, lambda _again: enqueue(*args, **kwargs))

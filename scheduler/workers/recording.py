@@ -1,4 +1,4 @@
-"""The recording worker's mixin: it counts each execution in the transaction in which RQ ends it."""
+"""The recording worker's mixin: counts each execution in the transaction in which RQ ends it."""
 
 import functools
 import mmap
@@ -32,18 +32,19 @@ from scheduler.workers.persistence import (
 
 
 class Recording(Configured):
-    """Record every execution in `scheduler.ledger.jobs`, with one round trip of its own.
+    """Record every execution in `scheduler.ledger.jobs`, with one additional round trip.
 
-    RQ's transactions are reached through those of its methods that it hands them to. Those that begin and end
-    an execution are built again until Redis has taken them, unless it has: then the execution's note is gone.
+    The recording is added in those methods of RQ that are passed a transaction. The transactions that begin
+    and end an execution are rebuilt and repeated until Redis has accepted them. Once the end is written, the
+    execution's note is gone.
     """
 
-    _addition: Callable[[Pipeline], None] | None = None  # for the next transaction that RQ hands over
+    _addition: Callable[[Pipeline], None] | None = None  # for the next transaction that RQ passes
     _outcome = JobOutcome.ABANDONED
     _runs_again = False
     _exception: type[BaseException] | None = None
-    _horse_killed = False  # which is to be counted with the execution
-    _written = False  # whether Redis has answered to the transaction that ends the execution
+    _horse_killed = False  # to be counted with the execution
+    _written = False  # whether Redis has confirmed the transaction that ends the execution
     _forks = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,38 +52,38 @@ class Recording(Configured):
         self._function_began = mmap.mmap(-1, 1)  # a flag, shared with the process that runs a job
 
     def serialize(self) -> dict[str, Any]:
-        """What stands in Redis of this worker; RQ leaves out what else it is when it registers it again."""
+        """Return what Redis stores of this worker; RQ leaves some of it out when it registers it again."""
         fields = {**super().serialize(), "state": self.get_state()}
         if execution := vars(self).get("execution"):  # rq 3 asks Redis for it
             fields["current_job"] = execution.job_id
         return fields
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job, and forget its execution, which RQ remembers in a worker that forks."""
+        """Run a job, then forget its execution, which RQ keeps in a worker that forks."""
         self._function_began[0] = False
         try:
             super().execute_job(job, queue)
-        except GivenUpError:  # who did so has counted it
+        except GivenUpError:  # whoever gave it up has counted it
             self.log.warning("Worker %s: job %s was given up before it began", self.name, job.id)
         finally:
             self.execution, self._horse_killed = None, False
 
     def prepare_execution(self, job: Job) -> Any:
-        """Begin an execution, unless the job was given up while Redis could not be told.
+        """Begin an execution, unless the job was given up while Redis was away.
 
         Raises:
-            GivenUpError: It was; it may be queued, or run, elsewhere.
+            GivenUpError: It was given up; it may be queued, or run elsewhere.
         """
-        # What a job is made of may do anything to the process that loads it: only to the one that runs it.
+        # Loading a job's data may do anything to the process, so only the one that runs the job loads it.
         details = {} if self._forks else self._details(job)
-        earlier: list[Any] = []  # of tries that Redis may have taken, whatever became of the answer
+        earlier: list[Any] = []  # from tries that Redis may have executed, though the answer was lost
 
         def note(pipe: Pipeline) -> None:
-            send_once(pipe, lambda: None)  # redis-py would send it again without a look
+            send_once(pipe, lambda: None)  # redis-py would send it again without checking
             for execution in earlier:
                 execution.delete(job=job, pipeline=pipe)
                 ledger.forget(pipe, execution.composite_key)
-            if execution := self._execution(job):  # RQ makes it just before it hands the pipeline over
+            if execution := self._execution(job):  # RQ makes it just before it passes the pipeline
                 earlier.append(execution)
                 ledger.note_start(pipe, execution.composite_key, queue=job.origin, details=details)
 
@@ -98,7 +99,7 @@ class Recording(Configured):
         return insist(self.connection, step, patience=patience, stopping=stopping)
 
     def perform_job(self, job: Job, *args: Any) -> bool:
-        """Run a job; what fails once its end is written, as a log line about its result, fails nothing."""
+        """Run a job; an error after its end is written, such as in logging its result, fails nothing."""
         self._written = False
         noting: Any = job
         noting._on_begin = functools.partial(self._function_began.__setitem__, 0, True)
@@ -111,7 +112,7 @@ class Recording(Configured):
             return True
 
     def prepare_job_execution(self, job: Job, *args: Any, **kwargs: Any) -> None:
-        """Get the job ready in the process that runs it."""
+        """Prepare the job in the process that runs it."""
         self._exception = None
         begun = self._execution(job)
         details = self._details(job) if begun and self._forks else None
@@ -119,7 +120,8 @@ class Recording(Configured):
         on_its_way = Queue(job.origin, connection=self.connection).intermediate_queue
 
         def begin(pipe: Pipeline) -> None:
-            # Else RQ, which keeps it for a day, gives the job up at once when it sees it on its way again.
+            # Otherwise RQ, which keeps this for a day, would give the job up at once when it is on its way
+            # again.
             pipe.delete(on_its_way.get_first_seen_key(job.id))
             if details:
                 ledger.note_details(pipe, begun.composite_key, details)
@@ -133,22 +135,22 @@ class Recording(Configured):
         insist(self.connection, step)
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
-        """Set the worker's state; in a transaction with what is to be added."""
+        """Set the worker's state; in a transaction, make the pending addition."""
         super().set_state(state, pipeline)
         self._add(pipeline)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that this worker lives; in a transaction with what is to be added."""
+        """Write the worker's heartbeat; in a transaction, make the pending addition."""
         super().heartbeat(timeout, pipeline)
         self._add(pipeline)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Deal with what a job raised."""
+        """Handle what a job raised."""
         self._exception = exc_info[0]
         super().handle_exception(job, *exc_info)
 
     def handle_execution_ended(self, job: Job, *args: Any) -> None:
-        """Note when a job ended, and say that it lives; if Redis can't be told, it will be with the end."""
+        """Note when a job ended and write its heartbeat; if Redis is away, the end is written later."""
         try:
             super().handle_execution_ended(job, *args)
         except RedisError as error:
@@ -175,17 +177,17 @@ class Recording(Configured):
         self._runs_again = job.should_retry and self._outcome is not JobOutcome.STOPPED
         if self._runs_again and (interval := job.get_retry_interval()):
             job.meta[DUE_AT] = datetime.now(UTC).timestamp() + interval
-        if "exc_string" in kwargs:  # RQ always names it
+        if "exc_string" in kwargs:  # RQ always passes it by name
             kwargs["exc_string"] = storable(kwargs["exc_string"])
         self._end(job, queue, super().handle_job_failure, *args, **kwargs)
 
     def handle_work_horse_killed(self, job: Job, *args: Any) -> None:
-        """Deal with a work horse that died."""
+        """Handle a work horse that died."""
         self._horse_killed = True
         super().handle_work_horse_killed(job, *args)  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
     def cleanup_execution(self, job: Job, pipeline: Pipeline, execution: Any = None) -> None:
-        """Take an execution out of RQ's registries, and count it."""
+        """Remove an execution from RQ's registries, and count it."""
         ended = self._execution(job, execution)
         if self._horse_killed:
             ledger.count_horse_killed(pipeline, queue=job.origin)
@@ -208,29 +210,29 @@ class Recording(Configured):
         super().cleanup_execution(job, pipeline, *([execution] if execution else []))
 
     def clean_registries(self) -> None:
-        """RQ's maintenance; afterwards count what another process gave up on."""
+        """Do RQ's maintenance; then count what other processes gave up on."""
         for queue in self.queues:
             abandoned.clean(self, queue)
         ledger.reap(self.connection)
         self.last_cleaned_at = datetime.now(UTC)  # type: ignore[assignment]  # rq leaves it untyped
 
     def _end(self, job: Job, queue: Queue, end: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Have RQ end an execution, and again from the start until it is written that it ended.
+        """Make RQ end an execution, repeating all of it until its end is written.
 
-        What has been written by then, or given up on by another worker, stands.
+        An end that is already written, or another worker's giving up, is left as it is.
         """
-        job.description = job.description and storable(job.description)  # a job may set its own
+        job.description = job.description and storable(job.description)  # a job may set its own description
         execution = self._execution(job, kwargs.get("execution"))
         if execution is None:
-            end(job, queue, *args, **kwargs)  # it never began
+            end(job, queue, *args, **kwargs)  # the execution never began
             return
         stopped = self._stopped_job_id
         with statuses_in_transactions(job), dependents_enqueued(queue, self.connection):
             before = dict(vars(job))
 
             def step(_again: bool) -> None:
-                # Also at first: a horse may have written it and died before it could end well, and who finds
-                # that a worker died gives up a job that its horse still runs.
+                # Checked on the first try too. A horse may have written the end and died before it could exit
+                # normally; and whoever finds that a worker died gives up a job that its horse still runs.
                 if not ledger.is_running(execution, queue=job.origin):
                     self.log.warning("Worker %s: job %s ended or was given up before", self.name, job.id)
                     return
@@ -256,7 +258,7 @@ class Recording(Configured):
 
     def _run_seconds(self, job: Job, execution: Any) -> float | None:
         if self._in_horse_s_stead:
-            # It was stopped or killed in the work horse, which told this process nothing.
+            # The job was stopped or killed in the work horse, which told this process nothing.
             return float((datetime.now(UTC) - execution.created_at).total_seconds())
         if job.started_at is None or job.ended_at is None:
             return None
@@ -268,8 +270,8 @@ class Recording(Configured):
             addition(pipeline)
 
     def _execution(self, job: Job, execution: Any = None) -> Any:
-        """The job's execution in this worker; None where it never started."""
-        # rq 3 keeps several and hands over the one that ends; rq 2 keeps the last one.
+        """Return the job's execution in this worker; None if it never started."""
+        # rq 3 keeps several and passes the one that ends; rq 2 keeps the last one.
         known = getattr(self, "executions", None)
         candidates = [execution] if execution else [self.execution] if known is None else list(known.values())
         return next((e for e in candidates if e is not None and e.job_id == job.id), None)

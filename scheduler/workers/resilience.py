@@ -1,4 +1,4 @@
-"""A worker that outlives failures of Redis, ends when it is told to, and says why it ended."""
+"""A worker that outlives failures of Redis, ends when told to, and says why it ended."""
 
 import contextlib
 import functools
@@ -24,20 +24,20 @@ from scheduler.workers.stored_jobs import bounded
 
 T = TypeVar("T")
 
-# Most failovers take less. A worker that ends is started again, and then reads its settings anew.
+# Most failovers take less. A worker that ends is restarted, and then reads its settings anew.
 _REFUSED_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _STOP_AGAIN_SECONDS = 1.0
-# For a worker that is told to stop as a job begins or ends: supervisors kill it after 30 s.
+# For a worker that is told to stop while a job begins or ends: supervisors kill it after 30 s.
 _STOPPING_SECONDS = 5.0
-# RQ's scheduler looks once a second whether it is told to stop; less often while it waits for Redis.
+# RQ's scheduler checks once a second whether to stop; less often while it waits for Redis.
 _SCHEDULER_STOP_SECONDS = 10.0
 
 
 class Enduring(BaseWorker):
-    """Wait for a Redis that is away or refuses; if it goes on refusing, end with the error.
+    """Wait while Redis is away or refuses; if it keeps refusing, end with the error.
 
-    RQ's `work` returns as if all was done, whatever error ends it.
+    RQ's `work` returns as if all was well, whatever error ends it.
     """
 
     _error: BaseException | None = None
@@ -47,26 +47,26 @@ class Enduring(BaseWorker):
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         """Begin to work."""
         super().bootstrap(*args, **kwargs)
-        if self._taking is not None:  # this worker object has worked before
+        if self._taking is not None:  # this worker object has already worked
             return
         self._taking = Taking()
-        # Not earlier: a worker that is only looked at has the classes that it was given.
+        # Not earlier: a worker that is only inspected keeps the classes it was given.
         self.queue_class = keeping(self.queue_class, self._taking)
         self.job_class = bounded(self.job_class)
         for queue in self.queues:
-            queue.job_class = self.job_class  # its registries' and its intermediate list's
+            queue.job_class = self.job_class  # for its registries and its intermediate list
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
-        """Run jobs until told to stop, or in burst mode until there are none.
+        """Run jobs until told to stop or, in burst mode, until there are none.
 
         Raises:
-            redis.RedisError: Redis refused for half a minute, or what a job did could not be written.
-            Exception: Any other error that RQ could not go on after.
+            redis.RedisError: Redis refused for half a minute, or a job's end could not be written.
+            Exception: Any other error after which RQ can't go on.
         """
         self._error = None
         try:
             worked = super().work(*args, **kwargs)
-        except StopRequested:  # before RQ expects it
+        except StopRequested:  # earlier than RQ expects it
             self.teardown()
             return False
         if self._error is not None:
@@ -96,7 +96,7 @@ class Enduring(BaseWorker):
             try:
                 return self._patiently(ask, also_away=True)
             except StopRequested:
-                # The wait that was cut short may still be answered, on a connection of Sentinel's.
+                # On a Sentinel connection, the wait that was cut short may still be answered.
                 drop_idle(self.connection)
                 raise
 
@@ -111,7 +111,7 @@ class Enduring(BaseWorker):
                 cast(Taking, self._taking).end()
 
     def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
-        """Write the worker's state; patiently as a job begins or ends, as a failover would end the worker."""
+        """Write the worker's state; patiently while a job begins or ends: a failover would end the worker."""
         tell = functools.partial(super().set_state, state, pipeline)
         if not self._executes or pipeline is not None:
             tell()
@@ -124,11 +124,11 @@ class Enduring(BaseWorker):
             self.log.warning("Worker %s: it stops without telling its state. %s", self.name, describe(error))
 
     def prepare_job_execution(self, job: Job, remove_from_intermediate_queue: bool = False) -> None:  # noqa: ARG002
-        """Prepare the job in the process that runs it, and remove it from the list `keeping` moved it to."""
+        """Prepare the job in the process that runs it, and remove it from the intermediate list."""
         super().prepare_job_execution(job, True)
 
     def run_maintenance_tasks(self) -> None:
-        """Clean up after others. What can't be cleaned up ends no worker."""
+        """Clean up after other workers. A failure does not end this worker."""
         try:
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except StopRequested:
@@ -138,24 +138,24 @@ class Enduring(BaseWorker):
             self.last_cleaned_at: Any = now()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Write a heartbeat. If Redis is away, the next command finds out."""
+        """Write a heartbeat. If Redis is away, the next command will notice."""
         try:
             super().heartbeat(timeout, pipeline)
         except RedisError as error:
             self.log.warning("Worker %s: no heartbeat. %s", self.name, describe(error))
 
     def set_shutdown_requested_date(self) -> None:
-        """Write that the worker is to stop after its job. The job goes on even if that can't be written."""
+        """Write that the worker will stop after its job. The job goes on even if that can't be written."""
         try:
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except RedisError as error:
             self.log.warning("Worker %s: it stops after its job. %s", self.name, describe(error))
 
     def _shutdown(self) -> None:
-        """Stop after the present job, or the one that is about to begin; without a job at once.
+        """Stop after the current job, or the one about to begin; without a job, at once.
 
-        RQ raises an error for this, at whatever line Python is. Python drops errors in a `__del__`, and log
-        handlers drop them too. So the error is raised again each second until this worker leaves.
+        RQ raises an error for this, at whatever line Python is. Python drops errors in a `__del__`, and so do
+        log handlers. So the error is raised again each second until this worker leaves.
         """
         self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY and self._taking is not None and self._taking.stop():
@@ -172,7 +172,7 @@ class Enduring(BaseWorker):
             raise StopRequested
 
     def teardown(self) -> None:
-        """Sign off; without Redis, the registration expires by itself."""
+        """Unregister; without Redis, the registration expires by itself."""
         if self._stop_requested:
             signal.setitimer(signal.ITIMER_REAL, 0)
         try:
@@ -182,9 +182,9 @@ class Enduring(BaseWorker):
             self.unsubscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
 
     def _patiently(self, ask: Callable[[], T], *, also_away: bool) -> T:
-        """Ask again for half a minute while Redis refuses, and if wanted for as long as Redis is away.
+        """Repeat for half a minute while Redis refuses and, if `also_away`, for as long as it is away.
 
-        As a job begins or ends, a worker that is told to stop asks for five seconds.
+        While a job begins or ends, a worker that was told to stop tries for five seconds.
         """
         refused_since: float | None = None
         began = time.monotonic()
@@ -219,21 +219,22 @@ class Enduring(BaseWorker):
 
 
 class Scheduling(BaseWorker):
-    """Start and end RQ's scheduler, a process beside the worker, as RQ intends."""
+    """Start and end RQ's scheduler, a process next to the worker, as RQ intends."""
 
     _burst = False
 
     def _start_scheduler(self, burst: bool = False, *args: Any, **kwargs: Any) -> None:
         self._burst = burst
-        # RQ installs them after it: a signal in between would end the worker and leave the scheduler.
+        # RQ installs them afterwards: a signal in between would end the worker and leave the scheduler
+        # running.
         self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         super()._start_scheduler(burst, *args, **kwargs)
 
     def run_maintenance_tasks(self) -> None:
-        """Clean up after others."""
+        """Clean up after other workers."""
         scheduler = self.scheduler
         if self._burst:
-            # The scheduler has queued what was due, and has no process. RQ would start one now.
+            # The scheduler has queued what was due and has no process. RQ would start one now.
             self.scheduler = None
         try:
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
@@ -242,7 +243,7 @@ class Scheduling(BaseWorker):
 
     def revive_scheduler(self) -> None:
         """Start the scheduler's process again if it has ended, as it does when Redis goes away."""
-        # When the worker is told to stop, RQ ends the scheduler at once, and the worker after its job.
+        # When the worker is told to stop, RQ ends the scheduler at once but the worker after its job.
         if self.scheduler is None or self._burst or self._stop_requested:
             return
         process = self.scheduler._process
@@ -259,5 +260,5 @@ class Scheduling(BaseWorker):
             if time.monotonic() < deadline:
                 process.terminate()
             else:
-                process.kill()  # its locks expire in a minute
+                process.kill()  # its locks expire after a minute
             process.join(timeout=1)

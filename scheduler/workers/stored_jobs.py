@@ -1,4 +1,4 @@
-"""Jobs as workers run them, whoever queued them: neither an odd number nor Redis fails what they do."""
+"""Jobs as workers run them, whoever queued them: neither odd values nor Redis make them fail."""
 
 import functools
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from rq.job import Job, JobStatus
 from scheduler.durations import CENTURY_SECONDS, is_number
 from scheduler.workers.persistence import insist
 
-# What RQ goes through as a list, though it reads any JSON.
+# RQ iterates over these as lists, though it reads any JSON.
 _LISTS: dict[str, Callable[[Any], bool]] = {
     "dependency_ids": lambda one: isinstance(one, str),
     "retry_intervals": lambda _: True,
@@ -20,32 +20,33 @@ _LISTS: dict[str, Callable[[Any], bool]] = {
 
 
 class _Bounded(Job):
-    """A job that RQ can read, retry and keep, whatever its hash has.
+    """A job that RQ can read, retry and keep, whatever its hash contains.
 
-    RQ takes any number of seconds. With 10**12 for a retry it raises once the job failed, which would end its
-    worker, and after it each that cleans up; Redis refuses such a `result_ttl` after it has done the rest.
-    A field that RQ can't read would end each worker that takes the job, which would stay where it is.
+    RQ accepts any number of seconds. With 10**12 for a retry it raises when the job has failed; that would
+    end the worker, and then each worker that cleans up. Redis refuses such a `result_ttl` after it has done
+    the rest. A field that RQ can't read would end every worker that takes the job, and the job would stay
+    where it is.
     """
 
-    _on_begin: Callable[[], None] | None = None  # called just before the function
+    _on_begin: Callable[[], None] | None = None  # called just before the job's function
 
     def restore(self, raw_data: Any) -> Any:
-        """Read the job, without fields that can't be read.
+        """Read the job, without the fields that can't be read.
 
-        It has no retries where their time never comes, and is kept for no longer than can be.
+        It gets no retries whose time never comes, and no longer lifetime than Redis can store.
         """
         try:
             restored = self._read(raw_data)
         except NoSuchJobError:
             raise
-        except Exception:  # noqa: BLE001  # RQ raises anything, also AssertionError
+        except Exception:  # noqa: BLE001  # RQ may raise anything, even AssertionError
             restored = self._read(self._readable(raw_data))
         intervals = self.retry_intervals or []
         if not all(is_number(seconds) and 0 <= seconds <= CENTURY_SECONDS for seconds in intervals):
             self.log.error("Job %s is not retried: its retry_intervals are %r", self.id, intervals)
             self.retries_left = self.retry_intervals = None
         if not intervals:
-            self.retry_intervals = None  # of an empty list RQ takes the last
+            self.retry_intervals = None  # RQ takes the last item even of an empty list
         if self.result_ttl is not None and self.result_ttl > CENTURY_SECONDS:
             self.result_ttl = CENTURY_SECONDS
         return restored
@@ -59,11 +60,11 @@ class _Bounded(Job):
         return restored
 
     def _readable(self, raw_data: dict[Any, Any]) -> dict[Any, Any]:
-        """The fields that can be read, each of them alone; the others are logged."""
+        """Return the fields that can be read, each tried by itself; the others are logged."""
         data = {key: value for key, value in raw_data.items() if key in (b"data", "data")}
         readable = dict(data)
         for key, value in raw_data.items():
-            self.retry_intervals = self.repeat_intervals = None  # RQ leaves them where there are none
+            self.retry_intervals = self.repeat_intervals = None  # RQ does not set them if there are none
             try:
                 self._read({**data, key: value})
             except Exception as error:  # noqa: BLE001
@@ -74,7 +75,7 @@ class _Bounded(Job):
         return readable
 
     def get_status(self, refresh: bool = True) -> JobStatus:
-        """The job's status; what was read last where Redis has none that RQ knows."""
+        """Return the job's status; the last one read if Redis has none that RQ knows."""
         try:
             return super().get_status(refresh)
         except ValueError:
@@ -82,9 +83,9 @@ class _Bounded(Job):
 
     @property
     def stopped_callback(self) -> Any:
-        """What runs when the job was stopped, if it can be loaded.
+        """Return the function to call when the job was stopped, if it can be loaded.
 
-        It runs in the worker itself, which no callback may end: its job would run again.
+        It runs in the worker itself, and must not end it: the job would run again.
         """
         try:
             callback: Any = super().stopped_callback
@@ -101,7 +102,7 @@ class _Bounded(Job):
         return callback and contained
 
     def perform(self) -> Any:
-        """Run the function; that Redis fails rq 2 just before, at its PERSIST, fails no job."""
+        """Run the function. A Redis failure just before, at rq 2's PERSIST, does not fail the job."""
         self._began = False
         raised: list[RedisError] = []
 
@@ -111,7 +112,7 @@ class _Bounded(Job):
             except RedisError as error:
                 if not self._began:
                     raise
-                raised.append(error)  # the function's own
+                raised.append(error)  # the function's own error
 
         result = insist(self.connection, step)
         if raised:
@@ -120,7 +121,7 @@ class _Bounded(Job):
 
     def _execute(self) -> Any:
         self._began = True
-        _ = self.func, self.args  # imported and loaded first: the function has not begun
+        _ = self.func, self.args  # imported and loaded first, while the function has not begun
         if self._on_begin is not None:
             self._on_begin()
         return super()._execute()
@@ -128,5 +129,5 @@ class _Bounded(Job):
 
 @functools.cache
 def bounded(job_class: type[Job]) -> type[Job]:
-    """A class of jobs whose numbers RQ can work with."""
+    """Return a job class whose numbers RQ can work with."""
     return type(job_class.__name__, (_Bounded, job_class), {})

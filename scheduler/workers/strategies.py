@@ -1,4 +1,4 @@
-"""Workers: how the jobs of some queues are run, and what is bound to their logs."""
+"""Workers: how jobs are run, and what is bound to their log lines."""
 
 import functools
 import os
@@ -27,22 +27,22 @@ from scheduler.workers.horses import Watching, stop_signals_held
 from scheduler.workers.recording import Recording
 from scheduler.workers.resilience import Enduring, Scheduling
 
-# An idle worker's heartbeat; a busy one's comes every 30 s.
+# Between an idle worker's heartbeats; a busy one's come every 30 s.
 _HEARTBEAT_SECONDS = 15
-# RQ sends it that much before `worker_ttl` has passed.
+# RQ sends the heartbeat this long before `worker_ttl` has passed.
 _RQ_MARGIN_SECONDS = 15
 _CHECK_SECONDS = 10.0
-# How often a worker looks for jobs whose worker died; rq's own is ten minutes.
+# How often a worker looks for jobs whose worker died; rq's default is ten minutes.
 _MAINTENANCE_SECONDS = 30
 # A worker whose heartbeat is older is not live.
 LIVE_SECONDS = 60.0
 
 
 class JobLogs(BaseWorker):
-    """Bind the job to every line logged while it runs, and let go of what it used."""
+    """Bind the job to every line logged while it runs, and release what it used."""
 
-    def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:  # rq 3 also gives the execution
-        """Run a job, with its lines bound to it."""
+    def perform_job(self, job: Job, queue: Queue, *execution: Any) -> bool:  # rq 3 also passes the execution
+        """Run a job, with its log lines bound to it."""
         hooks.release()
         try:
             with job_context(job):
@@ -52,16 +52,16 @@ class JobLogs(BaseWorker):
 
 
 class Unsubscribing(BaseWorker):
-    """End also when Redis goes away at that moment, where redis-py 5 locks itself out of its subscription."""
+    """End even if Redis goes away at that moment, when redis-py 5 would deadlock in its subscription."""
 
     def subscribe(self) -> None:
-        """Listen to commands, with the lock that newer redis-py has: to unsubscribe may subscribe again."""
+        """Listen to commands, with newer redis-py's kind of lock: unsubscribing may subscribe again."""
         super().subscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         pubsub: Any = self.pubsub
         pubsub._lock = threading.RLock()
 
     def unsubscribe(self) -> None:
-        """Listen to commands no more, whatever becomes of the connection."""
+        """Stop listening to commands, whatever happens to the connection."""
         try:
             super().unsubscribe()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         except RedisError:  # its thread would subscribe again
@@ -69,16 +69,17 @@ class Unsubscribing(BaseWorker):
 
 
 class Registered(Scheduling):
-    """Look every ten seconds whether this worker is known to Redis and has its scheduler.
+    """Check every ten seconds whether Redis knows this worker and whether its scheduler runs.
 
-    RQ looks for its scheduler, which ends when Redis goes away, every ten minutes, and scheduled jobs wait
-    that long. A Redis that lost its data has lost the worker's registration too: this worker registers again.
+    RQ's scheduler ends when Redis goes away. RQ only checks it every ten minutes, and scheduled jobs wait
+    that long. A Redis that lost its data has also lost the worker's registration: this worker registers
+    again.
     """
 
     _check_due = 0.0
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Say that this worker lives, and mend its registration and its scheduler."""
+        """Write the worker's heartbeat, and restore its registration and its scheduler."""
         super().heartbeat(timeout, pipeline)
         if self.is_horse or time.monotonic() < self._check_due:
             return
@@ -100,7 +101,7 @@ def _in_main_thread() -> bool:
 
 
 class _TimerDeathPenalty(TimerDeathPenalty):
-    """RQ's writes its message into the exception class for good; this one makes a class each time."""
+    """RQ's class writes its message into the exception class for good; this one makes a class each time."""
 
     def __init__(self, timeout: float, exception: type[Exception], **kwargs: Any) -> None:
         own = type(exception.__name__, (exception,), {"__module__": exception.__module__})
@@ -108,15 +109,15 @@ class _TimerDeathPenalty(TimerDeathPenalty):
 
 
 def death_penalty(*args: Any, **kwargs: Any) -> BaseDeathPenalty:
-    """What ends a job, or a callback, that takes too long: a signal, or a timer outside the main thread."""
+    """End a job or callback that takes too long: by a signal, or by a timer outside the main thread."""
     penalty = UnixSignalDeathPenalty if _in_main_thread() else _TimerDeathPenalty
     return penalty(*args, **kwargs)
 
 
 class RecordingWorker(JobLogs, Watching, Recording, Unsubscribing, Registered, Supported, Worker):
-    """Run each job in a process of its own; `rq worker --worker-class` takes this class too."""
+    """Run each job in its own process; `rq worker --worker-class` takes this class too."""
 
-    max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's own is 60
+    max_connection_wait_time = 5.0  # seconds between tries while Redis is away; rq's default is 60
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Fork the process that runs a job."""
@@ -127,7 +128,7 @@ class RecordingWorker(JobLogs, Watching, Recording, Unsubscribing, Registered, S
 class InProcessWorker(JobLogs, Enduring, Recording, Unsubscribing, Scheduling, Supported, SimpleWorker):
     """Run jobs in this process: for tests, and for jobs too short to be worth a fork.
 
-    It works in any thread. Outside the main one it catches no signals, and a timer ends what takes too long.
+    It works in any thread. Outside the main thread it catches no signals, and a timer ends slow jobs.
     """
 
     _forks = False
@@ -139,19 +140,19 @@ class InProcessWorker(JobLogs, Enduring, Recording, Unsubscribing, Scheduling, S
 
 
 class _Pool(WorkerPool):
-    """RQ's pool, which no signal parts from its workers.
+    """RQ's pool, made safe against signals while it starts its workers.
 
-    One that came while they are started would end the pool alone, or be lost in a worker that is not ready.
+    Such a signal would end only the pool, or be lost in a worker that is not ready.
     """
 
     def start_workers(self, *args: Any, **kwargs: Any) -> None:
-        """Start the workers; a signal that comes meanwhile ends them all."""
+        """Start the workers; a signal that comes meanwhile ends all of them."""
         self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
         with stop_signals_held():
             super().start_workers(*args, **kwargs)
 
     def start_worker(self, *args: Any, **kwargs: Any) -> None:
-        """Start a worker, which lets signals in when it is ready."""
+        """Start a worker, which unblocks signals when it is ready."""
         with stop_signals_held():
             super().start_worker(*args, **kwargs)
 
@@ -167,7 +168,7 @@ class Strategy(Protocol):
         with_scheduler: bool,
         settings: Settings | None = None,
     ) -> bool:
-        """Run jobs, in the order of the queues; whether any job was run."""
+        """Run jobs, in the order of the queues; return whether any was run."""
 
 
 _forking_worker = functools.partial(
@@ -191,20 +192,20 @@ def pool(
     queues: Sequence[str],
     *,
     connection: Redis,
-    with_scheduler: bool,  # noqa: ARG001  # RQ's pool always has it
+    with_scheduler: bool,  # noqa: ARG001  # RQ's pool always has a scheduler
     settings: Settings | None = None,
 ) -> bool:
-    """Do what `fork` does in one worker for each processor, and replace those that die.
+    """Do what `fork` does with one worker per processor, and replace workers that die.
 
-    RQ's pool does not tell what its workers did: this says that jobs were run. Its workers always queue
-    scheduled jobs when their time comes.
+    RQ's pool does not tell what its workers did, so this returns True. Its workers always queue scheduled
+    jobs when their time comes.
     """
     with worker_connection(connection) as own:
         _Pool(
             queues,
             connection=own,
             num_workers=len(os.sched_getaffinity(0)),
-            worker_class=functools.partial(_forking_worker, settings=settings),  # type: ignore[arg-type]  # called with a worker's arguments, no more
+            worker_class=functools.partial(_forking_worker, settings=settings),  # type: ignore[arg-type]  # called with only a worker's arguments
         ).start()
     return True
 
@@ -217,7 +218,7 @@ def burst_no_fork(
     settings: Settings | None = None,
     worker_class: type[InProcessWorker] = InProcessWorker,
 ) -> bool:
-    """Run what is queued in this process, then return."""
+    """Run the queued jobs in this process, then return."""
     with worker_connection(connection) as own:
         worker = worker_class(queues, connection=own, log_job_description=False, settings=settings)
         return worker.work(burst=True, with_scheduler=with_scheduler)
@@ -227,10 +228,10 @@ _STRATEGIES: dict[str, Strategy] = {"fork": fork, "pool": pool, "burst-no-fork":
 
 
 def strategy(name: str) -> Strategy:
-    """The strategy of that name.
+    """Return the strategy of that name.
 
     Raises:
-        SchedulerError: There is none; the message names those there are.
+        SchedulerError: There is none; the message lists the strategies.
     """
     if name not in _STRATEGIES:
         raise SchedulerError(f"Unknown strategy {name!r}: use one of {', '.join(_STRATEGIES)}")

@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from dashboards.alerts.files import ALERTS
+from rqmon.metrics import WATCHDOG
 
 EXPORTER = {"job": "rq-exporter", "instance": "rq-exporter"}
-ALWAYS = "RQWatchdog"
+ALWAYS = WATCHDOG
 _UP = {
     'up{job="rq-exporter", instance="rq-exporter"}': "1x1600",
     'up{job="prometheus", instance="prometheus"}': "1x1600",

@@ -1,4 +1,4 @@
-"""Real Chromium, a real Prometheus that scrapes values the tests know, and the preview itself."""
+"""Real Chromium, a real Prometheus that scrapes known values, and the preview itself."""
 
 import json
 import os
@@ -26,19 +26,19 @@ HOSTILE_QUEUE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</s
 JOBS = {"alpha": 3.0, "beta": 5.0, HOSTILE_QUEUE: 7.0}
 EXACT = 41.125
 RQ_DASHBOARD = "http://127.0.0.1:1"  # nothing listens there
-FOREIGN_NAME = "evil.example"  # leads to this machine, as an attacker's own name may
+FOREIGN_NAME = "evil.example"  # points to this machine, as an attacker's own name may
 CHROMIUM_ARGS = [
     f"--host-resolver-rules=MAP {FOREIGN_NAME} 127.0.0.1",
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
 
-# Of a page of thirty panels, beside other work on two cores; Playwright's own is five seconds.
+# For a page of thirty panels, next to other work on two cores; Playwright's default is five seconds.
 expect.set_options(timeout=60_000)
 
 
 def need(names: tuple[str, ...], package: str) -> str:
-    """The path of the first program found; without one skip, and under CI fail."""
+    """Return the path of the first program found; if there is none, skip, or fail under CI."""
     path = next((found for name in names if (found := shutil.which(name))), None)
     if path is None:
         reason = f"none of {', '.join(names)} is on PATH; install the system's {package} package"
@@ -93,7 +93,7 @@ class PrometheusServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # Graphs end at a round time up to 5 seconds ago.
+        # Graphs end at a round time, up to 5 seconds ago.
         rates = "rate(demo_ended_total[1m] offset 5s)"
         wait_for(lambda: len(self.query(rates)) == len(JOBS), what="Prometheus has rates")
 
@@ -151,7 +151,7 @@ def running_preview(prometheus_url: str) -> Iterator[str]:
     command = [sys.executable, "-m", "rqmon.preview", "--port", str(port)]
     command += ["--prometheus-url", prometheus_url, "--dashboards", str(DATA)]
     command += ["--rq-dashboard-url", RQ_DASHBOARD]
-    # NiceGUI serves nothing when it sees pytest's own variable.
+    # NiceGUI serves nothing if it sees pytest's variable.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     url = f"http://127.0.0.1:{port}"
@@ -170,7 +170,7 @@ def running_preview(prometheus_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def preview(prometheus: PrometheusServer) -> Iterator[str]:
-    """The address of a preview that draws what `prometheus` has."""
+    """The address of a preview that draws the data of `prometheus`."""
     with running_preview(prometheus.url) as url:
         with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
             assert json.load(response) == {"status": "ok", "prometheus": "up"}

@@ -1,4 +1,4 @@
-"""The preview's pages as tests read them."""
+"""Reads the preview's pages for tests."""
 
 from urllib.parse import parse_qs, urlsplit
 

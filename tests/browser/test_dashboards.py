@@ -23,9 +23,9 @@ from tests.servers import wait_for
 from tests.stack import MISSING, Stack
 
 MODELS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / DASHBOARDS).glob("*.json"))}
-STILL = "nobody's"  # a queue that no worker serves, so that its numbers stand still
+STILL = "nobody's"  # a queue without workers, so that its numbers don't change
 WAITING, SCHEDULED = 7, 3
-# What stats are to equal; those of rates move on while one looks.
+# Expected values of stats; those of rates change while the test reads them.
 STATS = {
     "rq-cron": {"Cron entries": "sum(rq_cron_entries)", "Cron processes": "sum(rq_cron_processes)"},
     "rq-dashboard": {
@@ -48,9 +48,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A stack of its own under the demo's load, until the tests are done."""
+    """A separate stack under the demo's load, until the tests are done."""
     need(("chromium", "chromium-browser", "google-chrome"), "chromium")
-    folder = Path(tempfile.mkdtemp(prefix="rqmon-"))  # short, as a socket's path must be
+    folder = Path(tempfile.mkdtemp(prefix="rqmon-"))  # short, because it is in a socket's path
     stack = Stack.new("native", folder)
     try:
         stack.start()
@@ -87,7 +87,7 @@ def open_rows(page: Page) -> None:
 
 
 def is_empty_here(found: dict) -> bool:
-    """Whether nothing happens under the demo that the panel could show."""
+    """Whether the demo gives the panel nothing to show."""
     return all(empty(target["expr"]).state is State.EXPECTED for target in found["targets"])
 
 
@@ -101,7 +101,7 @@ def test_every_panel_draws_and_a_phone_gets_one_column(uid: str, page: Page, sta
         if is_empty_here(found):
             expect(box.locator(".message.error")).to_have_count(0)
             continue
-        # The heatmap compares two steps of a minute, and the demo needs time to make each kind of job.
+        # The heatmap compares two one-minute steps, and the demo needs time to make each kind of job.
         expect(box.locator(".message:visible"), found["title"]).to_have_count(0, timeout=150_000)
         if box.locator("canvas").count():
             assert any(box.evaluate(CHART_DATA)), found["title"]
@@ -139,7 +139,7 @@ def test_a_stat_equals_what_prometheus_says(uid: str, page: Page, stack: Stack) 
     open_dashboard(page, f"{stack.url('grafana')}/d/{uid}?var-queue={STILL}&from=now-5m&to=now&refresh=5s")
     for title, expr in STATS[uid].items():
         [answer] = stack.query(expr)
-        # A graph's newest point may be from before a stack's first scrape.
+        # A graph's newest point may be older than the stack's first scrape.
         expect(panel(page, title).locator(".tile-value")).to_have_text(answer["value"][1])
 
 

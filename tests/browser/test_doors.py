@@ -1,4 +1,4 @@
-"""A page of another site in a real Chromium, beside Alertmanager behind its door."""
+"""A page of another site in a real Chromium, and Alertmanager behind its door."""
 
 import http.server
 import threading
@@ -47,7 +47,7 @@ def addresses(tmp_path_factory):
 
 @pytest.fixture
 def foreign_page(browser):
-    """A page at a name that leads to this machine, as an attacker's may."""
+    """A page at a name that points to this machine, as an attacker's may."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page = browser.new_page()

@@ -1,4 +1,4 @@
-"""What a viewer chooses in the preview, and that the address bar keeps it."""
+"""A viewer's choices in the preview, and their copy in the address bar."""
 
 import re
 from datetime import datetime, timedelta
@@ -85,7 +85,7 @@ CHOSEN = "var-queue=alpha&var-queue=beta&from=now-15m&to=now&refresh=30s"
 
 
 def expect_chosen(page: Page, uid: str) -> None:
-    """The dashboard has taken over what CHOSEN says."""
+    """Check that the dashboard has taken over the choices in CHOSEN."""
     page.wait_for_url(re.compile(f"/d/{uid}"))
     assert query_of(page) == parse_qs(CHOSEN)
     expect(page.get_by_role("button", name="Time range: Last 15 minutes")).to_be_visible()
@@ -109,7 +109,7 @@ def test_the_menu_takes_along_what_is_chosen_to_dashboards_of_the_same_tag(page:
     page.get_by_role("button", name="Choose a dashboard").click()
     page.get_by_text("Broken panels").click()
     page.wait_for_url(re.compile("/d/broken"))
-    assert query_of(page) == {}  # no link leads there, so nothing goes along
+    assert query_of(page) == {}  # no link leads there, so nothing is passed on
 
 
 @pytest.mark.parametrize("name", ["Dashboards", "All dashboards"])
@@ -125,7 +125,7 @@ def test_the_list_keeps_what_is_chosen(name: str, page: Page, preview: str) -> N
 
 @pytest.mark.parametrize("zones", [("Asia/Tokyo", "Asia/Karachi"), ("America/New_York", "America/Anchorage")])
 def test_times_are_of_the_browsers_zone(zones: tuple[str, str], browser: Browser, preview: str) -> None:
-    # Around its midnight a zone's day holds no data yet.
+    # Around midnight the zone's day has no data yet.
     zone = next(zone for zone in zones if 1 <= datetime.now(ZoneInfo(zone)).hour < 23)
     context = browser.new_context(timezone_id=zone)
     page = context.new_page()
@@ -135,7 +135,7 @@ def test_times_are_of_the_browsers_zone(zones: tuple[str, str], browser: Browser
     open_dashboard(page, f"{preview}/d/every-panel?{moments}")
     label = f"{start:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S}"
     expect(page.get_by_role("button", name=f"Time range: {label}")).to_be_visible()
-    # What the axis writes is of the same zone.
+    # The axis uses the same zone.
     axis = "panel => rqmon.timeLabel(3600)(" + CHART_START + ")"
     assert panel(page, "Lines of").evaluate(axis) == f"{start:%H:%M}"
     open_dashboard(page, f"{preview}/d/every-panel?from=now/d&to=now/d")

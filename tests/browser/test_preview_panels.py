@@ -52,7 +52,7 @@ def test_a_stat_shows_what_prometheus_says(page: Page, preview: str, prometheus:
 
 
 def test_markup_in_labels_and_files_never_runs(page: Page, preview: str) -> None:
-    # A refresh hides what the pointer shows until it moves again.
+    # A refresh hides the tooltip until the pointer moves again.
     query = "var-queue=$__all&var-step=%3Cscript%3Ewindow.hacked=1%3C/script%3E&refresh="
     open_dashboard(page, f"{preview}/d/every-panel?{query}")
     expect(panel(page, "Queues").get_by_role("cell", name=HOSTILE_QUEUE)).to_be_visible()
@@ -63,7 +63,7 @@ def test_markup_in_labels_and_files_never_runs(page: Page, preview: str) -> None
     panel(page, "Stacked rate").scroll_into_view_if_needed()
     box = panel(page, "Stacked rate").locator("canvas").bounding_box()
     assert box is not None
-    for share in (0.7, 0.9, 0.96, 0.975):  # over the newest points, wherever the axis puts them
+    for share in (0.7, 0.9, 0.96, 0.975):  # over the newest points, wherever they are on the axis
         page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
     expect(panel(page, "Stacked rate").locator(".tip-name", has_text="<script>")).to_be_visible()
     page.goto(f"{preview}/")
@@ -176,7 +176,7 @@ def test_annotations_are_lines_with_names(page: Page, preview: str, prometheus: 
     starts = chart.evaluate(lines)
     begin = chart.evaluate(f"panel => ({CHART})(panel).getOption().xAxis[0].min / 1000")
     for start in starts:  # the state was 1 from then on, and not before
-        if start < begin + 2:  # what had begun before the range is marked where that begins
+        if start < begin + 2:  # an event that began before the range is marked at the range's start
             continue
         assert prometheus.query(f'demo_state{{worker="worker-2"}} @ {start}') == [1.0]
         assert prometheus.query(f'demo_state{{worker="worker-2"}} @ {start - 1}') in ([0.0], [])

@@ -1,4 +1,4 @@
-"""What the preview answers to whom, and what it says when Prometheus does not answer."""
+"""Whom the preview answers, and what it shows when Prometheus does not answer."""
 
 import socket
 import urllib.request
@@ -52,7 +52,7 @@ def test_only_pages_of_its_own_are_answered(browser: Browser, preview: str) -> N
             headers = {"Host": host} | ({"Origin": origin} if origin else {})
             answer = httpx.get(preview + path, headers=headers, trust_env=False)
             assert answer.status_code == status, (host, origin, path)
-    # A WebSocket opens whatever its origin, unless the server looks.
+    # A WebSocket opens from any origin, unless the server checks.
     page = browser.new_page()
     page.goto("about:blank")
     address = f"ws://127.0.0.1:{port}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
@@ -73,7 +73,7 @@ def test_prometheus_going_and_coming_back(page: Page, preview: str, prometheus: 
     try:
         page.get_by_role("button", name="Refresh now").click()
         expect(page.get_by_role("alert")).to_contain_text(f"Prometheus at {prometheus.url} does not answer")
-        # What a tile said is no longer known; a graph's past is.
+        # A tile's value is no longer known; a graph's past still is.
         expect(panel(page, "Exact").locator(".message")).to_have_text("Unknown")
         expect(panel(page, "Exact").locator(".tile-value")).to_be_hidden()
         expect(panel(page, "Queues").locator(".message")).to_have_text("Unknown")

@@ -1,4 +1,4 @@
-"""The dashboard in a real Chromium: log in, requeue, purge; nothing that a job holds runs as script."""
+"""The dashboard in a real Chromium: log in, requeue, purge; nothing in a job runs as a script."""
 
 import signal
 
@@ -73,7 +73,7 @@ def mine(valkey):
 def test_without_the_password_the_browser_asks_for_it(browser, dashboard):
     context = browser.new_context()
     page = context.new_page()
-    with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked, and nobody answered
+    with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # no password was given
         page.goto(dashboard.origin)
     context.close()
 

@@ -1,4 +1,4 @@
-"""`rqmon dashboards shot`, from a real preview with a real Chromium; what is missing is one line."""
+"""`rqmon dashboards shot` with a real preview and Chromium; if something is missing, one line says so."""
 
 import os
 import struct

@@ -1,4 +1,4 @@
-"""A Valkey that keeps everything it acknowledged, and processes beside it, for tests that kill them."""
+"""A Valkey that keeps everything it acknowledged, and processes using it, for tests that kill them."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.servers import free_port, wait_for
 
 
 class Fleet:
-    """A Valkey with an append-only file, and the processes that were started beside it."""
+    """A Valkey with an append-only file, and the processes started with it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port, self.processes = folder, free_port(), []
@@ -40,7 +40,7 @@ class Fleet:
         self.start_valkey()
 
     def spawn(self, *arguments: str, **variables: str) -> subprocess.Popen:
-        """Start a Python process with this Valkey as its Redis; what it prints is in its `log`."""
+        """Start a Python process with this Valkey as its Redis; its output is in its `log`."""
         log = self.folder / f"{len(self.processes)}.log"
         environment = {**os.environ, "RQ_REDIS_URL": self.url, "PYTHONPATH": str(ROOT), **variables}
         with log.open("wb") as file:

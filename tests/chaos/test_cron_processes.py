@@ -1,4 +1,4 @@
-"""Real cron processes, killed and frozen at random, over a Valkey that is restarted."""
+"""Real cron processes, killed and frozen at random, on a Valkey that is restarted."""
 
 import json
 import random
@@ -42,7 +42,7 @@ class CronFleet(Fleet):
         return self.spawn(str(self.folder / "crons.py"))
 
     def jobs(self) -> Counter:
-        """How many jobs each slot got."""
+        """Return how many jobs each slot got."""
         ids = [id_.decode() for id_ in self.redis.lrange("rq:queue:q", 0, -1)]
         return Counter(job.meta["cron_slot"] for job in Job.fetch_many(ids, connection=self.redis))
 
@@ -56,7 +56,7 @@ def fleet(tmp_path):
 
 
 def assert_each_slot_has_one_job(fleet: CronFleet) -> dict:
-    """Check that each slot from the first to the last has one job, in the ledger too; return the outcomes."""
+    """Check that every slot from first to last has one job, in the ledger too; return the outcomes."""
     slots = fleet.jobs()
     seconds = sorted(int(datetime.fromisoformat(slot).timestamp()) for slot in slots)
     assert max(slots.values()) == 1
@@ -124,7 +124,7 @@ def test_a_redeployment_a_second_loses_and_doubles_nothing(fleet):
     running = fleet.start()
     wait_for(lambda: len(fleet.jobs()) >= 1)
     for number in range(10):
-        # What changes is not the schedule: each deployment changes something else about the entry.
+        # The schedule stays: each deployment changes something else about the entry.
         fleet.deploy(f', description="deployment {number}"')
         new = fleet.start()
         wait_for(lambda: b"cron_reconciled" in new.log.read_bytes())  # noqa: B023 (called in this turn)

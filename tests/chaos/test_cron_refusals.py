@@ -1,4 +1,4 @@
-"""Real cron processes beside a Redis that refuses, loses keys, or gives few rights."""
+"""Real cron processes with a Redis that refuses, loses keys, or grants few rights."""
 
 import json
 import subprocess
@@ -82,7 +82,7 @@ def test_a_redis_that_refuses_is_said_once_and_waited_out_and_is_not_well_meanwh
     assert '"code": "READONLY"' in process.log.read_text()
     become_primary(fleet.redis)
     fleet.wait_for_slots()
-    # When the name leads to a new primary, connections to the old one would refuse for ever.
+    # After the name leads to a new primary, connections to the old one would be refused for ever.
     assert clients.isdisjoint(client["id"] for client in fleet.redis.client_list())
     wait_for(lambda: all(it["working"] for it in live_processes(fleet.redis).values()))
     assert events(process).count("redis_back") == 1

@@ -30,7 +30,7 @@ KINDS |= {"stop": 12, "die_with_worker": 8}
 
 
 class WorkerFleet(Fleet):
-    """Workers and an exporter; each is started again when it has ended."""
+    """Workers and an exporter; each is restarted when it has ended."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -72,13 +72,13 @@ def enqueue(connection: Redis, rng: random.Random) -> None:
 
 
 def written(path: Path) -> Counter:
-    """What the jobs wrote down: how often which queue, function and outcome."""
+    """Count what the jobs wrote down by queue, function and outcome."""
     lines = path.read_text().splitlines() if path.exists() else []
     return Counter(tuple(json.loads(line)) for line in lines)
 
 
 def stop_what_waits_to_be_stopped(connection: Redis) -> None:
-    """Stop the jobs that wrote down that they wait to be stopped; again, if a worker missed it."""
+    """Stop the jobs that wrote down that they wait for it; repeat it if a worker missed the command."""
     for id_ in connection.lrange("truth:to-stop", 0, -1):
         if connection.hget(f"rq:job:{id_.decode()}", "status") != b"started":
             connection.lrem("truth:to-stop", 1, id_)
@@ -88,7 +88,7 @@ def stop_what_waits_to_be_stopped(connection: Redis) -> None:
 
 
 def expire_what_died(connection: Redis) -> None:
-    """Make the executions of dead workers look as old as those that are given up."""
+    """Make dead workers' executions look old enough to be given up."""
     for queue in QUEUES:
         for member in connection.zrange(f"rq:wip:{queue}", 0, -1):
             if connection.sismember("truth:dead", member.split(b":")[0]):
@@ -99,10 +99,10 @@ def expire_what_died(connection: Redis) -> None:
 
 
 def restart_between_jobs(fleet: WorkerFleet) -> None:
-    """SIGKILL the server while no job is under way.
+    """SIGKILL the server while no job is running.
 
-    RQ can't know how a job ended that was under way: its work is done but not written, or it was taken from
-    its queue and never reached the worker. So no record could equal it.
+    RQ can't know how a running job ended: its work is done but not written, or it was taken from its queue
+    and never reached the worker. So no record could be right.
     """
     connection = fleet.redis
     suspend(connection)
@@ -120,7 +120,7 @@ def restart_between_jobs(fleet: WorkerFleet) -> None:
 
 
 def idle(connection: Redis) -> bool:
-    """Whether no job is under way, but for those whose worker is dead."""
+    """Whether no job is running, except those whose worker is dead."""
     stop_what_waits_to_be_stopped(connection)
     dead = connection.smembers("truth:dead")
     return all(note.split(b":")[0] in dead for note in connection.hkeys(ledger.RUNNING))

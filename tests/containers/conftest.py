@@ -1,4 +1,4 @@
-"""What the container tests share: an engine, without which they are skipped, and one real stack."""
+"""What the container tests share: one real stack, and an engine, without which they are skipped."""
 
 import contextlib
 import os
@@ -36,7 +36,7 @@ def started(folder: Path, *settings: str) -> Iterator[Containers]:
         profiles=["preview", "demo"],
     )
     with pytest.MonkeyPatch.context() as patch:
-        # Variables of a person's own stack, set in their shell, would count before the file.
+        # The shell may have variables of the user's own stack, which would beat the file's.
         for name in (*stack.config.variables, *(n for n in os.environ if n.startswith("COMPOSE_"))):
             patch.delenv(name, raising=False)
         patch.setenv("RQMON_STATE_DIR", str(stack.state_dir))
@@ -47,7 +47,7 @@ def started(folder: Path, *settings: str) -> Iterator[Containers]:
             try:
                 stack.rqmon("stop")
             finally:
-                compose.stop(down=True)  # with the volumes
+                compose.stop(down=True)  # including the volumes
                 docker("image", "rm", "--force", f"{stack.config.variables['COMPOSE_PROJECT_NAME']}:local")
 
 

@@ -1,4 +1,4 @@
-"""The containers of a stack: what the engine says about them, and what is done to them."""
+"""Inspects and controls the containers of a stack."""
 
 import json
 import subprocess
@@ -24,11 +24,11 @@ class Containers:
     said: str
 
     def ids(self, *services: str) -> list[str]:
-        """The ids of these services' containers, or of all that run."""
+        """Return the ids of these services' containers, or of all running ones."""
         return docker(*self._compose_command("ps", "--quiet", *services)).split()
 
     def id(self, service: str) -> str:
-        """The id of a service's only container, whether it runs or not."""
+        """Return the id of a service's only container, running or not."""
         [container] = self.ids("--all", service)
         return container
 
@@ -42,7 +42,7 @@ class Containers:
         return "".join(self.compose.get_logs())
 
     def healthy(self) -> bool:
-        """Whether every container is healthy by its own check, and every target by Prometheus."""
+        """Whether every container is healthy by its own check, and every target up in Prometheus."""
         states = docker(
             "ps",
             "--all",

@@ -1,4 +1,4 @@
-"""A steady load on a stack, and what became of each of its jobs and cron slots."""
+"""A steady load on a stack, and the fate of each of its jobs and cron slots."""
 
 import threading
 import time
@@ -36,7 +36,7 @@ class Fault:
 
 
 class Load:
-    """Queues a short job five times a second, and has one queued each second by a cron that catches up.
+    """Queues five short jobs a second, and one more each second by a cron that catches up.
 
     A job counts as accepted when Redis said so. If Redis did not answer, the job may be there or not.
     """
@@ -74,25 +74,25 @@ class Load:
         return True
 
     def fates(self, ids: list[str]) -> Counter[str]:
-        """How many of these jobs have which status; a job that is nowhere is "lost"."""
+        """Count these jobs by status; a job that is nowhere is "lost"."""
         jobs = Job.fetch_many(ids, connection=self.redis)
         return Counter(job.get_status(refresh=False).value if job else "lost" for job in jobs)
 
     def due(self) -> int:
-        """How many slots there have been."""
+        """Return how many slots there have been."""
         return int(time.time()) - self._since
 
     def outcomes(self) -> Counter[str]:
-        """How many slots ended how."""
+        """Count the slots by outcome."""
         return Counter(cron_outcomes(self.redis).get(CRON_ID, {}))
 
     def doubled(self) -> int:
-        """How many of the last hundred slots were counted again."""
+        """Return how many of the last hundred slots were counted twice."""
         history = self._history()
         return len(history) - len({record.slot for record in history})
 
     def jobs_of_slots(self) -> list[str]:
-        """The jobs of the last hundred slots."""
+        """Return the jobs of the last hundred slots."""
         return [record.job_id or "" for record in self._history()]
 
     def _history(self) -> list[SlotRecord]:

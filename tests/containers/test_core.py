@@ -1,4 +1,4 @@
-"""The core on Redis in a container, and our image beside it."""
+"""The core with Redis in a container, and our image with it."""
 
 import os
 import re
@@ -20,22 +20,25 @@ from tests.containers.containers import docker
 
 REDIS = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"]["image"]
 REDIS = re.sub(r"\$\{\w+:-(.*)\}", r"\1", REDIS)
-# Left out is what takes long and tells nothing about this server: two simulated years, and tests with servers
-# of their own, which are killed, cut off or refuse.
+# Tests are left out that take long and tell nothing about this server: two simulated years, and tests with
+# their own servers, which are killed, cut off or refuse.
+_SCHEDULER = "tests/integration/scheduler"
 _OF_THEIR_OWN = (
-    "once",
-    "connections",
-    "resilience",
-    "server_version",
-    "django",
-    "testing_plugin",
-    "burst_scheduler",
+    "cron/test_cron_simulation.py",
+    "plugin",
+    "test_connections.py",
+    "test_django.py",
+    "test_server_version.py",
+    "workers/test_burst_scheduler.py",
+    "workers/test_once.py",
+    "workers/test_resilience.py",
+    "workers/test_told_to_stop.py",
+    "workers/test_unruly_jobs.py",
 )
 CORE = (
-    "tests/integration/scheduler",
-    "--ignore=tests/integration/scheduler/cron/test_cron_simulation.py",
-    *(f"--ignore=tests/integration/scheduler/test_{name}.py" for name in _OF_THEIR_OWN),
-    "--deselect=tests/integration/scheduler/workers/test_workers.py::"
+    _SCHEDULER,
+    *(f"--ignore={_SCHEDULER}/{name}" for name in _OF_THEIR_OWN),
+    f"--deselect={_SCHEDULER}/workers/test_workers.py::"
     "test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler",
 )
 
@@ -56,6 +59,7 @@ def server(network):
 
 def test_the_cores_own_tests_pass_on_it(server):
     url = f"redis://:secret@{server.get_container_host_ip()}:{server.get_exposed_port(6379)}/0"
+    assert all((ROOT / _SCHEDULER / name).exists() for name in _OF_THEIR_OWN)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CORE],
         cwd=ROOT,

@@ -42,7 +42,7 @@ def dashboards(containers):
     return "preview" if containers.ids("preview") else "grafana"
 
 
-# First the faults that may kill a job. It is found two minutes later, so other faults come meanwhile.
+# First the faults that may kill a job: it is found two minutes later, and other faults come meanwhile.
 FAULTS = [
     (crashed, "redis"),
     (restarted, "redis"),
@@ -71,7 +71,7 @@ def load(containers):
 
 @pytest.fixture(autouse=True)
 def fault_table(load, record_property):
-    """The table of the faults until now; the last one is printed below the results."""
+    """Record the table of faults so far; the last table is printed below the results."""
     yield
     table = Table("fault", "healthy after", "jobs", "failed with it", "lost", "cron slots", "doubled")
     for fault in load.faults:

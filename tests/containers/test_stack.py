@@ -1,4 +1,4 @@
-"""The two compose files on a real engine: what runs, what it refuses, what it tells, what survives."""
+"""The two compose files on a real engine: what runs, refuses, reports and survives."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.containers.containers import docker
 from tests.servers import wait_for
 from tests.stack import PORTS
 
-OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors")
+OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors", "alert_log")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_everything_is_healthy_and_seen_by_prometheus(containers):
     )
     has_grafana = "grafana" in running
     assert {service.name for service in (WITH_GRAFANA if has_grafana else WITH_PREVIEW)} <= running
-    assert has_grafana or "the preview of its dashboards starts in its place" in containers.said
+    assert has_grafana or "the preview of its dashboards starts instead" in containers.said
     wait_for(containers.healthy, seconds=60, what="all containers and targets are healthy")
     assert httpx.get(containers.stack.url("grafana"), follow_redirects=True).status_code == 200
 
@@ -71,7 +71,7 @@ def test_nothing_listens_off_loopback(containers):
     assert len(published) == len(PORTS)
     assert {binding["HostIp"] for binding in published} == {"127.0.0.1"}
     [network] = containers.inspect("redis")["NetworkSettings"]["Networks"].values()
-    elsewhere = network["Gateway"]  # this machine's address for its containers
+    elsewhere = network["Gateway"]  # this machine's address, as its containers see it
     for binding in published:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((elsewhere, int(binding["HostPort"])), timeout=2)
@@ -206,7 +206,7 @@ def test_a_start_over_a_running_stack_keeps_the_data(containers, connection):
     assert containers.inspect("rq_short")["Image"] != older
     assert containers.id("redis") == kept
     assert connection.get("kept") == b"over an upgrade"
-    # And a stack whose .env lacked a variable.
+    # Also for a stack whose .env lacked a variable.
     lines = containers.stack.env_file.read_text().splitlines(keepends=True)
     containers.stack.env_file.write_text("".join(x for x in lines if not x.startswith("RQ_DASHBOARD_USER")))
     assert "Wrote RQ_DASHBOARD_USERNAME" in containers.stack.start()

@@ -1,4 +1,4 @@
-"""A panel, the series there are and what its query says: compared by Prometheus's own tool."""
+"""Cases for panels (series in, the query's answer out), compared by Prometheus's own tool."""
 
 import json
 import re
@@ -19,9 +19,9 @@ FILLED |= {"__interval": "5s", "__range": "30m"}
 
 @dataclass(frozen=True)
 class Case:
-    """A panel, the series there are, what is chosen, and what its query says: None is nothing.
+    """A panel, the series, the choices, and the expected answer of its query: None means no series.
 
-    `legend` is of the query, where there are several; `at` is when it is asked.
+    `legend` selects the query if there are several; `at` is the time of the query.
     """
 
     uid: str
@@ -39,7 +39,7 @@ needs_promtool = pytest.mark.skipif(
 
 
 def query_of(case: Case) -> str:
-    """The panel's only query, with what is chosen put in."""
+    """Return the panel's only query, with the choices filled in."""
     panels = json.loads((ROOT / DASHBOARDS / f"{case.uid}.json").read_text(encoding="utf-8"))["panels"]
     targets = next(panel["targets"] for panel in panels if panel["title"] == case.panel)
     target = next(target for target in targets if case.legend in ("", target["legendFormat"]))
@@ -47,13 +47,13 @@ def query_of(case: Case) -> str:
 
 
 def run(folder: Path, cases: Sequence[Case]) -> None:
-    """Let promtool compare what each case's panel says."""
+    """Let promtool compare each case's answer."""
     tests = [
         {
             "name": f"{number}: {case.uid}, {case.panel}",
             "interval": "5s",
             "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
-            # Without labels: a panel has one value here, whatever it is named.
+            # Without labels: here a panel has one value, whatever its name.
             "promql_expr_test": [
                 {
                     "expr": f"round(max({query_of(case)}), 0.001)",

@@ -13,15 +13,16 @@ from tests import ROOT
 CORE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 MONITOR = yaml.safe_load((ROOT / "docker-compose-rq-monitor.yml").read_text())["services"]
 SERVICES = {**CORE, **MONITOR}
-OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors", "preview")
-# What checks neither Host nor Origin itself.
+OURS = ("rq_short", "rq_long", "rq_sched", "rq_exporter", "rq_dashboard", "doors", "alert_log", "preview")
+# Services that don't check Host and Origin themselves.
 BEHIND_DOORS = {"prometheus": 9090, "alertmanager": 9093}
 each_service = pytest.mark.parametrize("name", [name for name in SERVICES if name != "demo"])  # it ends
 
 
 def test_the_files_hold_the_services_that_the_commands_know():
     assert set(CORE) == {"redis", "rq_short", "rq_long", "rq_sched", "rq_exporter", "demo"}
-    assert set(MONITOR) == {"rq_dashboard", "doors", "prometheus", "alertmanager", "grafana", "preview"}
+    watching = {"rq_dashboard", "doors", "prometheus", "alertmanager", "alert_log", "grafana", "preview"}
+    assert set(MONITOR) == watching
     started = {name for name, service in SERVICES.items() if "profiles" not in service}
     assert {service.name for service in WITH_GRAFANA} == started
     assert {service.name for service in WITH_PREVIEW} == started - {"grafana"} | {"preview"}
@@ -81,7 +82,7 @@ def test_ports_are_published_on_loopback_under_their_variable(name):
 def test_prometheus_and_alertmanager_are_asked_at_their_doors_only(name):
     port, service = BEHIND_DOORS[name], SERVICES[name]
     assert f"{port}=http://{name}:{port}" in SERVICES["doors"]["command"]
-    # Whoever finds their address in the containers' network needs the password that the doors have.
+    # Whoever finds their addresses in the containers' network needs the doors' password.
     assert "--web.config.file=/run/secrets/web.yml" in service["command"]
     assert {"web.yml", "door_header"} <= set(service["secrets"])
     assert "$$(cat /run/secrets/door_header)" in service["healthcheck"]["test"][-1]
@@ -101,7 +102,7 @@ def test_what_a_service_needs_is_healthy_first(name):
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         assert needed in SERVICES
         assert how == {"condition": "service_healthy"}
-    if name in OURS and name not in ("doors", "preview"):
+    if name in OURS and name not in ("doors", "alert_log", "preview"):
         assert "redis" in SERVICES[name]["depends_on"]
 
 
@@ -112,7 +113,7 @@ def test_no_container_gains_privileges(name):
     assert service["cap_drop"] == ["ALL"]
     assert service["pids_limit"]
     assert service["mem_limit"]
-    # Grafana's image was never at hand to try it with.
+    # Grafana's image was never available to try it with.
     assert service.get("read_only") is (None if name == "grafana" else True)
     assert "privileged" not in service
     assert service.get("user") != "root"
@@ -122,14 +123,14 @@ def test_no_container_gains_privileges(name):
 def test_no_secret_is_on_a_command_line(name):
     service = SERVICES[name]
     for words in (service.get("command", []), service["healthcheck"]["test"]):
-        # "$$" leaves the variable to the container's shell, which hands it over on standard input.
+        # "$$" leaves the variable to the container's shell, which passes it on standard input.
         assert not re.search(r"(?<!\$)\$\{\w*PASSWORD", " ".join(words))
     assert "--requirepass" not in service.get("command", [])
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_secret_is_in_an_environment_variable(name):
-    # docker inspect would show it; a file's name is none.
+    # docker inspect would show it; a file's name is not a secret.
     for variable, value in SERVICES[name].get("environment", {}).items():
         assert "PASSWORD" not in str(value), variable
         assert "PASSWORD" not in variable or variable.endswith("__FILE")

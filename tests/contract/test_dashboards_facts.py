@@ -1,4 +1,4 @@
-"""What is known in one place: a panel that two dashboards show, and a colour for each state and outcome."""
+"""Facts with one place: panels that two dashboards share, and the colours of states and outcomes."""
 
 import json
 from collections import defaultdict
@@ -31,7 +31,7 @@ def _shown(files: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_panels_that_ask_the_same_say_the_same() -> None:
-    """Whatever dashboards they are on: title, description, unit and all but their place and size."""
+    """Return what must be equal on every dashboard: everything but the panel's place and size."""
     by_question: dict[tuple[str, ...], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for uid, panel in _shown(FILES):
         by_question[tuple(target["expr"] for target in panel["targets"])].append((uid, panel))
@@ -43,10 +43,30 @@ def test_panels_that_ask_the_same_say_the_same() -> None:
             assert said == also_said, f"{uid}: {first['title']}; {other_uid}: {other['title']}"
 
 
+def test_one_expression_has_one_name_on_every_dashboard() -> None:
+    names: dict[str, set[str]] = defaultdict(set)
+    for _, panel in _shown(FILES):
+        if len(panel["targets"]) > 1:  # a single number is named by its panel's title
+            for target in panel["targets"]:
+                names[target["expr"]].add(target["legendFormat"])
+    assert {expression: found for expression, found in names.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("kind", COLORS)
 def test_every_state_and_outcome_has_its_colour(kind: str) -> None:
     colors, names = COLORS[kind]
     assert colors.keys() == set(names)
+
+
+def test_timelines_name_every_state_and_outcome() -> None:
+    """Return the states of a timeline from its numbers, which the panels give them."""
+    named = [
+        {option["text"].lower() for mapping in mappings for option in mapping["options"].values()}
+        for _, panel in _shown(FILES)
+        if panel["type"] == "state-timeline" and (mappings := panel["fieldConfig"]["defaults"]["mappings"])
+    ]
+    assert set(states.WORKER_STATES) in named
+    assert set(states.CRON_OUTCOMES) in named
 
 
 @pytest.mark.parametrize("name", THRESHOLDS)

@@ -1,4 +1,4 @@
-"""The committed dashboards are current, complete, and what Grafana's own model reads."""
+"""The committed dashboards are current, complete, and readable by Grafana's own model."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from rq_dashboard.web import blueprint
 from rq_exporter.collector import RQCollector
 
 from dashboards.paths import DASHBOARDS, ROOT
-from rqmon.metrics import METRICS
+from rqmon.metrics import ALERTS, METRICS
 
 GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
@@ -36,8 +36,8 @@ TITLES = {
     "rq-workers": "RQ Workers",
 }
 PANEL_TYPES = {"bargauge", "gauge", "heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
-# What Grafana 13.2.2 has and the SDK leaves out: its releases model Grafana 10.1 (the one that a resolver
-# takes for the newest) to 11.6 (which knows all but the gauge's own options).
+# Parts of Grafana 13.2.2 that the SDK lacks: its releases model Grafana 10.1 (which resolvers take for the
+# newest) to 11.6 (which knows all but the gauge's own options).
 _BARS = ("maxVizHeight", "minVizHeight", "minVizWidth", "sizing")
 _GAUGE = ("barShape", "barWidthFactor", "effects", "endpointMarker", "segmentCount", "segmentSpacing")
 NEWER_THAN_SDK = {
@@ -115,7 +115,7 @@ def test_grafanas_model_reads_it_and_loses_nothing(model: dict[str, Any]) -> Non
 
 
 def _lost(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
-    """Dotted paths of what `theirs` lacks or has otherwise; `[type]` is a panel's type, not an index."""
+    """Return dotted paths that `theirs` lacks or that differ; `[type]` is a panel's type, not an index."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key, value in ours.items():
             inner = f"{path}.{key}".lstrip(".")
@@ -158,7 +158,7 @@ def test_rates_follow_the_step_except_in_single_numbers_about_now(panels: list[d
     }
     assert windows <= {
         *((kind, "$__rate_interval") for kind in ("heatmap", "state-timeline", "timeseries")),
-        # How far back what a step is compared with may lie.
+        # How far back the value may be that a step is compared with.
         *((kind, "1h") for kind in ("heatmap", "state-timeline", "timeseries")),
         *((kind, "5m") for kind in ("gauge", "stat", "table")),
         ("stat", "1h"),
@@ -187,15 +187,10 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
         for target in panel["targets"]:
             bare = re.sub(r'"[^"]*"', '""', target["expr"])
             metrics = [m for m in METRICS if any(re.search(rf"\b{s}\b", bare) for s in m.samples)]
-            known = {label for metric in metrics for label in metric.labels} | {
-                "redis",
-                "job",
-                "alertname",
-                "alertstate",
-                "group",
-                "instance",
-            }
+            known = {label for metric in metrics for label in metric.labels}
+            known |= {"redis", "job", "alertname", "alertstate", "group", "instance"}
             known |= {"le"} if "_bucket" in bare else set()
+            known |= {"queue", "entry"} if ALERTS in metrics else set()  # an alert has labels of its own
             kept = {
                 label
                 for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare)
@@ -213,7 +208,7 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
 
 
 def _links(panel: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What each link of the panel takes the queue from, and its path on rq-dashboard with a queue in it."""
+    """Return where each link of the panel takes the queue from, and its path on rq-dashboard with a queue."""
     config = panel["fieldConfig"]
     properties = (item for override in config["overrides"] for item in override["properties"])
     found = [item["value"] for item in properties if item["id"] == "links"]

@@ -1,4 +1,4 @@
-"""The committed dashboards are what Grafana's own TypeScript types allow, down to each panel's options."""
+"""The committed dashboards match Grafana's own TypeScript types, down to each panel's options."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from dashboards.paths import DASHBOARDS, ROOT
 TYPES = Path(__file__).parent / "grafana_schema"
 PACKAGES = (TYPES / "package.json").read_text(encoding="utf-8")
 FILES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / DASHBOARDS).glob("*.json"))}
-# One of each kind of panel, and of what all of them have.
+# One for each kind of panel, and one for what all of them have.
 SPOILT = {
     '"namePlacement"': '"namePlacment"',
     '"segmentCount": 1': '"segmentCount": "1"',
@@ -32,7 +32,7 @@ SPOILT = {
 
 @pytest.fixture(scope="module")
 def node_modules(pytestconfig: pytest.Config) -> Path:
-    """What package.json asks for, kept in pytest's cache until package.json is another."""
+    """Install the packages of package.json, kept in pytest's cache until package.json changes."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("Node or npm is not on PATH")
     folder = pytestconfig.cache.mkdir("grafana_schema")
@@ -51,7 +51,7 @@ def node_modules(pytestconfig: pytest.Config) -> Path:
 
 
 def _type_check(dashboards: dict[str, str], node_modules: Path, folder: Path) -> list[str]:
-    """What the compiler says of the dashboards; its name.ts(8,5) is line 8 of name.json."""
+    """Return the compiler's output for the dashboards; its name.ts(8,5) is line 8 of name.json."""
     shutil.copytree(TYPES, folder, dirs_exist_ok=True)
     (folder / "node_modules").symlink_to(node_modules)
     for name, model in dashboards.items():

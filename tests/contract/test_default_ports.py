@@ -1,6 +1,8 @@
-"""Where else a default port stands: in packages and files that can't ask rqmon.ports."""
+"""Other copies of the default ports: in packages and files that can't ask rqmon.ports."""
 
+import ast
 import json
+import re
 
 from rq_exporter import config
 
@@ -26,6 +28,18 @@ def test_the_rq_dashboards_is_the_dashboards_link():
         if variable["name"] == "rq_dashboard"
     }
     assert urls == {f"http://127.0.0.1:{port}"}
+
+
+def test_programs_ask_for_the_default_ports():
+    written = re.compile(rf"\b({'|'.join(map(str, DEFAULT_PORTS.values()))})\b")
+    code = {
+        (path.relative_to(ROOT).as_posix(), node.value)
+        for package in ("rqmon", "dashboards")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and written.search(str(node.value)) and " " not in str(node.value)
+    }
+    assert {name for name, _ in code} == {"rqmon/ports.py"}, code
 
 
 def test_redis_is_where_the_core_looks_for_it():

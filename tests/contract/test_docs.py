@@ -1,4 +1,4 @@
-"""What the documents say: metrics against the catalog, links against files and headings, the new panel."""
+"""What the documents say: metrics, links, commands and targets exist, and the new panel can be made."""
 
 import json
 import re
@@ -6,24 +6,32 @@ import shutil
 import subprocess
 import sys
 
+import click
 import pytest
 
+from rqmon.cli.main import rqmon
 from rqmon.metrics import METRICS
 from tests import ROOT
 
 NAMES = {metric.name for metric in METRICS}
-FIXTURES = {"rq_redis_for_session", "rq_redis_url"}  # of the pytest plugin, named like metrics
+FIXTURES = {"rq_redis_for_session", "rq_redis_url"}  # from the pytest plugin, named like metrics
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {*(ROOT / "docs/adr").glob("*.md")})]
-# Everything that people read, and that links to other pages.
+# All pages that people read and that link to others.
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+# What is true now: the changelog and the decisions may name what is gone.
+CURRENT = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 
 
 def _without_code(text):
     return re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
+def _code(text):
+    return "\n".join(re.findall(r"^```.*?^```|`[^`\n]*`", text, flags=re.DOTALL | re.MULTILINE))
+
+
 def _anchors(document):
-    """The anchors that the usual forges give to the headings of a page."""
+    """Return the anchors that the usual forges give to a page's headings."""
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     titles = re.findall(r"^#+ +(.*?) *$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
@@ -61,12 +69,33 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
 def test_every_metric_that_is_named_exists(document):
-    # Names in code, not those of files, services and variables.
+    # Names in code, without those of files, services and variables.
     named = set(
         re.findall(r"\brq_(?:jobs?|queue|worker|workers|cron|redis|scrape|rate)_\w+", document.read_text())
     )
     bare = {name.removesuffix("_bucket") for name in named}
     assert bare - NAMES - FIXTURES == set()
+
+
+@pytest.mark.parametrize("document", CURRENT, ids=lambda path: path.name)
+def test_every_command_that_is_named_exists(document):
+    missing = []
+    for name, subcommand in re.findall(
+        r"(?<![\w-])rqmon ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", _code(document.read_text())
+    ):
+        command = rqmon.get_command(click.Context(rqmon), name)
+        if command is None or (
+            isinstance(command, click.Group) and subcommand and subcommand not in command.commands
+        ):
+            missing.append(f"{name} {subcommand}")
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", CURRENT, ids=lambda path: path.name)
+def test_every_target_that_is_named_exists(document):
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"\bmake ([a-z][a-z0-9-]*)", _code(document.read_text()))
+    assert set(named) - targets == set()
 
 
 def test_queries_use_metrics_that_exist():

@@ -1,47 +1,129 @@
-"""The shape of the tree: small folders, modules that can be told apart, imports that go one way."""
+"""The shape of the tree: small folders, distinct module names, imports in one direction."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from scheduler.cron.store import keys
+from scheduler.ledger import cron, job_scripts, jobs, rate_limits
 from tests import ROOT
 
 PACKAGES = ("scheduler", "rqmon", "dashboards")
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 MOST_MODULES, MOST_LINES = 14, 300
-# file name -> why several modules of one package have it
+# the modules of one package that have the same name, and why
 SAME_NAME = {
-    "app.py": "the web application of one program each",
-    "cron.py": "the commands, and what the exporter reads of cron",
-    "guard.py": "who may ask one web application each",
-    "health.py": "how the stack is doing, and how cron is",
-    "jobs.py": "how a job is made, and what became of jobs",
-    "options.py": "the options of one program each",
-    "queues.py": "the commands, and what the exporter reads of queues",
-    "servers.py": "the Redis servers of one program each",
-    "services.py": "the commands for the records, under the records' name",
-    "workers.py": "what the dashboards show of workers, and the alerts about them",
-    "views.py": "what rq-dashboard's pages show, and what a panel shows",
+    (
+        "dashboards/alerts/workers.py",
+        "dashboards/rows/workers.py",
+    ): "alerts about workers, and panels",
+    (
+        "rqmon/alerting/app.py",
+        "rqmon/doors/app.py",
+        "rqmon/exporter/app.py",
+        "rqmon/guarded_rq_dashboard/app.py",
+    ): "the web application of one program each",
+    ("rqmon/cli/cron.py", "rqmon/exporter/reading/cron.py"): "the commands, and what the exporter reads",
+    ("rqmon/guarded_rq_dashboard/guard.py", "rqmon/preview/web/guard.py"): "who may ask one application each",
+    ("rqmon/crons/health.py", "rqmon/stack/health.py"): "how cron is, and how the stack is doing",
+    ("scheduler/jobs.py", "scheduler/ledger/jobs.py"): "how a job is made, and what became of jobs",
+    ("rqmon/exporter/options.py", "rqmon/guarded_rq_dashboard/options.py"): "the options of one program each",
+    ("rqmon/cli/queues.py", "rqmon/exporter/reading/queues.py"): "the commands, and what the exporter reads",
+    ("rqmon/exporter/servers.py", "rqmon/guarded_rq_dashboard/servers.py"): "one program's servers each",
+    ("rqmon/cli/services.py", "rqmon/stack/services.py"): "the commands for the records",
+    ("rqmon/guarded_rq_dashboard/views.py", "rqmon/preview/draw/views.py"): "pages, and panels",
 }
 LONG = {
     "rqmon/metrics.py": "the catalog: one entry each",
 }
-# file -> the line that is added to it, the contract that must notice
+# contract -> a file, and the line to add to it that the contract must notice
 WRONG_IMPORTS = {
-    "scheduler/retry.py": ("import rqmon.metrics", "The core knows RQ and Redis"),
-    "rqmon/exporter/app.py": ("import rqmon.cli.main", "nothing imports the command line"),
-    "rqmon/exporter/reading/pipeline.py": ("import rqmon.exporter.app", "The exporter goes one way"),
-    "rqmon/stack/services.py": ("import rqmon.stack.lifecycle", "The stack: what runs"),
-    "rqmon/preview/grafana/links.py": ("import rqmon.preview.draw.units", "The preview goes one way"),
-    "rqmon/doors/rules.py": ("import click", "click and rich stay under the command line"),
-    "rqmon/metrics.py": ("import redis", "The catalog, the states and the thresholds"),
-    "dashboards/kit/theme.py": ("import rq", "Dashboards know metric names"),
-    "dashboards/kit/links.py": ("import dashboards.boards.rq_cron", "The dashboards' generator"),
+    "The core, then the programs, then the dashboards' generator": (
+        "rqmon/web/hosts.py",
+        "import dashboards.paths",
+    ),
+    "The core's modules build on one another in one direction": (
+        "scheduler/errors.py",
+        "import scheduler.queues",
+    ),
+    "The core knows RQ and Redis, and nothing that watches it": (
+        "scheduler/retry.py",
+        "import rqmon.metrics",
+    ),
+    "The programs build on one another in one direction; nothing imports the command line": (
+        "rqmon/exporter/app.py",
+        "import rqmon.cli.main",
+    ),
+    "The ledger's parts build on one another in one direction": (
+        "scheduler/ledger/reading.py",
+        "import scheduler.ledger.jobs",
+    ),
+    "The exporter goes one way: Redis, a snapshot, metric families, HTTP": (
+        "rqmon/exporter/reading/pipeline.py",
+        "import rqmon.exporter.app",
+    ),
+    "The exporter's reading goes one way: round trips, what is read of them, a snapshot": (
+        "rqmon/exporter/reading/snapshot.py",
+        "import rqmon.exporter.reading.reader",
+    ),
+    "A page is made of a snapshot alone": ("rqmon/exporter/collector.py", "import redis"),
+    "Keys of the ledger and of cron have one owner each, whom the exporter asks": (
+        "rqmon/exporter/reading/info.py",
+        "import scheduler.cron.store.keys",
+    ),
+    "The stack: what runs, the ways to run it, the records of its services, and where it is": (
+        "rqmon/stack/services.py",
+        "import rqmon.stack.lifecycle",
+    ),
+    "The native stack goes one way: commands and files, supervisor, the backend": (
+        "rqmon/stack/native/files.py",
+        "import rqmon.stack.native.backend",
+    ),
+    "The doctor goes one way: Redis, facts, findings": (
+        "rqmon/doctor/facts.py",
+        "import rqmon.doctor.examine",
+    ),
+    "What is said of a job is said of what was read": ("rqmon/why/job.py", "import rqmon.why.answers"),
+    "The doctor's checks read nothing": ("rqmon/doctor/checks/running.py", "import rqmon.doctor.asking"),
+    "The preview goes one way: Grafana's model, drawing, pages": (
+        "rqmon/preview/grafana/links.py",
+        "import rqmon.preview.draw.units",
+    ),
+    "The dashboards' generator: kit, rows, boards, then what reads what they made": (
+        "dashboards/kit/links.py",
+        "import dashboards.boards.rq_cron",
+    ),
+    "What verifies the dashboards starts a stack, loads it and reads what the preview shows": (
+        "dashboards/verify/panel_checks.py",
+        "import rqmon.cli.main",
+    ),
+    "Drills: the program, what it breaks, one drill, the stack that it acts on": (
+        "dashboards/drills/stage.py",
+        "import dashboards.drills.run",
+    ),
+    "Drills act on a stack from outside, by its commands and processes": (
+        "dashboards/drills/receiver.py",
+        "import rqmon.cli.main",
+    ),
+    "Dashboards know metric names, neither RQ nor Redis": ("dashboards/kit/theme.py", "import rq"),
+    "The catalog, the states and the thresholds know nothing but names and numbers": (
+        "rqmon/metrics.py",
+        "import redis",
+    ),
+    "grafanalib stays under dashboards": ("rqmon/thresholds.py", "import grafanalib"),
+    "NiceGUI stays under the preview's pages": ("rqmon/demo/mix.py", "import nicegui"),
+    "click and rich stay under the command line": ("rqmon/doors/rules.py", "import click"),
+    "Only the lint parses PromQL": ("dashboards/export.py", "import promql_parser"),
 }
+EXHAUSTIVE = {"scheduler", "rqmon", "dashboards", "rqmon.exporter", "rqmon.preview", "rqmon.stack"}
 
 
 def modules():
@@ -67,8 +149,23 @@ def test_modules_of_one_package_share_no_name_without_a_reason(package):
     for module in (ROOT / package).rglob("*.py"):
         if not module.stem.startswith("__"):
             names[module.name].append(str(module.relative_to(ROOT)))
-    shared = {name: found for name, found in names.items() if len(found) > 1}
-    assert {name: found for name, found in shared.items() if name not in SAME_NAME} == {}
+    shared = {tuple(sorted(found)) for found in names.values() if len(found) > 1}
+    assert shared == {paths for paths in SAME_NAME if paths[0].startswith(f"{package}/")}
+
+
+@pytest.mark.parametrize("folder", [*PACKAGES, "benchmarks"])
+def test_rqs_keys_are_asked_for_and_not_written_down(folder):
+    written = re.compile(
+        r"""["']rq:(queue|job|worker|result|finished|failed|started|scheduled|deferred|wip)"""
+    )
+    found = [str(m.relative_to(ROOT)) for m in (ROOT / folder).rglob("*.py") if written.search(m.read_text())]
+    assert found == []
+
+
+def test_one_module_says_which_registry_a_state_has():
+    mapped = re.compile(r"""["']?\b(failed|FAILED\.value)["']?: FailedJobRegistry""")
+    found = [str(m.relative_to(ROOT)) for m in modules() if mapped.search(m.read_text())]
+    assert found == ["scheduler/queues.py"]
 
 
 def test_there_is_no_python_beside_the_configuration_of_other_programs():
@@ -93,11 +190,43 @@ def test_imports_in_the_wrong_direction_are_found(tmp_path):
     right = lint_imports(tmp_path)
     assert right.returncode == 0, right.stdout
 
-    for name, (line, _) in WRONG_IMPORTS.items():
+    for name, line in WRONG_IMPORTS.values():
         with (tmp_path / name).open("a") as module:
             module.write(f"\n{line}\n")
     wrong = lint_imports(tmp_path)
     assert wrong.returncode == 1
-    broken = [line for line in wrong.stdout.splitlines() if " BROKEN" in line]
-    missed = {name for name, (_, of) in WRONG_IMPORTS.items() if not any(of in line for line in broken)}
+    parts = re.split(r"\n(.+)\n-+\n", wrong.stdout.partition("Broken contracts")[2])
+    broken = dict(zip(parts[1::2], parts[2::2], strict=True))
+    missed = {
+        contract
+        for contract, (name, _) in WRONG_IMPORTS.items()
+        if f"{name.removesuffix('.py').replace('/', '.')} -> " not in broken.get(contract, "")
+    }
     assert missed == set()
+
+
+def test_each_contract_has_a_wrong_import_that_it_must_find():
+    assert {contract["name"] for contract in CONTRACTS} == set(WRONG_IMPORTS)
+
+
+def test_a_new_module_needs_a_place_in_its_package():
+    layers = [contract for contract in CONTRACTS if "containers" in contract]
+    assert [contract["name"] for contract in layers if not contract.get("exhaustive")] == []
+    assert {name for contract in layers for name in contract["containers"]} >= EXHAUSTIVE
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "rqmon/exporter").rglob("*.py")), ids=lambda file: file.stem)
+def test_the_exporter_asks_the_owners_of_keys_and_names_none_itself(file):
+    names = {
+        name
+        for module in (cron, job_scripts, jobs, keys, rate_limits)
+        for name, value in vars(module).items()
+        if isinstance(value, str) and value.startswith("rqmon:")
+    }
+    assert names >= {"COUNTS", "OUTCOMES", "SPECS"}
+    used = {
+        node.name if isinstance(node, ast.alias) else node.attr
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.alias | ast.Attribute)
+    }
+    assert used & names == set()

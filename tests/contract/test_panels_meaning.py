@@ -1,4 +1,4 @@
-"""What panels say of known series, by Prometheus's own tool: the truth."""
+"""Panels tell the truth about known series, as evaluated by Prometheus's own tool."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.contract.panel_cases import Case, needs_promtool, run
 DAY = 86400
 UP = {'up{job="rq-exporter"}': "1x180", "rq_redis_up": "1x180"}
 DOWN = {'up{job="rq-exporter"}': "1x180", "rq_redis_up": "0x180"}
-# Two servers with a queue of the same name, of which only one is served.
+# Two servers with a queue of the same name, of which only one has a worker.
 TWO_SERVERS = {
     'rq_redis_up{redis="a"}': "1x180",
     'rq_redis_up{redis="b"}': "1x180",
@@ -18,7 +18,7 @@ TWO_SERVERS = {
     'rq_jobs_processed_total{queue="default", function="f", outcome="succeeded", redis="b"}': "0+40x180",
 }
 ONE_OF_TWO_DOWN = {**TWO_SERVERS, 'rq_redis_up{redis="b"}': "0x180"}
-# A queue of plain `rq worker`s, who record nothing; every fourth execution fails.
+# A queue of plain `rq worker`s, which record nothing; every fourth execution fails.
 NOT_RECORDED = {
     **UP,
     'rq_jobs{status="queued", queue="plain"}': "60x180",
@@ -26,7 +26,7 @@ NOT_RECORDED = {
     'rq_workers_success_total{name="w", queues="plain"}': "0+3x180",
     'rq_workers_failed_total{name="w", queues="plain"}': "0+1x180",
 }
-# One in eight of its executions fails for good; its worker counts one in four, as some are retried.
+# One in eight of its executions fails for good; its worker counts one in four, because some are retried.
 RECORDED = {
     **UP,
     'rq_jobs{status="queued", queue="short"}': "60x180",
@@ -43,6 +43,15 @@ WAITED = {
     'rq_job_wait_seconds_bucket{queue="q", function="f", le="+Inf"}': "0+100x180",
     'rq_job_wait_seconds_count{queue="q", function="f"}': "0+100x180",
 }
+# The watchdog fires with every rule that is evaluated; one alert is pending, one fires for five minutes.
+WATCHED = {**UP, 'ALERTS{alertname="RQWatchdog", alertstate="firing", severity="info"}': "1x180"}
+WARNED = {
+    **WATCHED,
+    'ALERTS{alertname="A", alertstate="firing", severity="warning", queue="q"}': "_x120 1x60",
+    'ALERTS_FOR_STATE{alertname="A", severity="warning", queue="q"}': "_x119 600x61",
+    'ALERTS{alertname="B", alertstate="pending", severity="critical"}': "1x180",
+    'ALERTS_FOR_STATE{alertname="B", severity="critical"}': "0x180",
+}
 # In the last step one slot ran and one was missed.
 SLOTS = {
     **UP,
@@ -55,7 +64,7 @@ AGES = {
     'rq_jobs{status="queued", queue="a"}': "3x180",
     'rq_queue_oldest_job_age_seconds{queue="a"}': "7x180",
 }
-# As many succeed as meet a rate limit; those fail for good, or run again, or none can tell of which function.
+# As many succeed as hit a rate limit; those fail for good, or run again, or nobody knows by function.
 LIMITED = {
     **UP,
     'rq_jobs_processed_total{queue="q", function="f", outcome="succeeded"}': "0+1x180",
@@ -75,7 +84,7 @@ OUTAGE = {
     "rq_redis_up": "1x100 0x24 1x56",
     'rq_cron_slots_total{entry="e", outcome="missed"}': "2x100 stale _x23 5x56",
 }
-# One queue has idle workers, the other jobs and nobody.
+# One queue has idle workers, the other has jobs but no worker.
 ONE_SERVED = {
     **UP,
     'rq_jobs{status="queued", queue="served"}': "0x180",
@@ -92,7 +101,7 @@ BUSY = {
     'rq_workers{name="a", state="idle", queues="one"}': "1x180",
     'rq_workers{name="b", state="busy", queues="two"}': "1x180",
 }
-# One queue gets empty in a moment, the pace of the other is not recorded.
+# One queue drains in a moment; the pace of the other is not recorded.
 ONE_RECORDED = {
     **RECORDED,
     'rq_jobs{status="queued", queue="dark"}': "60x180",
@@ -102,8 +111,17 @@ CASES = [
     Case("rq-dashboard", "Redis", DOWN, 0),
     Case("rq-dashboard", "Redis", TWO_SERVERS, 1),
     Case("rq-dashboard", "Redis", ONE_OF_TWO_DOWN, 0),
+    *(Case("rq-dashboard", title, WATCHED, 0) for title in ("Critical alerts", "Warnings")),
+    *(Case("rq-dashboard", title, UP, None) for title in ("Critical alerts", "Warnings")),
+    Case("rq-dashboard", "Critical alerts", WARNED, 0),
+    Case("rq-dashboard", "Warnings", WARNED, 1, {"queue": "another"}),
+    Case("rq-dashboard", "Firing now", WARNED, 300),
+    Case("rq-dashboard", "Firing now", WATCHED, None),
+    Case("rq-monitoring", "Alerts firing", WARNED, 1),
+    Case("rq-monitoring", "Alerts firing", UP, None),
+    Case("rq-monitoring", "Alerts", WATCHED, 0),
     Case("rq-queues", "Queued", TWO_SERVERS, 50),
-    # The sum of what is known is not the sum.
+    # The sum of the known values is not the total.
     Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, None),
     Case("rq-queues", "Queues nobody serves", ONE_OF_TWO_DOWN, None),
     Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, 50, {"redis": "a"}),
@@ -117,7 +135,7 @@ CASES = [
     Case("rq-cron", "Slots by outcome", LONG_AGO, 0, legend="Missed"),
     Case("rq-cron", "Missed", OUTAGE, 3),
     Case("rq-cron", "Slots by outcome", OUTAGE, 3, legend="Missed", at="625s"),
-    # What Prometheus first saw at 394 was before; what there was not, and then was 2, happened since.
+    # A series first seen at 394 existed before; one that was missing and then was 2 happened since.
     Case("rq-jobs", "Abandoned", {**UP, ABANDONED: "394x180"}, 0),
     Case("rq-jobs", "Abandoned", {**UP, ABANDONED: "_x100 2x80"}, 2),
     Case("rq-jobs", "Abandoned", {**UP, ABANDONED: "5x100 0 1x79"}, 1),
@@ -147,7 +165,7 @@ CASES = [
     Case(
         "rq-queues", "Oldest waiting job", {**AGES, 'rq_queue_oldest_job_age_seconds{queue="a"}': "0x180"}, 0
     ),
-    # Redis refuses to tell of any job how old it is.
+    # Redis refuses to tell any job's age.
     Case("rq-queues", "Oldest waiting job", {**UP, 'rq_jobs{status="queued", queue="a"}': "3x180"}, None),
     Case("rq-queues", "Burn rate, 5 minutes", WAITED, 5),
     Case("rq-cron", "Slots of each entry", SLOTS, 2),

@@ -1,4 +1,4 @@
-"""The committed Prometheus and Alertmanager files, judged by their own tools."""
+"""The committed files of Prometheus, judged by its own tool."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ PROMETHEUS = ROOT / "monitoring/prometheus"
 
 def run(program, *arguments):
     if shutil.which(program) is None:
-        pytest.skip(f"{program} is not on PATH; install the system's prometheus and prometheus-alertmanager")
+        pytest.skip(f"{program} is not on PATH; install the system's prometheus")
     done = subprocess.run(
         [program, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -24,10 +24,6 @@ def run(program, *arguments):
 def test_the_configuration_and_the_rules_it_names_are_valid():
     output = run("promtool", "check", "config", PROMETHEUS / "prometheus.yml")
     assert "rule files found" in output
-
-
-def test_alertmanager_accepts_its_configuration():
-    assert "SUCCESS" in run("amtool", "check-config", PROMETHEUS / "alertmanager.yml")
 
 
 def test_scrapes_end_before_the_next_begins():
@@ -43,8 +39,3 @@ def test_every_job_has_its_targets_in_a_file_named_after_it():
         assert file == f"targets/{job['job_name']}.yml"
         (target,) = yaml.safe_load((PROMETHEUS / file).read_text())
         assert target["labels"] == {"instance": job["job_name"]}
-
-
-def test_nothing_is_sent_out_by_default():
-    config = yaml.safe_load((PROMETHEUS / "alertmanager.yml").read_text())
-    assert all(set(receiver) == {"name"} for receiver in config["receivers"])

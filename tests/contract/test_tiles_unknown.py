@@ -1,4 +1,4 @@
-"""While Redis, the exporter or Prometheus's scrapes are away, no tile shows what nobody knows."""
+"""While Redis, the exporter or Prometheus's scrapes are away, no tile shows an unknown value."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from dashboards.paths import DASHBOARDS, ROOT
 from tests.contract.panel_cases import Case, needs_promtool, run
 
-# Whatever was counted or measured before its source went away; its windows still have it.
+# Values from before the source went away, which are still in the windows.
 BEFORE = {
     'rq_jobs{status="queued", queue="q"}': "3x178 stale",
     'rq_queue_workers{queue="q"}': "1x178 stale",
@@ -34,8 +34,9 @@ BEFORE = {
     'rq_scrape_errors_total{reason="timeout"}': "0+1x178 stale",
     'prometheus_rule_evaluation_failures_total{rule_group="g"}': "0+1x178 stale",
 }
-# Prometheus reads itself, whatever else it can't.
+# Prometheus reads itself, whatever else fails.
 ITSELF = {
+    'ALERTS{alertname="RQWatchdog", alertstate="firing", severity="info"}': "1x180",
     'up{job="prometheus"}': "1x180",
     'scrape_duration_seconds{job="prometheus"}': "2x180",
     "prometheus_tsdb_head_series": "9x180",
@@ -46,7 +47,7 @@ AWAY = {
     "exporter": {'up{job="rq-exporter"}': "1x178 0x2", "rq_redis_up": "1x178 stale", **BEFORE, **ITSELF},
     "scrapes": {'up{job="rq-exporter"}': "1x178 stale", "rq_redis_up": "1x178 stale", **BEFORE},
 }
-# What is known all the same.
+# Known all the same.
 STILL = {
     ("Redis", "Redis"): 0,
     ("Redis", "Exporter"): 1,
@@ -60,6 +61,8 @@ STILL = {
         for away in ("Redis", "exporter")
         for title, says in (
             ("Alerts firing", 0),
+            ("Critical alerts", 0),
+            ("Warnings", 0),
             ("Rule failures", 180),
             ("Longest scrape", 2),
             ("Series", 9),

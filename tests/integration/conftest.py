@@ -1,4 +1,4 @@
-"""What the exporter's tests read."""
+"""The data that the exporter's tests read."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.jobs import fail, pid
 
 @pytest.fixture
 def everything(redis_connection, rq_redis_url):
-    """Jobs in every status, on odd queues, and workers that live, died, and listen to several queues."""
+    """Jobs in every status, odd queue names, and workers that are live, dead, or listen to several queues."""
     first, odd = Queue("first", connection=redis_connection), Queue('od"d\\q', connection=redis_connection)
     for queue in (first, odd):
         queue.enqueue(pid)

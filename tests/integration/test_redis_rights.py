@@ -1,5 +1,6 @@
 """Each part around the core runs with exactly the rights in docs/reference/redis.md, and uses each."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 from rq import Queue
 from rq.job import Job
 
-from scheduler import Scheduler
+from scheduler import RateLimit, Scheduler
 from scheduler.cron.heartbeats import live_processes
 from scheduler.cron.store.registry import NEXT
 from scheduler.workers.strategies import RecordingWorker
@@ -77,13 +78,13 @@ def test_rq_dashboard(held, tmp_path):
 
 @pytest.mark.parametrize("held", ["rqmon"], indirect=True)
 def test_rqmon(held):
-    def rqmon(*arguments):
+    def rqmon(*arguments, code=0):
         environment = {**os.environ, "RQ_REDIS_URL": held.url, "RQMON_ENV_FILE": "/nonexistent"}
         command = [sys.executable, ROOT / "manage.py", *arguments]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
         return done.stdout
 
     with Scheduler("burst-no-fork", connection=held.admin) as scheduler:
@@ -104,8 +105,28 @@ def test_rqmon(held):
         *(["diff", str(ROOT / "cron-scheduler.py")], ["remove", entry]),
     ):
         rqmon("cron", *arguments)
-    # It is not the part: what it sends is not to be counted.
+    # It is not the tested part, so its commands must not count.
     admin = f"redis://127.0.0.1:{held.port}/0?client_name={ADMIN}"
     with held.process("-c", CRON_PROGRAM, RQ_REDIS_URL=admin):
         wait_for(lambda: live_processes(held.admin))
         rqmon("cron", "health")
+    look_into_everything(rqmon, held.admin)
+
+
+def look_into_everything(rqmon, connection):
+    """Ask the doctor, and why, about jobs and workers of all kinds."""
+    queue = Queue("ill", connection=connection)
+    queue_all_kinds(queue)
+    with Scheduler("burst-no-fork", connection=connection) as scheduler:
+        scheduler.work("ill")
+    waiting = queue.enqueue(jobs.pid)
+    queue.enqueue(jobs.pid, depends_on=waiting)
+    RateLimit("r", "c", 1, 60, connection=connection).increment_usage()
+    RecordingWorker([queue], connection=connection).prepare_execution(queue.enqueue(jobs.pid))
+    connection.rpush(f"{queue.key}:intermediate", waiting.id)
+    found = json.loads(rqmon("doctor", "--json", code=2))
+    assert found["unknown"] == []
+    failed, *_ = queue.failed_job_registry.get_job_ids()
+    for id_ in (failed, waiting.id):
+        rqmon("why", id_)
+    rqmon("why", "nobody", code=2)

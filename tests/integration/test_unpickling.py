@@ -1,4 +1,4 @@
-"""With RQ_SERIALIZER=json no command, exporter or page unpickles what Redis holds."""
+"""With RQ_SERIALIZER=json no command, exporter or page unpickles data from Redis."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ from tests.servers import wait_for
 
 
 def plant(connection, path):
-    """A queued job, a finished one, a failed one and a worker's, each of which sings when it is unpickled."""
+    """A queued, a finished, a failed and a running job, each of which leaves a trace if it is unpickled."""
     queue = Queue("mine", connection=connection)
     worker = SimpleWorker([queue], connection=connection, name="busy")
     jobs = {"finished": queue.enqueue(pid), "failed": queue.enqueue(fail)}

@@ -1,4 +1,4 @@
-"""`make verify-dashboards`, for real: all is well; a broken query is named; nothing is left behind."""
+"""`make verify-dashboards` for real: all is well, a broken query is named, nothing is left behind."""
 
 import copy
 import json
@@ -55,7 +55,7 @@ def left_behind(folder: Path) -> list[str]:
 
 @pytest.fixture
 def short_folder():
-    """A short path, as a socket's must be."""
+    """A short path, because it is in a socket's."""
     folder = Path("/tmp") / f"verify-{os.getpid()}"
     folder.mkdir()
     yield folder
@@ -166,5 +166,5 @@ def test_a_panel_may_say_that_it_shows_more_than_all():
 def test_what_may_be_empty_is_known_by_what_it_asks_for():
     assert str(empty('sum(rate(ALERTS{alertstate="firing"}[5m]))')) == "empty, as expected: no alert fires"
     assert str(empty("sum(MY_ALERTS)")) == "empty"
-    assert str(empty("label_values(rq_redis_up, redis)")).startswith("empty, as expected: one Redis only")
+    assert str(empty("label_values(rq_redis_up, redis)")).startswith("empty, as expected: only one Redis")
     assert str(empty("label_values(rq_jobs, queue)")) == "empty"

@@ -1,1 +1,1 @@
-"""Servers and programs that tests start as processes of their own."""
+"""Servers and programs that tests start as separate processes."""

@@ -1,4 +1,4 @@
-"""A proxy before a Redis that cuts connections, answers in its stead, or lets something happen first."""
+"""A proxy for a Redis that cuts connections, answers in its place, or makes something happen first."""
 
 import contextlib
 import socket
@@ -10,14 +10,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 READONLY = "READONLY You can't write against a read only replica."
-BEFORE, AFTER = "before", "after"  # cut before Redis is asked, or when it has answered
+BEFORE, AFTER = "before", "after"  # cut before Redis is asked, or after it has answered
 Command = list[bytes]
-# What is done about a request, one command or a transaction: nothing, one of the above, or an error's text.
+# What to do with a request (a command or a transaction): nothing, one of the above, or an error's text.
 Rule = Callable[[list[Command]], str | None]
 
 
 def commands_in(buffer: bytes) -> tuple[list[Command], int]:
-    """The whole commands at the start of a buffer, and where they end."""
+    """Return the complete commands at the start of a buffer, and where they end."""
     found, end = [], 0
     while buffer[end : end + 1] == b"*":
         command, position = [], buffer.find(b"\r\n", end) + 2
@@ -38,7 +38,7 @@ def commands_in(buffer: bytes) -> tuple[list[Command], int]:
 
 
 class CuttingProxy:
-    """Hands each request to a rule, a transaction as a whole."""
+    """Passes each request to a rule, a transaction as a whole."""
 
     def __init__(self, target_port: int, rule: Rule) -> None:
         self.target_port, self.rule = target_port, rule
@@ -47,7 +47,7 @@ class CuttingProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def client(self, direct: Redis) -> Redis:
-        """A client like this one, through the proxy; it does not retry, as newer redis-py does."""
+        """Return a client like this one through the proxy, but without the retries of newer redis-py."""
         server = direct.connection_pool.connection_kwargs
         retry = Retry(NoBackoff(), 0)
         return Redis(port=self.port, db=server["db"], password=server.get("password"), retry=retry)

@@ -1,4 +1,4 @@
-"""A real Alertmanager behind its door, both as the native stack starts them."""
+"""A real Alertmanager behind its door, both started as in the native stack."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ import httpx
 from rqmon.ports import free_ports
 from rqmon.stack.door_login import write_login
 from rqmon.stack.environment import StackConfig
+from rqmon.stack.receivers import alertmanager_config, write_config
 from tests import ROOT
 from tests.servers import wait_for
 
@@ -39,12 +40,14 @@ class Doors:
 @contextmanager
 def doors(folder: Path, **variables: str) -> Iterator[Doors]:
     secrets = write_login(StackConfig(state_dir=folder, env_file=folder / ".env", variables={}), mode=0o600)
+    told = alertmanager_config({}, log_url="http://127.0.0.1:1/")
+    write_config(folder / "alertmanager.yml", told, mode=0o600)
     port, behind = free_ports(2)
     addresses = Doors(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{behind}")
     commands = (
         [
             ALERTMANAGER,
-            f"--config.file={ROOT}/monitoring/prometheus/alertmanager.yml",
+            f"--config.file={folder}/alertmanager.yml",
             f"--storage.path={folder}",
             f"--web.listen-address=127.0.0.1:{behind}",
             f"--web.config.file={secrets}/web.yml",

@@ -1,4 +1,4 @@
-"""An exporter as a process, ours or rq-exporter, and what it answers."""
+"""An exporter process, ours or rq-exporter, and its answers."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def exporter(url, *, module="rqmon.exporter", code="", arguments=(), **variables
     client = httpx.Client(base_url=process.url, timeout=10)
 
     def scrape(accept="text/plain", *, seconds=ANSWER_SECONDS):
-        """What a scrape answers now: not another's, which is shared for a second."""
+        """Return a fresh scrape, not an earlier one, which is shared for a second."""
         asked = time.monotonic()
         wait_for(lambda: time.monotonic() - asked > SHARED_SECONDS + 0.05)
         started = time.monotonic()

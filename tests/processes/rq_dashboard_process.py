@@ -1,4 +1,4 @@
-"""The dashboard as people run it, for tests: a process of its own, on a Valkey of its own with a password."""
+"""The dashboard as people run it, for tests: its own process, on its own Valkey with a password."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ class Valkey:
 
 
 class Dashboard:
-    """The process, and a client of it."""
+    """The process, and a client for it."""
 
     def __init__(self, valkey, log_path, **environ):
         self.port = free_port()
@@ -52,7 +52,7 @@ class Dashboard:
                 cwd=ROOT,
                 env={
                     **os.environ,
-                    "RQMON_ENV_FILE": os.devnull,  # a developer's .env is none of the tests'
+                    "RQMON_ENV_FILE": os.devnull,  # tests must not read a developer's .env
                     "RQ_REDIS_URL": f"redis://:{REDIS_PASSWORD_IN_URL}@127.0.0.1:{valkey.port}/0",
                     "RQ_DASHBOARD_PORT": str(self.port),
                     "RQ_DASHBOARD_PASSWORD": LOGIN[1],

@@ -59,7 +59,7 @@ def _deleted_queue(stage: Stage) -> None:
     stage.stop("rq_long")
     for job_id in _LOST:
         stage.queue(LONG_RUNNING_QUEUE, queue_health_check, job_id=job_id)
-    stage.redis.delete(f"rq:queue:{LONG_RUNNING_QUEUE}")
+    stage.redis.delete(stage.scheduler.get_queue(LONG_RUNNING_QUEUE).key)
     stage.start("rq_long")
 
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 from functools import partial
 from itertools import count, cycle
 
-from rq.registry import BaseRegistry
+from rq import Queue
+from rq.registry import BaseRegistry, StartedJobRegistry
 
 from dashboards.drills.drill import Drill, nothing
 from dashboards.drills.faults import drill_jobs
@@ -20,7 +21,7 @@ _BALLAST_BYTES = 1_000_000
 _FULL = 0.91
 # Several, as a drill has a sixtieth of the scrapes in which one is met.
 _FOREIGN_QUEUES = tuple(f"drill-{n}" for n in range(6))
-_FOREIGN_KEYS = tuple(f"rq:wip:{name}" for name in _FOREIGN_QUEUES)
+_FOREIGN_KEYS = tuple(StartedJobRegistry.key_template.format(name) for name in _FOREIGN_QUEUES)
 _PURGE = "make purge-queue QUEUE=long-running STATE=failed"
 
 
@@ -80,7 +81,8 @@ def _starve_exporter(stage: Stage) -> None:
 
 
 def _foreign_keys(stage: Stage) -> None:
-    stage.redis.sadd("rq:queues", *(f"rq:queue:{name}" for name in _FOREIGN_QUEUES))
+    keys = (f"{Queue.redis_queue_namespace_prefix}{name}" for name in _FOREIGN_QUEUES)
+    stage.redis.sadd(Queue.redis_queues_keys, *keys)
     stage.redis.mset(dict.fromkeys(_FOREIGN_KEYS, "another program's"))
 
 

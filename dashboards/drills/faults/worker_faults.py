@@ -3,6 +3,7 @@
 import signal
 
 import psutil
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from dashboards.drills.drill import MORE_WORKERS, OF_SHORT, REQUEUE, Drill
 from dashboards.drills.faults.queue_faults import flood
@@ -35,7 +36,7 @@ def _gone(stage: Stage) -> None:
 
 
 def _workers_of(stage: Stage, queue: str) -> int:
-    return int(stage.redis.scard(f"rq:workers:{queue}"))
+    return int(stage.redis.scard(WORKERS_BY_QUEUE_KEY % queue))
 
 
 def _killed_horses(stage: Stage) -> None:

@@ -1,6 +1,9 @@
-"""Cron's state, of what its entries, its counts and its processes say: at most so many entries."""
+"""The state of cron, from its entries, counts and processes; the number of entries is limited."""
 
 import heapq
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeVar
 
 from rqmon.exporter.reading.snapshot import CronState
 from scheduler.cron.heartbeats import Seen
@@ -9,23 +12,29 @@ from scheduler.ledger.cron import CronCounts, Outcome
 
 MAX_ENTRIES = 10_000
 
+Value = TypeVar("Value")
+
 
 def state(overview: Overview, counts: CronCounts, seen: Seen, *, now: float) -> tuple[CronState, int]:
-    """The state at that time, and how many entries are too many to be in it.
+    """Return the state at that time, and how many entries are left out as too many.
 
-    Those are in it that had the most slots which did not run in time, and of the others those with the most.
+    Entries with the most slots that did not run in time come first, then those with the most slots.
     """
     shown, left_out = _shown(overview, counts)
     return CronState(
         registered=len(overview.entries),
-        entries={id_: labels for id_, labels in overview.entries.items() if id_ in shown},
-        next={id_: at for id_, at in overview.next.items() if id_ in shown},
-        last={id_: at for id_, at in counts.last.items() if id_ in shown},
-        outcomes={id_: slots for id_, slots in counts.outcomes.items() if id_ in shown},
+        entries=_only(shown, overview.entries),
+        next=_only(shown, overview.next),
+        last=_only(shown, counts.last),
+        outcomes=_only(shown, counts.outcomes),
         lateness=counts.lateness,
         processes=sum(heartbeat.is_working(now) for heartbeat in seen.live.values()),
         passed_over=max((heartbeat.passed_over_count for heartbeat in seen.live.values()), default=0),
     ), left_out
+
+
+def _only(shown: set[str], by_id: Mapping[str, Value]) -> Mapping[str, Value]:
+    return MappingProxyType({id_: value for id_, value in by_id.items() if id_ in shown})
 
 
 def _shown(overview: Overview, counts: CronCounts) -> tuple[set[str], int]:

@@ -1,4 +1,4 @@
-"""What there is once on a server, read in the first round trip of a snapshot."""
+"""What a server has only once, read in the first round trip of a snapshot."""
 
 import random
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ from scheduler.ledger.job_counts import JobCounts
 from scheduler.ledger.rate_limits import RateLimitCounts
 
 _SAMPLE = 100
-# Nobody writes it, so that LPUSHX changes nothing; and Redis answers it as it answers every write.
+# Nobody writes this key, so LPUSHX changes nothing; but Redis answers as it answers every write.
 _PROBE = "rqmon:exporter:probe"
 
 
 @dataclass(frozen=True, slots=True)
 class FirstTrip:
-    """What was answered; of queues and workers what their keys end in, by how it is shown.
+    """The answers; for queues and workers, the raw ends of their keys by the shown names.
 
-    `sampled` are keys of jobs and of what stands beside jobs, `taken_at` is the server's clock.
+    `sampled` has keys of jobs and of things stored next to jobs; `taken_at` is the server's clock.
     """
 
     taken_at: float
@@ -52,16 +52,16 @@ class FirstTrip:
 def read(
     trips: RoundTrips, queue_class: type[Queue], worker_class: type[BaseWorker], problems: Problems
 ) -> FirstTrip:
-    """Ask, and read the answers.
+    """Ask the server, and read its answers.
 
     Raises:
-        redis.RedisError: The server does not answer, or refuses what nothing can be read without.
-        OldRedisError: It is too old.
+        redis.RedisError: The server does not answer, or refuses what every reading needs.
+        OldRedisError: The server is too old.
     """
     answers = _answers(trips, queue_class, worker_class)
     for name in ("time", "queues", "workers"):
         answer = answers[name]
-        # While it loads, and of a replica that lost its primary, some commands are answered still.
+        # A loading server, or a replica that lost its primary, still answers some commands.
         if isinstance(answer, hiredis.ReplyError) and (name == "time" or refusal_code(answer)):
             raise ResponseError(str(answer))
     newest = answers["newest"]
@@ -70,7 +70,7 @@ def read(
     problems.write_answered(answers["probe"])
 
     def answer_to(name: str) -> Any:
-        """None, and noted, where it was an error."""
+        """Return the answer; None if it was an error, which is noted."""
         if isinstance(answers[name], hiredis.ReplyError):
             problems.failed(name, answers[name])
             return None
@@ -84,7 +84,7 @@ def read(
     suspended = bool(answer_to("suspended"))
     jobs = job_counts.parse(*answers_to(job_counts.COMMANDS))
     limits = rate_limits.parse(*answers_to(rate_limits.COMMANDS))
-    # A user may be held to keys and safe commands, so that it has no right to INFO is no error.
+    # A user may be restricted to keys and safe commands: lacking the right to INFO is not an error.
     may_ask_info = refusal_code(answers["info"]) != "NOPERM"
     server_info, odd_info = info.parse(answer_to("info") or b"" if may_ask_info else b"")
     entries = overview.parse(*answers_to(overview.COMMANDS))
@@ -131,7 +131,7 @@ def _answers(trips: RoundTrips, queue_class: type[Queue], worker_class: type[Bas
 
 
 def _names(what: str, keys: list[bytes] | None, prefix: str, problems: Problems) -> dict[str, bytes]:
-    """What keys end in, by how it is shown; one that has no prefix or looks like another is noted."""
+    """Return the ends of keys by shown name; keys without the prefix or with an equal name are noted."""
     names: dict[str, bytes] = {}
     start = prefix.encode()
     for key in sorted(keys or []):

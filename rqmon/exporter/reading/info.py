@@ -1,6 +1,7 @@
-"""The answer to INFO, read line by line: one that can't be read costs itself alone."""
+"""Reads the answer to INFO line by line: a line that can't be read affects no other."""
 
 from dataclasses import fields
+from types import MappingProxyType
 
 from rqmon.exporter.reading.snapshot import ServerInfo
 from scheduler.ledger.reading import amount
@@ -10,7 +11,7 @@ _LAST_WRITES = {"rdb": "rdb_last_bgsave_status", "aof": "aof_last_write_status"}
 
 
 def parse(text: bytes) -> tuple[ServerInfo, list[str]]:
-    """What it says, and the names of what can't be read."""
+    """Return the information, and the names of the fields that can't be read."""
     lines = (line.partition(":") for line in text.decode(errors="replace").splitlines())
     given = {name: value for name, colon, value in lines if colon}
     numbers = {name: given[name] for name in _NUMBERS if name in given}
@@ -25,9 +26,10 @@ def parse(text: bytes) -> tuple[ServerInfo, list[str]]:
             read[name] = amount(value)
         except ValueError:
             unreadable.append(f"info {name}")
+    last_writes = {kind: given[name] == "ok" for kind, name in _LAST_WRITES.items() if name in given}
     info = ServerInfo(
         **{name: read[name] for name in numbers if name in read},
-        last_write_ok={kind: given[name] == "ok" for kind, name in _LAST_WRITES.items() if name in given},
-        keys={name.removeprefix("db"): read[name] for name in keys if name in read},
+        last_write_ok=MappingProxyType(last_writes),
+        keys=MappingProxyType({name.removeprefix("db"): read[name] for name in keys if name in read}),
     )
     return info, unreadable

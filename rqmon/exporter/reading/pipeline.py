@@ -12,21 +12,21 @@ from redis.exceptions import InvalidResponse
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _RECEIVE_BYTES = 1 << 18
-# Ten times what 50,000 pairs are: a server that goes on beyond it would never end.
+# Ten times the size of 50,000 pairs: a server that sends more would never end.
 _MOST_BYTES = 1 << 27
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def pack(*arguments: str | bytes | int) -> bytes:
-    """One command as it goes over the wire."""
+    """Encode one command for the wire."""
     packed: bytes = hiredis.pack_command(arguments)  # type: ignore[arg-type]  # takes any number of them
     return packed
 
 
 def pairs(answer: Any) -> dict[bytes, Any]:
-    """The fields and values of a hash, or the members and scores of a sorted set; of None, nothing.
+    """Return the fields and values of a hash, or the members and scores of a sorted set; for None, nothing.
 
-    RESP2 answers both as one flat list, RESP3 a map and a list of pairs.
+    RESP2 answers both with a flat list, RESP3 with a map and a list of pairs.
     """
     if isinstance(answer, dict):
         return answer
@@ -37,13 +37,13 @@ def pairs(answer: Any) -> dict[bytes, Any]:
 
 
 class Waited:
-    """How long one scrape has waited for Redis, so far: the exporter's own work is not in it.
+    """How long one scrape has waited for Redis so far, without the exporter's own work.
 
-    Whoever waits enters it; another thread may read it meanwhile.
+    The waiting thread enters it as a context; another thread may read it meanwhile.
     """
 
     def __init__(self) -> None:
-        # In one value, so that no reader sees half a change: what is over, and when the present wait began.
+        # One value, so that no reader sees half a change: the past waits, and when the current one began.
         self._state: tuple[float, float | None] = (0.0, None)
 
     def __enter__(self) -> None:
@@ -53,7 +53,7 @@ class Waited:
         self._state = (self.seconds(), None)
 
     def seconds(self) -> float:
-        """Of all waits, the present one included."""
+        """Return the time of all waits, including the current one."""
         over, since = self._state
         return over if since is None else over + time.monotonic() - since
 
@@ -61,14 +61,14 @@ class Waited:
 class RoundTrips:
     """A connection of the client's pool for the time of one scrape.
 
-    redis-py handles each answer of a pipeline on its own in Python: 38 ms for 7,000 answers, of which
-    the parser needs 2. So this reads the connection's socket itself.
+    redis-py handles each answer of a pipeline by itself in Python: 38 ms for 7,000 answers, of which the
+    parser needs 2. So this class reads the connection's socket itself.
 
     Args:
-        client: Of the server.
-        seconds: So long it is waited for the server, the connection included, however slowly answers come.
-            Reading them is the exporter's own time, which a loaded machine makes long, and not in it.
-        waited: Is told of each wait.
+        client: The server's client.
+        seconds: The longest time to wait for the server, connecting included, however slowly answers come.
+            Parsing them is the exporter's own time, long on a loaded machine, and does not count.
+        waited: Records each wait.
     """
 
     def __init__(self, client: Redis, *, seconds: float, waited: Waited | None = None) -> None:
@@ -78,7 +78,7 @@ class RoundTrips:
 
     def __enter__(self) -> "RoundTrips":
         with self._waited:
-            # Looks whether the server closed it meanwhile, and connects again if so.
+            # Reconnects if the server has closed the connection meanwhile.
             try:
                 self._connection = self._pool.get_connection()
             except AttributeError as error:  # redis-py 8 takes whatever a greeting answers for a map
@@ -87,24 +87,24 @@ class RoundTrips:
 
     def __exit__(self, type_: type[BaseException] | None, *_: object) -> None:
         if type_ is not None:
-            self._connection.disconnect()  # answers may still be under way
+            self._connection.disconnect()  # answers may still be on their way
         elif socket := self._connection._sock:
-            socket.settimeout(self._connection.socket_timeout)  # as redis-py left it
+            socket.settimeout(self._connection.socket_timeout)  # as redis-py had set it
         self._pool.release(self._connection)
 
     def ask(self, commands: Iterable[bytes], *, answers: int) -> Iterator[Any]:
-        """Send packed commands and give each answer as it comes, while the server works on the next ones.
+        """Send packed commands and yield each answer as it comes, while the server works on the next ones.
 
-        One that failed answers a `hiredis.ReplyError`. All have to be read.
+        A failed command gives a `hiredis.ReplyError`. All answers have to be read.
 
         Raises:
             redis.ConnectionError: The server went away.
-            redis.InvalidResponse: It answered what is no answer, or without end.
-            redis.TimeoutError: It was waited for as long as it may be.
+            redis.InvalidResponse: Its answer is invalid or endless.
+            redis.TimeoutError: It did not answer in time.
         """
         if not answers:
             return
-        socket = self._connection._sock  # redis-py has no public way to it
+        socket = self._connection._sock  # redis-py has no public access to it
         reader = hiredis.Reader(protocolError=InvalidResponse)
         gets, unasked = reader.gets, hiredis.PushNotification  # looked up once: there are 12,000 answers
         try:
@@ -114,13 +114,13 @@ class RoundTrips:
                 socket.sendall(packed)
             for left in reversed(range(answers)):
                 answer = gets()
-                # Over RESP3 a server also sends what nobody asked, as a notice of maintenance.
+                # Over RESP3 a server may also send unrequested messages, such as maintenance notices.
                 while answer is False or answer.__class__ is unasked:
                     if answer is False:
                         reader.feed(self._receive(socket))
                     answer = gets()
                 if not left and reader.has_data() and not isinstance(gets(), unasked):
-                    raise InvalidResponse("The server answered more than it was asked")
+                    raise InvalidResponse("The server sent more answers than were asked for")
                 yield answer
         except TimeoutError as error:
             raise RedisTimeoutError("The server did not answer in time") from error
@@ -130,7 +130,7 @@ class RoundTrips:
     def _receive(self, socket: Any) -> bytes:
         socket.settimeout(0)
         try:
-            received: bytes = socket.recv(_RECEIVE_BYTES)  # what is there already was not waited for
+            received: bytes = socket.recv(_RECEIVE_BYTES)  # data that is already there takes no waiting
         except _NOTHING_YET:
             socket.settimeout(self._left())
             with self._waited:

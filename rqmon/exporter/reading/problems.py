@@ -1,4 +1,4 @@
-"""What goes wrong while one snapshot is read."""
+"""Problems found while a snapshot is read."""
 
 import hiredis
 from redis.exceptions import ResponseError
@@ -7,12 +7,12 @@ from scheduler.connections.refusals import CODES, WRITE_CODES, refusal
 
 
 def refusal_code(answer: object) -> str | None:
-    """The code with which Redis refused; None where it did not."""
+    """Return the code with which Redis refused; None if it did not."""
     return refusal(ResponseError(str(answer))) if isinstance(answer, hiredis.ReplyError) else None
 
 
 class Problems:
-    """Collected by those who read, and part of the snapshot in the end, which says what each one is."""
+    """Problems, collected while reading. They become part of the snapshot, which describes each field."""
 
     def __init__(self) -> None:
         self.refusing = dict.fromkeys(CODES, False)
@@ -20,16 +20,16 @@ class Problems:
         self.unreadable: list[str] = []
 
     def write_answered(self, answer: object) -> None:
-        """Note what Redis answered to who wants to write."""
+        """Note how Redis answered a write."""
         code = refusal_code(answer)
-        if code == "NOPERM":  # this user may not write, so what others are answered is not known
+        if code == "NOPERM":  # this user may not write, so the answer to others is unknown
             for unknown in WRITE_CODES:
                 del self.refusing[unknown]
         elif code is not None:
             self.refusing[code] = True
 
     def failed(self, name: str, error: hiredis.ReplyError) -> None:
-        """Note what Redis answered an error for."""
+        """Note what could not be read because Redis answered with an error."""
         code = refusal_code(error)
         if code is None:
             self.unreadable.append(name)
@@ -38,5 +38,5 @@ class Problems:
             self.refused.append(name)
 
     def cant_read(self, *names: str) -> None:
-        """Note what is not as RQ and this project write it."""
+        """Note what is not in the form that RQ and this project write."""
         self.unreadable += names

@@ -1,7 +1,8 @@
-"""A queue: its jobs are counted in the second round trip, its oldest and overdue ones read in the third."""
+"""Queues: jobs are counted in the second round trip, the oldest and overdue ones read in the third."""
 
 import functools
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import hiredis
@@ -15,12 +16,12 @@ from rqmon.exporter.reading.snapshot import QueueState
 from rqmon.states import CANCELED
 from scheduler.ledger.reading import amount
 
-# Beside the statuses: what is between queue and start, and the queue's first and last job.
+# Besides the statuses: the jobs between queue and start, and the queue's first and last job.
 COUNT_ANSWERS = len(STATUSES) + 3
 
 
 class Counted(NamedTuple):
-    """A queue after the second round trip: `raw` in Redis, `ends` are the ids of its first and last job."""
+    """A queue after the second round trip: `raw` is its name in Redis, `ends` its first and last job."""
 
     name: str
     raw: bytes
@@ -32,7 +33,7 @@ class Counted(NamedTuple):
 
 @functools.lru_cache(maxsize=8192)
 def count_commands(prefix: str, raw: bytes) -> bytes:
-    """What is asked of a queue in the second round trip; COUNT_ANSWERS come."""
+    """Return the commands for a queue in the second round trip; they give COUNT_ANSWERS answers."""
     key = prefix.encode() + raw
     counts = [pack("ZCARD", key_of(kind, raw)) for kind in REGISTRIES.values()]
     ends = [pack("LINDEX", key, 0), pack("LINDEX", key, -1)]
@@ -40,12 +41,12 @@ def count_commands(prefix: str, raw: bytes) -> bytes:
 
 
 def counted(name: str, raw: bytes, answers: list[Any], problems: Problems) -> Counted:
-    """The queue by those answers; a number that can't be read is noted."""
+    """Return the queue from those answers; a number that can't be read is noted."""
     last, first = answers.pop(), answers.pop()
     intermediate = answers.pop()
     try:
         sum(answers, intermediate)
-    except TypeError:  # a key of the wrong type answers an error
+    except TypeError:  # a key of the wrong type gives an error
         numbers = (*answers, intermediate)
         problems.failed(f"queue {name}", next(answer for answer in numbers if not isinstance(answer, int)))
         intermediate = intermediate if isinstance(intermediate, int) else None
@@ -59,7 +60,7 @@ def counted(name: str, raw: bytes, answers: list[Any], problems: Problems) -> Co
 
 
 def look_commands(queue: Counted, *, now: float) -> list[bytes]:
-    """What is asked of it in the third round trip: one answer comes for each."""
+    """Return the commands for a queue in the third round trip, with one answer each."""
     jobs = Job.redis_job_namespace_prefix.encode()
     commands = [_enqueued_at(jobs + id_) for id_ in queue.ends]
     if queue.jobs.get("scheduled"):
@@ -70,7 +71,7 @@ def look_commands(queue: Counted, *, now: float) -> list[bytes]:
 
 
 def state(queue: Counted, answers: Iterator[Any], problems: Problems, *, now: float) -> QueueState:
-    """The queue by those answers too, which are taken from what came in the third round trip."""
+    """Return the queue's state; its answers are taken from those of the third round trip."""
     oldest, overdue, delay = None, 0, 0.0
     if queue.ends:
         oldest = _oldest_time(queue.name, [next(answers) for _ in queue.ends], problems)
@@ -83,16 +84,17 @@ def state(queue: Counted, answers: Iterator[Any], problems: Problems, *, now: fl
                     delay = max(0.0, now - amount(due))
                 except ValueError:
                     problems.cant_read(f"scheduled job {id_!r}")
-    return QueueState(queue.name, queue.jobs, queue.canceled, queue.intermediate, oldest, overdue, delay)
+    jobs = MappingProxyType(queue.jobs)
+    return QueueState(queue.name, jobs, queue.canceled, queue.intermediate, oldest, overdue, delay)
 
 
 def _enqueued_at(key: bytes) -> bytes:
-    # As pack() would, in half of the time.
+    # Like pack(), in half the time.
     return b"*3\r\n$4\r\nHGET\r\n$%d\r\n%b\r\n$11\r\nenqueued_at\r\n" % (len(key), key)
 
 
 def _oldest_time(name: str, answers: list[Any], problems: Problems) -> float | None:
-    """When the older of both ends was queued; one whose job is gone, as its ttl ended, is passed over."""
+    """Return when the older of the two ends was queued; a job whose ttl has ended is skipped."""
     times = []
     for answer in answers:
         if isinstance(answer, hiredis.ReplyError):

@@ -1,10 +1,11 @@
 """Takes a snapshot of a Redis server in three round trips, whatever the number of queues and workers.
 
-The first names the queues and workers and reads what there is once; the second asks the same few
-commands of each queue and worker; the third looks at what the second found.
+The first lists the queues and workers and reads what exists only once. The second sends the same few commands
+for each queue and worker. The third looks closer at what the second found.
 """
 
 import itertools
+from types import MappingProxyType
 
 from redis import Redis
 from rq import Queue, Worker
@@ -17,7 +18,7 @@ from rqmon.exporter.reading.problems import Problems
 from rqmon.exporter.reading.snapshot import Snapshot
 from scheduler.ledger.reading import largest
 
-# Of RQ's queues a scrape asks so many, and shows so many: those that hold the most jobs.
+# A scrape asks about this many of RQ's queues, and shows this many: those with the most jobs.
 MAX_QUEUES_ASKED = 20_000
 MAX_QUEUES = 5_000
 
@@ -30,10 +31,10 @@ def take(
     seconds: float = 10.0,
     waited: Waited | None = None,
 ) -> Snapshot:
-    """Read the server, and wait for it so many seconds at most; `waited` is told of each wait.
+    """Read the server, waiting for it at most so many seconds; `waited` records each wait.
 
     Raises:
-        redis.RedisError: It does not answer, or refuses, as while it loads its data.
+        redis.RedisError: It does not answer, or refuses, for example while it loads its data.
         OldRedisError: It is too old.
     """
     problems = Problems()
@@ -43,7 +44,7 @@ def take(
         worker_prefix = worker_class.redis_worker_namespace_prefix
         asked = dict(itertools.islice(first.queues.items(), MAX_QUEUES_ASKED))
         jobs = Job.redis_job_namespace_prefix.encode()
-        # Not the keys that stand beside a job's own, as its dependents.
+        # Not the keys next to a job's own, such as its dependents'.
         sampled = [key for key in first.sampled if b":" not in key.removeprefix(jobs)]
 
         second = trips.ask(
@@ -88,8 +89,8 @@ def take(
         info=first.info,
         sampled=len(sought),
         unaccounted=sum(lost),
-        refusing=problems.refusing,
+        refusing=MappingProxyType(problems.refusing),
         refused=tuple(problems.refused),
         unreadable=tuple(problems.unreadable),
-        left_out={**first.left_out, "queues": len(first.queues) - len(states)},
+        left_out=MappingProxyType({**first.left_out, "queues": len(first.queues) - len(states)}),
     )

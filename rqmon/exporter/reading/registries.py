@@ -1,29 +1,14 @@
-"""What RQ writes: its registries by the status that rq-exporter counts them as, its times and names."""
+"""RQ's registries by the status under which rq-exporter counts them, and how its times and names are read."""
 
 from datetime import datetime
 
 from rq.executions import ExecutionRegistry
-from rq.job import JobStatus
-from rq.registry import (
-    BaseRegistry,
-    CanceledJobRegistry,
-    DeferredJobRegistry,
-    FailedJobRegistry,
-    FinishedJobRegistry,
-    ScheduledJobRegistry,
-    StartedJobRegistry,
-)
+from rq.registry import BaseRegistry
 
-# In rq-exporter's order, after `queued`; the last one it does not have, and rq_jobs neither.
-REGISTRIES: dict[str, type[BaseRegistry]] = {
-    JobStatus.STARTED.value: StartedJobRegistry,
-    JobStatus.FINISHED.value: FinishedJobRegistry,
-    JobStatus.FAILED.value: FailedJobRegistry,
-    JobStatus.DEFERRED.value: DeferredJobRegistry,
-    JobStatus.SCHEDULED.value: ScheduledJobRegistry,
-    JobStatus.CANCELED.value: CanceledJobRegistry,
-}
-STATUSES = (JobStatus.QUEUED.value, *REGISTRIES)
+from scheduler.queues import REGISTRIES as REGISTRIES
+
+# In rq-exporter's order; neither rq-exporter nor rq_jobs has the last one.
+STATUSES = ("queued", *REGISTRIES)
 
 
 def key_of(kind: type[BaseRegistry] | type[ExecutionRegistry], name: bytes) -> bytes:
@@ -32,10 +17,10 @@ def key_of(kind: type[BaseRegistry] | type[ExecutionRegistry], name: bytes) -> b
 
 
 def timestamp(text: bytes | None) -> float | None:
-    """Unix seconds of a time as RQ writes it.
+    """Parse a time as RQ writes it into Unix seconds.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a time.
     """
     try:
         return datetime.fromisoformat(text.decode()).timestamp() if text else None
@@ -44,5 +29,5 @@ def timestamp(text: bytes | None) -> float | None:
 
 
 def shown(name: bytes) -> str:
-    """A name as a label: two names stay two, also where they are no UTF-8."""
+    """Return a name as a label: different names stay different, even if they are not UTF-8."""
     return name.decode(errors="backslashreplace")

@@ -1,10 +1,10 @@
-"""What a snapshot holds: the state of one Redis server at one moment, frozen.
+"""A snapshot: the state of one Redis server at one moment, frozen, its mappings too.
 
-Of what there are thousands it holds named tuples: one is made in 0.24 us, a frozen dataclass in 1.8.
+Things that come in thousands are named tuples: one is made in 0.24 us, a frozen dataclass in 1.8.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from scheduler.cron.store.overview import EntryLabels
@@ -16,7 +16,7 @@ from scheduler.ledger.reading import Histogram
 class QueueState(NamedTuple):
     """One queue; a number that could not be read is missing from `jobs`, or None.
 
-    `jobs` are by the statuses of rq_jobs; times are in Unix seconds.
+    `jobs` has the statuses of rq_jobs as keys; times are in Unix seconds.
     """
 
     name: str
@@ -31,7 +31,7 @@ class QueueState(NamedTuple):
 class WorkerState(NamedTuple):
     """One registered worker; `queues` are joined by commas, the heartbeat is in Unix seconds.
 
-    None is what could not be read, or of the heartbeat, what is not there.
+    None is a value that could not be read, or a missing heartbeat.
     """
 
     name: str
@@ -45,9 +45,9 @@ class WorkerState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CronState:
-    """What is known of cron: the entries' labels by id, slots in Unix seconds, and counts.
+    """The state of cron: the entries' labels by id, slots in Unix seconds, and counts.
 
-    `registered` are all entries, those included that are too many to be shown.
+    `registered` counts all entries, including those too many to be shown.
     """
 
     registered: int
@@ -62,13 +62,15 @@ class CronState:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What INFO says, each number by INFO's own name; None is what it does not say, or can't be read.
+    """What INFO says, each number under INFO's own name; None if it is missing or can't be read.
 
     Attributes:
-        last_write_ok: Whether the last write to disk went well, by its kind: `rdb` or `aof`.
-        keys: By the number of the database.
+        last_write_ok: Whether the last write to disk succeeded, by its kind: `rdb` or `aof`.
+        keys: The number of keys, by database number.
     """
 
+    last_write_ok: Mapping[str, bool]
+    keys: Mapping[str, float]
     used_memory: float | None = None
     maxmemory: float | None = None
     evicted_keys: float | None = None
@@ -77,20 +79,19 @@ class ServerInfo:
     uptime_in_seconds: float | None = None
     aof_enabled: float | None = None
     rdb_last_save_time: float | None = None
-    last_write_ok: Mapping[str, bool] = field(default_factory=dict)
-    keys: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything; `taken_at` is the server's clock in Unix seconds.
+    """All of it; `taken_at` is the server's clock in Unix seconds.
 
     Attributes:
-        refusing: By the code of `scheduler.connections.refusals`, whether Redis refuses so; what is not
-            known is missing.
-        refused: Names what this user has no right to read.
-        unreadable: Names what was left out because it is not as RQ and this project write it.
-        left_out: How many of what there is too much of are not shown, by what they are.
+        refusing: Whether Redis refuses, by the codes of `scheduler.connections.refusals`; unknown ones are
+            missing.
+        refused: The names of what this user has no right to read.
+        unreadable: The names of what was left out because it is not in the form that RQ and this project
+            write.
+        left_out: How many things are not shown because there are too many, by kind.
     """
 
     taken_at: float
@@ -110,5 +111,5 @@ class Snapshot:
 
     @property
     def refuses(self) -> list[str]:
-        """The codes with which Redis refuses now."""
+        """Return the codes with which Redis refuses now."""
         return [code for code, whether in self.refusing.items() if whether]

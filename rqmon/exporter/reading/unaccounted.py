@@ -1,4 +1,4 @@
-"""Where a job must be by its status, and whether it is: bounded work for a sample of jobs."""
+"""Checks for a sample of jobs, in bounded work, that each is where its status says it is."""
 
 import re
 from collections.abc import Mapping
@@ -13,21 +13,21 @@ from rq.registry import StartedJobRegistry
 from rqmon.exporter.reading.pipeline import pack
 from rqmon.exporter.reading.registries import REGISTRIES, key_of, timestamp
 
-# A job that moved while it was looked for is not lost; one is looked for once it has been queued that long.
+# A job that moves during the search is not lost; so a job is only looked for this long after it was queued.
 _SETTLED_SECONDS = 60.0
-# A list is only searched up to this length: a scrape must not cost more where more jobs wait.
+# Only lists up to this length are searched: a scrape must not cost more if more jobs wait.
 _SEARCHED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A job that is to be looked for; `commands` answer something where it is, and then its status."""
+    """A job to look for; one of `commands` finds it where it is, and the last gives its status."""
 
     status: bytes
     commands: tuple[bytes, ...]
 
     def lost(self, answers: list[Any]) -> bool:
-        """Whether the job is nowhere, and its status says still that it is somewhere."""
+        """Whether the job is nowhere, though its status still says that it is somewhere."""
         *places, status = answers
         return status == self.status and all(place in (None, [], [b"0", []]) for place in places)
 
@@ -35,14 +35,14 @@ class Sampled:
 def sampled(
     key: bytes, answer: Any, *, now: float, prefix: str, lengths: Mapping[bytes, int]
 ) -> Sampled | None:
-    """The search for a sampled job; None where there is nothing to search, or too much.
+    """Return the search for a sampled job; None if there is nothing to search, or too much.
 
     Args:
-        key: The job's.
-        answer: Its status, queue and time of queueing, as Redis answered.
-        now: The server's clock, Unix seconds.
-        prefix: Of the keys of queues.
-        lengths: Of the queues, by name.
+        key: The job's key.
+        answer: Redis's answer: the job's status, queue and time of queueing.
+        now: The server's clock in Unix seconds.
+        prefix: The prefix of queue keys.
+        lengths: The queues' lengths, by name.
     """
     if isinstance(answer, hiredis.ReplyError) or not answer[0] or not answer[1]:
         return None
@@ -61,7 +61,7 @@ def sampled(
 def _places(
     queue: bytes, job: bytes, status: str, origin: bytes, lengths: Mapping[bytes, int]
 ) -> list[bytes]:
-    """Commands that answer something where the job is, in the order in which a job moves on."""
+    """Return the commands that find the job, in the order in which a job moves on."""
     between = pack("LPOS", queue + b":intermediate", job, "MAXLEN", _SEARCHED)
     execution = pack("ZRANGE", key_of(ExecutionRegistry, job), 0, 0)
     if status == "queued":

@@ -1,4 +1,4 @@
-"""A worker, read in the second round trip."""
+"""Workers, read in the second round trip."""
 
 import functools
 from collections.abc import Callable
@@ -24,18 +24,18 @@ _FIELDS = (
 
 @functools.lru_cache(maxsize=8192)
 def command(prefix: str, raw: bytes) -> bytes:
-    """What is asked of a worker."""
+    """Return the command that reads a worker."""
     return pack("HMGET", prefix.encode() + raw, *_FIELDS)
 
 
 def state(name: str, answer: Any, problems: Problems) -> WorkerState | None:
-    """The worker by the answer; None where it is gone, or can't be read, which is noted."""
+    """Return the worker from the answer; None if it is gone, or can't be read, which is noted."""
     if isinstance(answer, hiredis.ReplyError):
         problems.failed(f"worker {name}", answer)
         return None
     state, queues, succeeded, failed, seconds, heartbeat = answer
     if queues is None and state is None:
-        return None  # it is gone, and RQ has not taken its name from the set yet
+        return None  # it is gone, and RQ has not yet removed its name from the set
 
     def read(field: str, value: bytes | None, reader: Callable[[bytes], float | None]) -> float | None:
         try:

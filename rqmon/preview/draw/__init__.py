@@ -1,1 +1,1 @@
-"""How panels look: options for the charts, and HTML for the rest."""
+"""How panels look: chart options for charts, HTML for everything else."""

@@ -1,4 +1,4 @@
-"""Annotations: events as thin vertical lines on the charts over time."""
+"""Annotations: events as thin vertical lines on time series charts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _MOST = 200
 
 @dataclass(frozen=True)
 class Mark:
-    """One event: when, in seconds since 1970, and what."""
+    """One event: its time, in seconds since 1970, and its text."""
 
     at: float
     name: str
@@ -22,7 +22,7 @@ class Mark:
 
 
 def marks_of(annotation: Annotation, series: Iterable[Series], *, step_seconds: float) -> list[Mark]:
-    """The starts of an annotation's events: as in Grafana, samples above 0 one step apart are one event."""
+    """Return the starts of an annotation's events; as in Grafana, samples above 0 a step apart are one."""
     marks = []
     for one in series:
         name = labels_in(annotation.title_format, one.labels).strip() or annotation.name
@@ -35,7 +35,7 @@ def marks_of(annotation: Annotation, series: Iterable[Series], *, step_seconds: 
 
 
 def add_lines(option: dict[str, Any], marks: Sequence[Mark]) -> None:
-    """Draw the marks on a chart: a series of its own without points, behind all others."""
+    """Draw the marks on a chart, as an extra series without points behind all others."""
     lines = [
         {"xAxis": mark.at * 1000, "lineStyle": {"color": mark.color, "width": 1, "type": "dashed"}}
         for mark in marks
@@ -46,5 +46,5 @@ def add_lines(option: dict[str, Any], marks: Sequence[Mark]) -> None:
 
 
 def told(marks: Sequence[Mark], range_seconds: float) -> dict[str, Any]:
-    """The marks for preview.js's tooltip: it shows those within a hundredth of the range from the pointer."""
+    """Return the marks for preview.js's tooltip, which shows those within 1% of the range of the pointer."""
     return {"ms": range_seconds * 10, "marks": [[mark.at * 1000, mark.name, mark.color] for mark in marks]}

@@ -1,4 +1,4 @@
-"""ECharts options of the panels made of rectangles: state timeline and heatmap."""
+"""ECharts options for the panels made of rectangles: state timeline and heatmap."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from rqmon.preview.grafana.timerange import TimeRange
 
 
 def _rectangles(rows: list[str], cells: list[list[Any]], *, gap: float, font: int) -> dict[str, Any]:
-    """A custom series of [start ms, end ms, row, text, colour] cells on a category axis of `rows`."""
+    """Return a custom series of [start ms, end ms, row, text, colour] cells on a category axis of `rows`."""
     return {
         "yAxis": {
             "type": "category",
@@ -42,7 +42,7 @@ def _rectangles(rows: list[str], cells: list[list[Any]], *, gap: float, font: in
 
 
 def state_timeline_option(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> dict[str, Any]:
-    """One row a series; equal values that follow each other are one band, as `mergeValues` does."""
+    """One row per series; consecutive equal values are one band, as with `mergeValues`."""
     option = base_option(time_range)
     show_text = panel.options.get("showValue", "auto") != "never"
     cells: list[list[Any]] = []
@@ -65,7 +65,7 @@ def state_timeline_option(panel: Panel, frames: Sequence[Frame], time_range: Tim
 
 
 def heatmap_option(panel: Panel, frames: Sequence[Frame], time_range: TimeRange) -> dict[str, Any]:
-    """One row a bucket, the largest on top; cumulative `le` buckets are taken apart, zeros are left empty."""
+    """One row per bucket, the largest on top; `le` buckets are made non-cumulative, zeros left empty."""
     option = base_option(time_range)
     unit = str((panel.options.get("yAxis") or {}).get("unit") or panel.defaults.get("unit") or "short")
     ordered = sorted(frames, key=_bucket_bound)

@@ -1,4 +1,4 @@
-"""ECharts options of the time series panel."""
+"""ECharts options for the time series panel."""
 
 import json
 import math
@@ -20,7 +20,7 @@ TEXT_DIM = "rgba(204, 204, 220, 0.65)"
 
 
 def base_option(time_range: TimeRange) -> dict[str, Any]:
-    """What every chart on a time axis shares: fonts, margins, the axis and its labels, no animation."""
+    """Return the options shared by all charts with a time axis: fonts, margins, axis, no animation."""
     return {
         "animation": False,
         "backgroundColor": "transparent",
@@ -49,7 +49,7 @@ def base_option(time_range: TimeRange) -> dict[str, Any]:
 def timeseries_option(
     panel: Panel, frames: Sequence[Frame], time_range: TimeRange, marks: Sequence[Mark]
 ) -> dict[str, Any]:
-    """Lines, areas, bars or points over time, one y axis for each unit (two at most)."""
+    """Lines, areas, bars or points over time, with one y axis per unit (two at most)."""
     option = base_option(time_range)
     axes: list[tuple[str, str]] = []
     for frame in frames:
@@ -138,7 +138,7 @@ def _line(frame: Frame, *, axis: int, values: Sequence[float | None]) -> dict[st
         "name": frame.name,
         "yAxisIndex": axis,
         "color": frame.color,
-        # As a tuple: NiceGUI watches each list for changes, a tenth of the page's time.
+        # A tuple: NiceGUI watches each list for changes, which takes a tenth of the page's time.
         "data": tuple([t * 1000, number(value)] for t, value in zip(frame.times, values, strict=True)),
         "emphasis": {"disabled": True},
     }
@@ -176,12 +176,12 @@ def _fill(color: str, opacity: float, gradient: object) -> Any:
 
 
 def number(value: float | None) -> float | None:
-    """A value as a chart takes it: seven significant digits, None for what can't be drawn."""
+    """Return a value for a chart: seven significant digits, None if it can't be drawn."""
     return float(f"{value:.7g}") if value is not None and math.isfinite(value) else None
 
 
 def _stacked(frames: Sequence[Frame]) -> list[Sequence[float | None]]:
-    """Each frame's values, ready to stack: 0 where only others have a sample, shares where asked for 100%."""
+    """Return each frame's values to stack: 0 where only others have samples; shares for 100% stacks."""
     stacks: dict[str, list[Frame]] = {}
     for frame in frames:
         stacks.setdefault(_stack_of(frame), []).append(frame)
@@ -197,7 +197,7 @@ def _stacked(frames: Sequence[Frame]) -> list[Sequence[float | None]]:
 
 
 def _stack_of(frame: Frame) -> str:
-    """The name of the stack a frame is on; empty when it is not stacked."""
+    """Return the name of a frame's stack; empty if it is not stacked."""
     stacking = frame.field.custom.get("stacking") or {}
     if stacking.get("mode") not in ("normal", "percent"):
         return ""
@@ -209,7 +209,7 @@ def _is_percent(frame: Frame) -> bool:
 
 
 def _totals(frames: Sequence[Frame]) -> list[float | None]:
-    """The sum at each time; None where no frame has a sample. Instant answers may differ in length."""
+    """Return the sum at each time; None where no frame has a sample. Instant answers may differ in length."""
     columns = list(zip_longest(*(frame.values for frame in frames)))
     return [
         sum(abs(v or 0.0) for v in column) if any(v is not None for v in column) else None

@@ -49,29 +49,29 @@ _SCHEMES = {
 
 
 def css_color(name: str) -> str:
-    """The CSS colour of a Grafana colour name or a CSS hex/rgb value; anything else is plain grey."""
+    """Return the CSS colour for a Grafana colour name or a CSS hex/rgb value; grey for anything else."""
     if name in _NAMED:
         return _NAMED[name]
     return name if re.fullmatch(r"#[0-9a-fA-F]{3,8}|rgba?\([\d., %]{5,40}\)", name) else GREY
 
 
 def palette_color(index: int) -> str:
-    """The colour Grafana's classic palette gives the series at `index`."""
+    """Return the colour of the series at `index` in Grafana's classic palette."""
     return css_color(_PALETTE[index % len(_PALETTE)])
 
 
 def gradient_color(mode: str, share: float) -> str:
-    """A `continuous-*` colour at `share` (0 to 1) of the range."""
+    """Return a `continuous-*` colour at `share` (0 to 1) of the range."""
     return mix([css_color(name) for name in _GRADIENTS.get(mode, _GRADIENTS["continuous-GrYlRd"])], share)
 
 
 def scheme_color(scheme: str, share: float) -> str:
-    """A heatmap's colour at `share` (0 to 1), from dark (few) to light (many)."""
+    """Return a heatmap's colour at `share` (0 to 1), from dark (few) to light (many)."""
     return mix(_SCHEMES.get(scheme.lower(), _SCHEMES["oranges"]), share)
 
 
 def mix(stops: Sequence[str], share: float) -> str:
-    """The colour at `share` (0 to 1) along hex `stops` spaced evenly."""
+    """Return the colour at `share` (0 to 1) along evenly spaced hex `stops`."""
     position = min(max(share, 0.0), 1.0) * (len(stops) - 1)
     low = min(int(position), len(stops) - 2)
     pair = [[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in (stops[low], stops[low + 1])]
@@ -80,7 +80,7 @@ def mix(stops: Sequence[str], share: float) -> str:
 
 
 def with_alpha(color: str, alpha: float) -> str:
-    """A hex colour with an opacity of `alpha` (0 to 1); other notations come back unchanged."""
+    """Return a hex colour with an opacity of `alpha` (0 to 1); other notations are returned unchanged."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", color):
         return color
     return f"{color}{round(min(max(alpha, 0.0), 1.0) * 255):02x}"

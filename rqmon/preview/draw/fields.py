@@ -1,4 +1,4 @@
-"""A series' field configuration: its overrides, and the text and colour it gives a value."""
+"""A series' field configuration: its overrides, and the text and colour of its values."""
 
 import copy
 import math
@@ -14,7 +14,7 @@ from rqmon.preview.grafana.model import Json, Override
 
 @dataclass(frozen=True)
 class Field:
-    """How the values of one series are written and coloured; thresholds ascend, the first from -inf."""
+    """How one series' values are written and coloured; thresholds ascend, the first is -inf."""
 
     unit: str
     decimals: int | None
@@ -31,7 +31,7 @@ class Field:
     links: tuple[Json, ...]
 
     def text(self, value: float | None) -> str:
-        """The value as a person reads it: a mapping's text, or the number with its unit."""
+        """Return the value as shown: a mapping's text, or the number with its unit."""
         mapped = self._mapped(value).get("text")
         if mapped:
             return str(mapped)
@@ -40,7 +40,7 @@ class Field:
         return format_value(value, unit=self.unit, decimals=self.decimals)
 
     def color(self, value: float | None, *, index: int = 0) -> str:
-        """The CSS colour of a value; `index` is the series' place, for the classic palette."""
+        """Return the CSS colour of a value; `index` is the series' position, for the classic palette."""
         mapped = self._mapped(value).get("color")
         if mapped:
             return css_color(str(mapped))
@@ -55,19 +55,19 @@ class Field:
         return css_color(self.threshold_color(value))
 
     def threshold_color(self, value: float) -> str:
-        """The name of the colour of the highest threshold that the value reaches."""
+        """Return the colour name of the highest threshold that the value reaches."""
         reached = [color for at, color in self.absolute_thresholds() if value >= at]
         return reached[-1] if reached else "text"
 
     def absolute_thresholds(self) -> list[tuple[float, str]]:
-        """The thresholds in the value's own unit."""
+        """Return the thresholds in the value's unit."""
         if not self.thresholds_percentage:
             return list(self.thresholds)
         low, high = self.bounds()
         return [(at if math.isinf(at) else low + (high - low) * at / 100, c) for at, c in self.thresholds]
 
     def bounds(self, values: Sequence[float] = ()) -> tuple[float, float]:
-        """The ends of a gauge: min and max if given, else those of a percentage, else from the values."""
+        """Return the ends of a gauge: min and max if given, else a percentage's, else the values'."""
         natural = {"percent": 100.0, "percentunit": 1.0}.get(self.unit)
         low = self.min if self.min is not None else min([0.0, *values])
         high = self.max if self.max is not None else natural
@@ -77,7 +77,7 @@ class Field:
         return low, high
 
     def share(self, value: float, values: Sequence[float] = ()) -> float:
-        """Where the value lies between the bounds, 0 to 1."""
+        """Return the value's position between the bounds, 0 to 1."""
         low, high = self.bounds(values)
         return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
 
@@ -112,7 +112,7 @@ def _match_mapping(kind: str, options: Json, value: float | None) -> Json | None
 
 
 def _pattern(text: str) -> str:
-    """A JavaScript regex, `/x/` or `x`, as a Python one; what does not compile matches nothing."""
+    """Convert a JavaScript regex, `/x/` or `x`, to a Python one; an invalid one matches nothing."""
     stripped = re.sub(r"^/(.*)/[gimsuy]*$", r"\1", text)
     try:
         re.compile(stripped)
@@ -122,7 +122,7 @@ def _pattern(text: str) -> str:
 
 
 def parse_field(data: Json) -> Field:
-    """Read one `fieldConfig.defaults`, with overrides already in it."""
+    """Read one `fieldConfig.defaults` with overrides already applied."""
     thresholds = data.get("thresholds") or {}
     steps = [(s.get("value"), str(s.get("color"))) for s in thresholds.get("steps") or [{"color": "green"}]]
     color = data.get("color") or {}
@@ -132,7 +132,7 @@ def parse_field(data: Json) -> Field:
         decimals=None if decimals is None else min(max(int(decimals), 0), 10),
         min=data.get("min"),
         max=data.get("max"),
-        # Grafana takes the first step as the base, whatever value the JSON gives it.
+        # Grafana uses the first step as the base, whatever its value in the JSON.
         thresholds=tuple(
             (float(at) if i and at is not None else -math.inf, c) for i, (at, c) in enumerate(steps)
         ),
@@ -155,9 +155,9 @@ def field_for(
     overrides: Sequence[Override],
     known: dict[tuple[int, ...], Field] | None = None,
 ) -> Field:
-    """The configuration of the series called `name`: the defaults, then every override that matches.
+    """Return the configuration of the series `name`: the defaults, then every matching override.
 
-    `known` keeps what was found for the same defaults and overrides: most series match the same ones.
+    `known` caches results by defaults and overrides: most series match the same overrides.
     """
     known = {} if known is None else known
     matching = tuple(i for i, one in enumerate(overrides) if _matches(one, name=name, ref_id=ref_id))

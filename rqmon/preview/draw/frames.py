@@ -1,4 +1,4 @@
-"""Turns series into frames: named, configured, on one time grid, and reduced to single numbers."""
+"""Turns series into frames: named, configured, on one time grid; and reduces them to single numbers."""
 
 import heapq
 import math
@@ -18,7 +18,7 @@ Values = tuple[float | None, ...]
 
 @dataclass(frozen=True)
 class Frame:
-    """One series as a panel shows it; `values` has None where there is no sample at that time."""
+    """One series as a panel shows it; `values` has None where there is no sample."""
 
     name: str
     labels: Mapping[str, str]
@@ -30,13 +30,13 @@ class Frame:
 
     @property
     def color(self) -> str:
-        """The CSS colour of the series as a whole: by its last value when thresholds decide."""
+        """The CSS colour of the whole series; if thresholds decide, that of its last value."""
         return self.field.color(reduce(self.values, "lastNotNull"), index=self.index)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one target got: its series, or why there are none."""
+    """The answer to one target: its series, or why there are none."""
 
     target: Target
     series: Sequence[Series]
@@ -46,9 +46,9 @@ class Answer:
 def frames_of(
     panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: int = sys.maxsize
 ) -> tuple[list[Frame], int]:
-    """The frames of a panel, in the order of its targets, and how many there are.
+    """Return a panel's frames, in the order of its targets, and how many there are in total.
 
-    Hidden series (`custom.hideFrom.viz`) are left out. Of more than `most`, those with the lowest peaks are.
+    Hidden series (`custom.hideFrom.viz`) are left out; beyond `most`, so are those with the lowest peaks.
     """
     shown: list[tuple[Answer, Series, str, Field]] = []
     fields: dict[tuple[int, ...], Field] = {}
@@ -84,7 +84,7 @@ def _peak(series: Series) -> float:
 
 
 def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> str:
-    """A series' legend: the target's format with `{{label}}` filled in, else what tells it apart."""
+    """Return a series' legend: the target's format with `{{label}}` filled in, or what tells it apart."""
     template = answer.target.legend_format
     if template and template != "__auto":
         return interpolate(labels_in(template, series.labels), values, style="text")
@@ -101,7 +101,7 @@ def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> 
 
 
 def labels_in(template: str, labels: Mapping[str, str]) -> str:
-    """The text with each `{{label}}` filled in; with nothing where the series has no such label."""
+    """Fill in each `{{label}}` of a text; empty if the series has no such label."""
     return re.sub(r"\{\{\s*([\w.]+)\s*\}\}", lambda match: labels.get(match.group(1), ""), template)
 
 
@@ -123,12 +123,12 @@ _CALCS: dict[str, tuple[str, Callable[[list[float]], float]]] = {
 
 
 def calc_name(calc: str) -> str:
-    """The heading of a calculation in a legend table."""
+    """Return the heading of a calculation in a legend table."""
     return _CALCS[calc][0] if calc in _CALCS else calc
 
 
 def reduce(values: Values, calc: str) -> float | None:
-    """One number from a series; None when it has no samples, or its last is missing and `last` is asked."""
+    """Reduce a series to one number; None if it has no samples, or for `last` if its last one is missing."""
     if calc == "last" and values and values[-1] is None:
         return None
     known = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""HTML of the table panel and of charts' legends."""
+"""HTML of the table panel and of chart legends."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ _OUTWARD = (
 def table_html(
     panel: Panel, answers: Sequence[Answer], values: Mapping[str, Value], *, most: int
 ) -> tuple[str, int]:
-    """Labels and values of instant queries, and how many rows there are.
+    """Return the table of instant queries' labels and values, and how many rows there are in total.
 
-    Several queries are joined on the labels they share. If there are more than `most` rows, the first ones
-    are shown; in a table that is not sorted, those with the largest values in its first column of values.
+    Several queries are joined on their common labels. Of more than `most` rows, the first are shown; in an
+    unsorted table, those with the largest values in the first value column.
 
-    The transformation `organize` hides, orders and renames columns; `options.sortBy` sorts.
+    The transformation `organize` hides, orders and renames columns; `options.sortBy` sorts rows.
     """
     rows, columns = _joined(answers)
     names, order = _organize(panel, columns)
@@ -64,7 +64,7 @@ def table_html(
 
 
 def _joined(answers: Sequence[Answer]) -> tuple[list[Row], list[str]]:
-    """Rows keyed by labels, and every column: Time, the labels, then `Value` or `Value #A`, `Value #B`."""
+    """Return the rows, and all columns: Time, the labels, then `Value` or `Value #A`, `Value #B`."""
     rows: dict[tuple[tuple[str, str], ...], Row] = {}
     labels: dict[str, None] = {}
     values: dict[str, None] = {}
@@ -122,7 +122,7 @@ def _cell(column: str, row: Row, field: Field, values: Mapping[str, Value], *, n
 
 
 def legend_html(panel: Panel, frames: Sequence[Frame], values: Mapping[str, Value]) -> str:
-    """A list or a table of the series with the calculations asked for; empty when the panel hides it."""
+    """A list or table of the series with the chosen calculations; empty if the panel hides it."""
     legend = panel.options.get("legend") or {}
     if not legend.get("showLegend", True) or legend.get("displayMode") == "hidden" or not frames:
         return ""
@@ -148,7 +148,7 @@ def legend_html(panel: Panel, frames: Sequence[Frame], values: Mapping[str, Valu
 
 
 def state_legend_html(frames: Sequence[Frame]) -> str:
-    """The states that a state timeline shows, each with its colour."""
+    """The states shown by a state timeline, each with its colour."""
     states = {
         frame.field.text(value): frame.field.color(value, index=frame.index)
         for frame in frames
@@ -162,7 +162,7 @@ def state_legend_html(frames: Sequence[Frame]) -> str:
 
 
 def _key(frame: Frame, values: Mapping[str, Value]) -> str:
-    """The series' colour and name, as a button that shows it alone (by preview.js), and its data link."""
+    """The series' colour and name, as a button that shows only it (by preview.js), and its data link."""
     name = escape(frame.name)
     return (
         f'<button type="button" class="legend-key" data-series="{frame.index}" aria-label="Show only {name}">'

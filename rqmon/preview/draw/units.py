@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-# The zone that dates are written in: the viewer's; None is this machine's.
+# The viewer's time zone, used for dates; None means this machine's.
 ZONE: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 
 
@@ -21,13 +21,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Scale:
-    """How one unit is written: its steps in ascending order, and what goes before the number."""
+    """How one unit is written: its steps in ascending order, and the prefix of the number."""
 
     steps: tuple[Step, ...]
     prefix: str = ""
 
     def to_json(self, decimals: int | None) -> dict[str, object]:
-        """The same scale for preview.js: `{steps: [[at_least, divisor, suffix]], prefix, decimals}`."""
+        """Return the scale for preview.js: `{steps: [[at_least, divisor, suffix]], prefix, decimals}`."""
         steps = [[s.at_least, s.divisor, s.suffix] for s in self.steps]
         return {"steps": steps, "prefix": self.prefix, "decimals": decimals}
 
@@ -42,14 +42,14 @@ def _flat(suffix: str, divisor: float = 1) -> Scale:
 
 
 def _durations(first: str) -> Scale:
-    """Time units from `first` on; the value counts the unit named `first` (ns, µs, ms, s, m, h or d)."""
+    """Return the scale of time units from `first` on, the value's unit (ns, µs, ms, s, m, h or d)."""
     seconds = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
     shown = [("ns", " ns"), ("µs", " µs"), ("ms", " ms"), ("s", " s"), ("m", " min"), ("h", " hour")]
     one = seconds[first]
     steps = [Step(seconds[key] / one, seconds[key] / one, suffix) for key, suffix in shown]
     for length, suffix in ((86400, " day"), (604800, " week"), (31536000, " year")):
         steps.append(Step(length / one, length / one, suffix))
-    if first != "s":  # only for seconds does Grafana go below the unit itself
+    if first != "s":  # Grafana uses smaller units only for seconds
         steps = [step for step in steps if step.divisor >= 1]
     return Scale((Step(0, steps[0].divisor, steps[0].suffix), *steps[1:]))
 
@@ -102,7 +102,7 @@ _BOOLEANS = {"bool": ("False", "True"), "bool_yes_no": ("No", "Yes"), "bool_on_o
 
 
 def scale_of(unit: str) -> Scale:
-    """The scale of a Grafana unit id; `prefix:x` and `suffix:x` are honoured, an unknown id is a suffix."""
+    """Return the scale of a Grafana unit id, also `prefix:x` or `suffix:x`; an unknown id is a suffix."""
     kind, separator, text = unit.partition(":")
     if separator and kind == "prefix":
         return Scale((Step(0, 1, ""),), prefix=text)
@@ -112,14 +112,14 @@ def scale_of(unit: str) -> Scale:
 
 
 def auto_decimals(value: float) -> int:
-    """Enough decimals for three significant digits; none for a whole number."""
+    """Return the decimals needed for three significant digits; 0 for a whole number."""
     if value == 0 or value == int(value):
         return 0
     return max(0, 2 - math.floor(math.log10(abs(value))))
 
 
 def format_value(value: float | None, *, unit: str = "none", decimals: int | None = None) -> str:
-    """Write a value as Grafana does: `1.50 K`, `12.3%`, `2 min`; dates take milliseconds since 1970."""
+    """Write a value as Grafana does: `1.50 K`, `12.3%`, `2 min`. Dates are milliseconds since 1970."""
     if value is None or math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -1,4 +1,4 @@
-"""What a panel shows for what Prometheus answered: a chart, HTML or a message."""
+"""What a panel shows for Prometheus's answers: a chart, HTML or a message."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from rqmon.preview.prometheus import QueryError, Series
 CHARTS = ("timeseries", "state-timeline", "heatmap", "barchart", "graph")
 MOST_SERIES = 100
 MOST_ROWS = 200
-# Panels that show what is now, not what was.
+# Panels that show the present, not the past.
 NOW = ("stat", "gauge", "bargauge", "table")
 WIDGETS = {"stat": stat_html, "gauge": gauge_html, "bargauge": bar_gauge_html}
 
 
 @dataclass(frozen=True)
 class View:
-    """What a panel shows now: a chart with its legend, or HTML, or one line of message.
+    """What a panel shows now: a chart with its legend, HTML, or a one-line message.
 
-    `cut` says how much of it is shown when that is not all.
+    `cut` says how much is shown if that is not everything.
     """
 
     option: dict[str, Any] | None = None
@@ -46,7 +46,7 @@ def view_or_error(
     values: Mapping[str, Value],
     marks: Sequence[Mark],
 ) -> View:
-    """What a panel shows for what its queries got: an error of one of them, if there is one."""
+    """Return what a panel shows for its answers, or the error of one of its queries."""
     answers = []
     for target, query, result in results:
         if isinstance(result, QueryError):
@@ -55,7 +55,7 @@ def view_or_error(
     try:
         return view(panel, answers, time_range, values, marks)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # One odd panel must not take the others with it.
+        # One faulty panel must not spoil the others.
         return View(message=f"The preview can't draw this panel's JSON ({error}).", is_error=True)
 
 
@@ -66,14 +66,14 @@ def view(
     values: Mapping[str, Value],
     marks: Sequence[Mark] = (),
 ) -> View:
-    """What a panel shows for its answers, and on a chart over time for what happened meanwhile."""
+    """Return what a panel shows for its answers; charts over time also show the annotations' events."""
     if not any(answer.series for answer in answers):
         return View(message=str(panel.defaults.get("noValue") or "No data"))
     if panel.type == "table":
         html, count = table_html(panel, answers, values, most=MOST_ROWS)
         sorted_by = "first" if panel.options.get("sortBy") else "largest"
         return View(html=html, cut=_cut(MOST_ROWS, count, f"{sorted_by} rows"))
-    if panel.type == "heatmap":  # all of its series: each is the difference to the one before
+    if panel.type == "heatmap":  # needs all its series: each is the difference from the one before
         return View(option=heatmap_option(panel, frames_of(panel, answers, values)[0], time_range))
     frames, count = frames_of(panel, answers, values, most=MOST_SERIES)
     cut = _cut(MOST_SERIES, count, "largest series")

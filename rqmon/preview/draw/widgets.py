@@ -15,7 +15,7 @@ def _calc(panel: Panel) -> str:
 
 
 def stat_html(panel: Panel, frames: Sequence[Frame]) -> str:
-    """One tile a series: a big number in its colour over a sparkline; names when there are several."""
+    """One tile per series: a big coloured number over a sparkline, with names if there are several."""
     mode = panel.options.get("textMode", "auto")
     graph = panel.options.get("graphMode", "area") == "area"
     color_mode = panel.options.get("colorMode", "value")
@@ -49,19 +49,19 @@ def _darker(color: str) -> str:
 
 
 def _text_size(text: str) -> str:
-    """The width of a text in characters, for the CSS that makes it fill its tile."""
+    """Return the width of a text in characters, for the CSS that makes it fill its tile."""
     return f"{max(len(text), 3) * 0.62 + 0.3:.2f}"
 
 
 def _split_unit(text: str) -> tuple[str, str]:
-    """`12.3 req/s` as number and unit, so that the unit can be smaller; other texts stay whole."""
+    """Split `12.3 req/s` into number and unit, so that the unit can be smaller; other texts stay whole."""
     digits = len(text) - len(text.lstrip("-0123456789.,"))
     rest = text[digits:]
     return (text[:digits], rest) if digits and not any(c.isdigit() for c in rest) else (text, "")
 
 
 def _sparkline(frame: Frame, color: str) -> str:
-    """An SVG of the series over the range; empty when there is nothing to draw a line through."""
+    """An SVG of the series over the range; empty if there are too few points for a line."""
     known = [(i, v) for i, v in enumerate(frame.values) if v is not None and math.isfinite(v)]
     if len(known) < 2:
         return ""
@@ -80,7 +80,7 @@ def _sparkline(frame: Frame, color: str) -> str:
 
 
 def gauge_html(panel: Panel, frames: Sequence[Frame]) -> str:
-    """One arc a series, with the thresholds around it and the number inside."""
+    """One arc per series, with the thresholds around it and the number inside."""
     dials = []
     for frame in frames:
         value = reduce(frame.values, _calc(panel))
@@ -111,7 +111,7 @@ def gauge_html(panel: Panel, frames: Sequence[Frame]) -> str:
 
 
 def _arc(start: float, end: float, *, radius: float, width: float, color: str) -> str:
-    """A piece (from share to share) of a dial of 220 degrees around (104, 104)."""
+    """A segment (from share to share) of a dial of 220 degrees around (104, 104)."""
     if end - start <= 0.001:
         return ""
 
@@ -125,7 +125,7 @@ def _arc(start: float, end: float, *, radius: float, width: float, color: str) -
 
 
 def bar_gauge_html(panel: Panel, frames: Sequence[Frame]) -> str:
-    """One horizontal bar a series; all on one scale when the field gives no maximum."""
+    """One horizontal bar per series, all on one scale if the field has no maximum."""
     mode = panel.options.get("displayMode", "gradient")
     values = [reduce(frame.values, _calc(panel)) for frame in frames]
     known = [value for value in values if value is not None]

@@ -1,1 +1,1 @@
-"""What a Grafana dashboard means: its JSON, its variables, its links and its time range."""
+"""The meaning of a Grafana dashboard: its JSON, variables, links and time range."""

@@ -1,4 +1,4 @@
-"""Reads the folder of dashboard files, once, when the preview starts."""
+"""Reads the folder of dashboard files once, when the preview starts."""
 
 import json
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from rqmon.preview.grafana.model import Dashboard, parse_dashboard
 
 
 def load_dashboards(folder: Path, constants: Mapping[str, str] | None = None) -> dict[str, Dashboard]:
-    """Every `*.json` file of a folder as a dashboard, by uid, in order of title.
+    """Load every `*.json` file in a folder as a dashboard, by uid, in order of title.
 
-    `constants` are values for its variables of type constant, by name.
+    `constants` has the values of variables of type constant, by name.
 
     Raises:
-        ValueError: no such folder, no files in it, or a file that is no dashboard; the message names it.
+        ValueError: The folder is missing or empty, or a file is not a dashboard; the message names it.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; give the one that `make dashboards` writes")
@@ -26,7 +26,7 @@ def load_dashboards(folder: Path, constants: Mapping[str, str] | None = None) ->
         except (OSError, ValueError) as error:
             raise ValueError(f"{file} is {_reason(error)}") from error
         if dashboard.uid in found:
-            raise ValueError(f"{file} has the uid {dashboard.uid!r}, which another dashboard has already")
+            raise ValueError(f"{file} has the uid {dashboard.uid!r}, which another dashboard already has")
         found[dashboard.uid] = dashboard
     if not found:
         raise ValueError(f"{folder} has no dashboards (*.json); write them with `make dashboards`")
@@ -45,5 +45,5 @@ def _with_constants(dashboard: Dashboard, constants: Mapping[str, str]) -> Dashb
 
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"no JSON: {error.msg} at line {error.lineno}"
+        return f"not JSON: {error.msg} at line {error.lineno}"
     return "not readable" if isinstance(error, OSError | UnicodeDecodeError) else str(error)

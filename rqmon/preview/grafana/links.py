@@ -1,4 +1,4 @@
-"""Data links: from a series or a table's cell to a page about it."""
+"""Data links: from a series or a table cell to a page about it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,17 @@ def link_html(
     html: str,
     name: str = "",
 ) -> str:
-    """HTML as a link to where the first data link leads, in a tab of its own; empty if it leads nowhere.
+    """Wrap HTML in the first data link, opened in a new tab; empty if it leads nowhere.
 
-    `name` is what a screen reader says, where the HTML has no text.
+    `name` is for screen readers, if the HTML has no text.
     """
     url = _url(str(links[0].get("url") or ""), labels, values) if links else ""
-    # Variables come from the page's address: nobody may send javascript: in one.
+    # Variables come from the page's address, which must not bring in a javascript: URL.
     if not url.startswith(("http://", "https://")):
         return ""
     title = str(links[0].get("title") or "Open")
     label = f' aria-label="{escape(f"{title}: {name}")}"' if name else ""
-    # preview.js adds target=_blank, as NiceGUI's sanitiser removes it.
+    # preview.js adds target=_blank, since NiceGUI's sanitiser removes it.
     return f'<a href="{escape(url)}" rel="noopener" title="{escape(title)}"{label}>{html}</a>'
 
 
@@ -38,5 +38,5 @@ def _url(template: str, labels: Mapping[str, object], values: Mapping[str, Value
         text = str(labels.get(match.group(1), ""))
         return quote(text, safe="") if match.group(2) else text
 
-    # Labels come last: a `$name` in a label is no variable.
+    # Labels come last: a `$name` in a label is not a variable.
     return _LABEL.sub(label, interpolate(template, values, style="raw"))

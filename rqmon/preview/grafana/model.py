@@ -1,4 +1,4 @@
-"""What the preview understands of Grafana's dashboard JSON, as frozen dataclasses."""
+"""The part of Grafana's dashboard JSON that the preview understands, as frozen dataclasses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Override:
-    """Field properties, by dotted id, for the series that a matcher picks."""
+    """Field properties, by dotted id, for the series that a matcher selects."""
 
     matcher: str
     options: Any
@@ -31,7 +31,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: where it is on the 24-column grid, what it asks and how it is drawn."""
+    """One panel: its place on the 24-column grid, its queries and how it is drawn."""
 
     id: int
     type: str
@@ -51,7 +51,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """The panels under one row; the first section of a dashboard has no row, so no title."""
+    """The panels under one row; a dashboard's first section has no row, and so no title."""
 
     title: str | None
     collapsed: bool
@@ -60,7 +60,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Variable:
-    """A template variable; `current` holds values (`$__all` for All), `choices` pairs of text and value."""
+    """A template variable; `current` has values (`$__all` for All), `choices` pairs of text and value."""
 
     name: str
     label: str
@@ -78,7 +78,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Link:
-    """A link to every dashboard that has all of its tags, and what it takes along there."""
+    """A link to every dashboard that has all its tags, and what it passes on."""
 
     tags: tuple[str, ...]
     include_vars: bool
@@ -87,7 +87,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Annotation:
-    """A query whose samples above 0 are marked on every chart over time; `title_format` may be empty."""
+    """A query whose samples above 0 are marked on every time series chart; `title_format` may be empty."""
 
     name: str
     expr: str
@@ -116,10 +116,10 @@ def parse_dashboard(data: Any) -> Dashboard:
     """Read Grafana's dashboard model.
 
     Raises:
-        ValueError: it is no dashboard, or a part of it has the wrong shape; the message says which.
+        ValueError: It is not a dashboard, or a part has the wrong shape; the message says which.
     """
     if not isinstance(data, dict) or not isinstance(data.get("panels"), list) or not data.get("title"):
-        raise ValueError("no Grafana dashboard: it needs a title and a list of panels")
+        raise ValueError("not a Grafana dashboard: it needs a title and a list of panels")
     if not data.get("uid"):
         raise ValueError("a dashboard without a uid, which its address needs")
     time = data.get("time") or {}

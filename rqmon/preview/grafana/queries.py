@@ -1,4 +1,4 @@
-"""What a panel or an annotation asks Prometheus: PromQL with the variables put in, a range and a step."""
+"""The queries of panels and annotations: PromQL with the variables filled in, a range and a step."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from rqmon.preview.grafana.variables import Value, built_in, interpolate
 
 @dataclass(frozen=True)
 class Query:
-    """One question to Prometheus; equal ones are asked once a refresh. `step_seconds` is 0 when instant."""
+    """One Prometheus query; equal ones are sent once per refresh. `step_seconds` is 0 for instant ones."""
 
     expr: str
     start: float
@@ -20,7 +20,7 @@ class Query:
 
     @property
     def times(self) -> tuple[float, ...]:
-        """The grid that a range query answers on; empty when instant."""
+        """Return the times of a range query's samples; empty for an instant query."""
         if not self.step_seconds:
             return ()
         count = int((self.end - self.start) / self.step_seconds + 1e-6) + 1
@@ -30,16 +30,16 @@ class Query:
 def plan(
     panel: Panel, time_range: TimeRange, values: Mapping[str, Value], *, scrape_interval_seconds: float
 ) -> list[tuple[Target, Query]]:
-    """The queries of a panel; range queries get 60 to 300 points, aligned to their step.
+    """Return a panel's queries; range queries get 60 to 300 points, aligned to their step.
 
-    Instant ones ask for the end of the range, or for now where that is yet to come (`now/d`).
+    Instant queries ask for the end of the range, or for now if the end is in the future (`now/d`).
     """
     until_now = replace(time_range, end=min(time_range.end, max(time.time(), time_range.start)))
     points = 60 if panel.type == "heatmap" else 300 if panel.w >= 12 else 220
     stacking = (panel.defaults.get("custom") or {}).get("stacking") or {}
     if stacking.get("mode") not in (None, "none"):
-        # ECharts skips points less than 2 pixels apart, others on an area's upper edge than on the lower edge
-        # of the one above: that one is then seen where it is zero.
+        # ECharts skips points less than 2 pixels apart, and skips different ones on an area's upper edge and
+        # on the lower edge of the area above, which then shows where it is zero.
         points = 120
     planned = []
     for target in panel.targets:
@@ -62,7 +62,7 @@ def plan(
 def plan_annotation(
     annotation: Annotation, time_range: TimeRange, values: Mapping[str, Value], scrape_interval_seconds: float
 ) -> Query:
-    """The query of an annotation, in up to 300 points."""
+    """Return an annotation's query, with up to 300 points."""
     step = step_seconds(time_range.seconds, points=300, min_step_seconds=scrape_interval_seconds)
     known = built_in(time_range, step_seconds=step, scrape_interval_seconds=scrape_interval_seconds)
     expr = interpolate(annotation.expr, {**values, **known})

@@ -26,9 +26,9 @@ _NICE_STEPS_SECONDS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 18
 
 @dataclass(frozen=True)
 class TimeRange:
-    """What the person asked for (`start_text`, `end_text`), and seconds since 1970 it meant at one moment.
+    """A range as text (`start_text`, `end_text`), and its meaning at one moment in seconds since 1970.
 
-    `zone` is the person's, None this machine's.
+    `zone` is the viewer's; None means this machine's.
     """
 
     start_text: str
@@ -39,12 +39,12 @@ class TimeRange:
 
     @property
     def seconds(self) -> float:
-        """The length of the range."""
+        """Return the length of the range."""
         return self.end - self.start
 
     @property
     def label(self) -> str:
-        """The name of the range in the picker: `Last 1 hour`, or its two ends."""
+        """Return the range's name in the picker: `Last 1 hour`, or its two ends."""
         if self.end_text == "now":
             known = dict(QUICK_RANGES).get(self.start_text)
             if known:
@@ -56,7 +56,7 @@ class TimeRange:
 
 
 def duration_seconds(text: str) -> float | None:
-    """`10s`, `1m30s` or a number of seconds as seconds; None when it is no duration."""
+    """Convert `10s`, `1m30s` or a number of seconds to seconds; None if it is not a duration."""
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
     if not re.fullmatch(r"(\d+[smhdwy])+", text):
@@ -65,10 +65,10 @@ def duration_seconds(text: str) -> float | None:
 
 
 def parse_moment(text: str, *, now: float, is_end: bool = False, zone: tzinfo | None = None) -> float | None:
-    """Seconds since 1970 of one end of a range, or None when the text is no moment.
+    """Return one end of a range in seconds since 1970; None if the text is not a time.
 
-    `/d`, `/w`, `/M` and `/y` round to the start of the day, week, month or year, at a range's end to its end.
-    Days are those of the zone, by default this machine's.
+    `/d`, `/w`, `/M` and `/y` round to the start of the day, week, month or year; at a range's end, to its
+    end. Days are the zone's, by default this machine's.
     """
     relative = _RELATIVE.fullmatch(text)
     if relative:
@@ -88,7 +88,7 @@ def parse_moment(text: str, *, now: float, is_end: bool = False, zone: tzinfo | 
 def _rounded(
     now: float, count: int, unit: str, rounded_to: str, *, is_end: bool, zone: tzinfo | None
 ) -> float | None:
-    """Count back in the calendar, so that `now-1M/M` is the month before; None where the calendar ends."""
+    """Count back in the calendar, so that `now-1M/M` is the previous month; None beyond the calendar."""
     if unit in ("s", "m", "h"):
         now -= count * _SECONDS[unit]
     try:
@@ -104,7 +104,7 @@ def _rounded(
             "M": (day.replace(day=1), (day.replace(day=1) + timedelta(days=32)).replace(day=1)),
             "y": (date(day.year, 1, 1), date(day.year + 1, 1, 1)),
         }[rounded_to]
-        # Without a zone it is this machine's.
+        # Without a zone, this machine's is used.
         midnight = datetime.combine(following if is_end else first, time(), zone).timestamp()
     except (OSError, OverflowError, ValueError):
         return None
@@ -114,7 +114,7 @@ def _rounded(
 def parse_range(
     start_text: str, end_text: str, *, now: float, zone: tzinfo | None = None
 ) -> TimeRange | None:
-    """The range between two moments; None unless it lasts 1 second to 366 days, 10 years ago to in a year."""
+    """Return the range; None unless it lasts 1 second to 366 days, from 10 years ago to a year ahead."""
     start = parse_moment(start_text, now=now, zone=zone)
     end = parse_moment(end_text, now=now, is_end=True, zone=zone)
     if start is None or end is None or not 1 <= end - start <= _MAX_RANGE_SECONDS:
@@ -125,11 +125,11 @@ def parse_range(
 
 
 def step_seconds(range_seconds: float, *, points: int, min_step_seconds: float) -> float:
-    """The smallest round step that gives at most `points` points and is not below the minimum."""
+    """Return the smallest round step that gives at most `points` points and is not below the minimum."""
     wanted = max(range_seconds / points, min_step_seconds)
     return next((step for step in _NICE_STEPS_SECONDS if step >= wanted), -(-wanted // 86400) * 86400)
 
 
 def format_seconds(seconds: float) -> str:
-    """A duration in PromQL: whole seconds where possible, milliseconds otherwise."""
+    """Write a duration in PromQL: in whole seconds if possible, otherwise in milliseconds."""
     return f"{seconds:.0f}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"

@@ -1,4 +1,4 @@
-"""Template variables: what is chosen, where choices come from, and `$name` put into text as Grafana does."""
+"""Template variables: selections, choices, and replacing `$name` in text as Grafana does."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _REGEX_SPECIAL = re.compile(r"[\\^$*+?.()|\[\]{}]")
 
 @dataclass(frozen=True)
 class Value:
-    """What a variable stands for: its chosen values, or `all_value` as it is, when All has one."""
+    """A variable's value: its chosen values, or `all_value` as it is if All is chosen and has one."""
 
     values: tuple[str, ...]
     is_all: bool = False
@@ -22,7 +22,7 @@ class Value:
     is_regex: bool = False
 
     def format(self, style: str | None) -> str:
-        """The value in one of Grafana's formats; None is the Prometheus data source's own."""
+        """Write the value in one of Grafana's formats; None means the Prometheus data source's own."""
         if style == "text":
             return "All" if self.is_all else " + ".join(self.values)
         if self.is_all and self.all_value:
@@ -50,12 +50,12 @@ def _escape_regex(text: str) -> str:
 
 
 def _escape_string(text: str) -> str:
-    """Escape a text for use inside a double-quoted PromQL string."""
+    """Escape a text for a double-quoted PromQL string."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def interpolate(text: str, values: Mapping[str, Value], *, style: str | None = None) -> str:
-    """Replace `$name`, `${name:format}` and `[[name]]` by the variables' values; unknown names stay."""
+    """Replace `$name`, `${name:format}` and `[[name]]` with the variables' values; unknown names stay."""
 
     def replacement(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2) or match.group(4)
@@ -68,7 +68,7 @@ def interpolate(text: str, values: Mapping[str, Value], *, style: str | None = N
 def built_in(
     time_range: TimeRange, *, step_seconds: float, scrape_interval_seconds: float
 ) -> dict[str, Value]:
-    """Grafana's own variables for one query: its intervals, its range and its ends."""
+    """Return Grafana's built-in variables for one query: its intervals, range and ends."""
     rate_seconds = max(step_seconds + scrape_interval_seconds, 4 * scrape_interval_seconds)
     texts = {
         "__interval": format_seconds(step_seconds),
@@ -85,13 +85,13 @@ def built_in(
 
 
 def label_query(variable: Variable, values: Mapping[str, Value]) -> tuple[str, str] | None:
-    """The label and selector (may be empty) a query variable asks for; None when it asks otherwise."""
+    """Return the label and selector (may be empty) of a query variable; None for other kinds of query."""
     match = _LABEL_VALUES.fullmatch(interpolate(variable.query.strip(), values))
     return (match.group(2), match.group(1) or "") if match else None
 
 
 def choices_from(variable: Variable, found: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of text and value from a label's values: filtered by the variable's regex, in its order."""
+    """Return pairs of text and value from a label's values, filtered and sorted as the variable says."""
     pattern = re.sub(r"^/(.*)/[a-z]*$", r"\1", variable.regex)
     try:
         regex = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern)) if pattern else None
@@ -116,11 +116,11 @@ def choices_from(variable: Variable, found: Sequence[str]) -> list[tuple[str, st
 def chosen(
     variable: Variable, asked: Sequence[str] | None, choices: Sequence[tuple[str, str]]
 ) -> tuple[str, ...]:
-    """The values to start with: what the address asks for, else the dashboard's own, else All or the first.
+    """Return the initial values: from the address, else the dashboard's own, else All or the first.
 
-    `All` and `$__all` both mean All. A value that is not (or not yet) among the choices is kept: a queue
-    may be empty now and back in a minute. Without `multi` only the first counts. A constant is what it is:
-    links are made of them, and whoever sends an address must not choose where those lead.
+    `All` and `$__all` both mean All. A value that is not (yet) among the choices is kept: a queue may be
+    empty now and back in a minute. Without `multi` only the first counts. A constant can't be changed: links
+    are made of constants, and whoever sends an address must not choose where they lead.
     """
     if variable.type == "constant":
         return variable.current
@@ -136,7 +136,7 @@ def chosen(
 
 
 def value_of(variable: Variable, selection: Sequence[str], choices: Sequence[tuple[str, str]]) -> Value:
-    """What the variable stands for in a query, given what is chosen."""
+    """Return the variable's value in a query, given the selection."""
     is_all = ALL in selection
     return Value(
         values=tuple(value for _, value in choices) if is_all else tuple(selection),

@@ -15,7 +15,7 @@ def title_bar(
     current: Dashboard | None,
     path_to: Callable[[Dashboard], str],
 ) -> list[ui.link]:
-    """Logo, breadcrumbs and, with several dashboards, a menu of them; fills the current slot.
+    """Build the logo, breadcrumbs and, with several dashboards, a menu of them, in the current slot.
 
     Returns:
         The links to the list of dashboards.
@@ -47,7 +47,7 @@ def title_bar(
 
 
 class TimeControls:
-    """The time range and refresh pickers; every choice calls back with the new text."""
+    """The time range and refresh pickers; each choice calls back with the new text."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class TimeControls:
                     }
 
     def show(self, *, range_label: str, start: str, interval: str) -> None:
-        """Write the present choice on the buttons and mark it in the menus."""
+        """Show the current choice on the buttons and in the menus."""
         self._range.set_text(range_label)
         self._range.props["aria-label"] = f"Time range: {range_label}"
         self._interval.set_text(interval or "Off")
@@ -109,7 +109,7 @@ class VariableSelect:
         self._field.props["aria-label"] = variable.label
 
     def show(self, choices: Sequence[tuple[str, str]], selection: tuple[str, ...]) -> None:
-        """Write the choices and what is chosen; does not call back."""
+        """Show the choices and the selection; does not call back."""
         self._shown = selection
         if isinstance(self._field, ui.input):
             self._field.set_value(selection[0] if selection else "")

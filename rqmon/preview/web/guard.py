@@ -1,30 +1,30 @@
-"""Who may ask: people at this machine's addresses and names, and its own pages.
+"""Decides whose requests are answered: those to this machine's addresses and names, and its own pages'.
 
-A web page of any site can send requests to this machine. If that site's name leads to 127.0.0.1 (DNS
+A web page of any site can send requests to this machine. If that site's name points to 127.0.0.1 (DNS
 rebinding), a browser takes the answers for the site's own and lets the page read them. Such a request has
-that name in `Host`. A page that asks by our name says in `Origin` where it is from; browsers open a
-WebSocket whatever that is, so it is checked here.
+that name in `Host`. A page that uses our name gives its own origin in `Origin`; browsers open a WebSocket
+from any origin, so it is checked here.
 """
 
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rqmon.hosts import is_accepted
+from rqmon.web.hosts import is_accepted
 
 
 def refusal(host: str, origin: str | None, names: frozenset[str]) -> str:
-    """Why a request is refused; empty when it is answered.
+    """Say why a request is refused; empty if it is answered.
 
     Args:
-        host: Its header `Host`.
-        origin: Its header `Origin`, where it has one.
-        names: Names to accept, in lower case, besides those that no page can have.
+        host: The `Host` header.
+        origin: The `Origin` header, if there is one.
+        names: Further names to accept, in lower case, besides those that no stranger can have.
     """
     if not is_accepted(host, names):
-        return "Host is no name of ours: ask by address, or put it in RQMON_ALLOWED_HOSTS."
+        return "Host is not one of our names: use an address, or add it to RQMON_ALLOWED_HOSTS."
     if origin is not None and (_netloc(origin) or "?") != host.lower():
-        return "A page of another origin asks."
+        return "The request comes from a page of another origin."
     return ""
 
 
@@ -43,7 +43,7 @@ class Guard:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is answered."""
+        """Refuse the request, or pass it on."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

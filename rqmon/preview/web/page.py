@@ -1,4 +1,4 @@
-"""The page of one dashboard for one viewer: built once, then updated in place from Prometheus."""
+"""The page of one dashboard for one viewer: built once, then updated from Prometheus."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ _CHEVRON = (
 
 
 class DashboardPage:
-    """Everything one viewer sees and has chosen; lives as long as the browser tab."""
+    """All that one viewer sees and has chosen; lives as long as the browser tab."""
 
     def __init__(self, dashboard: Dashboard, *, state: ViewState, prometheus: Prometheus) -> None:
         self._dashboard = dashboard
@@ -45,7 +45,7 @@ class DashboardPage:
         self._drawn = False
 
     def build(self, dashboards: Mapping[str, Dashboard], notice: str) -> None:
-        """Lay the page out and ask for its data: when a browser is connected, not for each request."""
+        """Lay out the page and request its data; called when a browser is connected, not for each request."""
         with ui.element("header").classes("topbar"), ui.element("div").classes("topbar-row"):
             self._home = title_bar(dashboards, self._dashboard, self._path_to)
             ui.element("div").classes("spacer")
@@ -107,7 +107,7 @@ class DashboardPage:
             self._ask_again()
 
     def _zoom(self, start_ms: float, end_ms: float) -> None:
-        """Show the time range that was dragged over in a chart."""
+        """Show the time range that was selected by dragging over a chart."""
         start, end = (str(round(moment)) for moment in (start_ms, end_ms))
         if parse_range(start, end, now=time.time()):
             self._choose(start=start, end=end)
@@ -148,7 +148,7 @@ class DashboardPage:
         ui.timer(0, self._tick, once=True)
 
     async def _tick(self) -> None:
-        """Refresh when it is time; what is asked for during a refresh is done right after it."""
+        """Refresh when it is time; a refresh requested during another one follows right after it."""
         if self._refreshing or time.monotonic() < self._due:
             return
         self._refreshing = True
@@ -173,7 +173,7 @@ class DashboardPage:
             self._refreshing = False
 
     async def _learn_zone(self) -> None:
-        """Ask the browser for its zone: it writes the graphs' times, and the others must be in the same."""
+        """Ask the browser for its time zone: it writes the charts' times, and other times must match."""
         try:
             name = await ui.run_javascript("Intl.DateTimeFormat().resolvedOptions().timeZone", timeout=5)
             self._zone = ZoneInfo(str(name))
@@ -182,7 +182,7 @@ class DashboardPage:
         self._show_controls()
 
     async def _refresh(self) -> None:
-        # At each refresh: if Prometheus hangs, tiles become unknown after this one query, not after all.
+        # At each refresh: if Prometheus hangs, the tiles become unknown after this query, not after all.
         scrape_interval_seconds = await self._prometheus.scrape_interval_seconds()
         state = self._state
         time_range = state.range_at(time.time(), self._zone)
@@ -197,7 +197,7 @@ class DashboardPage:
             if box.panel.type == "text":
                 box.show_text(interpolate(str(box.panel.options.get("content") or ""), values, style="text"))
             elif not box.panel.targets:
-                box.show(View(message="This panel asks nothing: it has no query."))
+                box.show(View(message="This panel has no query."))
             else:
                 queries = plan(box.panel, time_range, values, scrape_interval_seconds=scrape_interval_seconds)
                 planned.append((box, queries))
@@ -217,14 +217,14 @@ class DashboardPage:
         ]
         for box, queries in planned:
             if self._state is not state:
-                return  # a newer choice is waiting: its own refresh follows
+                return  # a newer choice is waiting, and its refresh follows
             results = [(target, query, found[query]) for target, query in queries]
             box.show(view_or_error(box.panel, results, time_range, values, marks))
-            await asyncio.sleep(0)  # a panel with many series takes long: others are served in between
+            await asyncio.sleep(0)  # a panel with many series takes long: let other requests run in between
         self._drawn = True
 
     async def _resolve_variables(self, time_range: TimeRange) -> dict[str, Value]:
-        """Each variable's value, in order: one may ask with another's."""
+        """Return each variable's value, in order: a query may use an earlier variable."""
         values: dict[str, Value] = {}
         for variable in self._dashboard.variables:
             choices = await choices_of(self._prometheus, variable, values, time_range)

@@ -1,4 +1,4 @@
-"""One panel on the page: its heading, and a body that is updated in place at each refresh."""
+"""One panel on the page: its heading, and a body that each refresh updates in place."""
 
 from html import escape
 
@@ -14,7 +14,7 @@ _INFO = (
 
 
 class PanelBox:
-    """Builds a panel inside the current slot; `top` is the grid row its section starts at."""
+    """Builds a panel in the current slot; `top` is the grid row where its section starts."""
 
     def __init__(self, panel: Panel, *, top: int) -> None:
         self.panel = panel
@@ -38,7 +38,7 @@ class PanelBox:
             self._root.classes("loading")
 
     def show_title(self, title: str) -> None:
-        """Write the heading, the description behind its icon."""
+        """Show the heading, with the description behind its icon."""
         if title == self._title:
             return
         self._title = title
@@ -53,7 +53,7 @@ class PanelBox:
         self._root.props["aria-label"] = title
 
     def show_text(self, content: str) -> None:
-        """Draw a text panel; whatever markup it holds is sanitised in the browser."""
+        """Draw a text panel; its markup is sanitised in the browser."""
         if self._text is None:
             with self._body:
                 self._text = ui.html("") if self.panel.options.get("mode") == "html" else ui.markdown("")
@@ -61,7 +61,7 @@ class PanelBox:
         self._text.set_content(content)
 
     def show(self, view: View) -> None:
-        """Draw what a refresh found; a chart keeps its instance, so nothing flickers."""
+        """Draw the result of a refresh; a chart keeps its instance, so nothing flickers."""
         self._root.classes(remove="loading")
         if view.option is not None:
             if self._chart is None:

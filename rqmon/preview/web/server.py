@@ -1,4 +1,4 @@
-"""The preview's routes and web server: loopback only, and every asset from this machine."""
+"""The preview's routes and web server: on loopback only, with every asset from this machine."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,7 +34,7 @@ def serve(
     port: int,
     names: frozenset[str] = frozenset(),
 ) -> None:
-    """Serve until the process is told to stop, to who asks by address or by one of the `names`."""
+    """Serve until the process is told to stop; answer requests to addresses or to one of the `names`."""
     prometheus = Prometheus(prometheus_url)
     app.on_shutdown(prometheus.close)
     app.add_static_files("/assets", STATIC)
@@ -88,7 +88,7 @@ def _add_routes(dashboards: Mapping[str, Dashboard], prometheus: Prometheus) -> 
         state, notice = state_from_query(dashboard, request.query_params.multi_items(), now=time.time())
         ui.page_title(f"{dashboard.title} - Preview")
         page = DashboardPage(dashboard, state=state, prometheus=prometheus)
-        # Only for a connected browser: a page has 500 elements, and without a browser is kept for a minute.
+        # Built only for a connected browser: a page has 500 elements, and is kept for a minute without one.
         ui.timer(0, lambda: page.build(dashboards, notice), once=True)
         return None
 

@@ -1,4 +1,4 @@
-"""What one viewer has chosen, read from the address bar and written back to it, as Grafana does."""
+"""One viewer's choices, read from the address bar and written back to it, as in Grafana."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class ViewState:
     selection: Mapping[str, tuple[str, ...]]
 
     def range_at(self, now: float, zone: tzinfo | None = None) -> TimeRange:
-        """The time range at a moment, its days those of a zone; the last hour if it is no longer valid."""
+        """Return the time range at a moment, with days in a zone; the last hour if it is no longer valid."""
         found = parse_range(self.start, self.end, now=now, zone=zone)
         return found or TimeRange("now-1h", "now", now - 3600, now, zone)
 
@@ -30,17 +30,17 @@ class ViewState:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """This view as the parameters of an address."""
+        """Return this view as the parameters of an address."""
         pairs = [(f"var-{name}", value) for name, values in self.selection.items() for value in values]
         return [*pairs, ("from", self.start), ("to", self.end), ("refresh", self.refresh)]
 
     def path(self, uid: str) -> str:
-        """The address of this view."""
+        """Return the address of this view."""
         return address(f"/d/{quote(uid, safe='')}", self.pairs)
 
 
 def address(path: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """A path with the parameters that say what is chosen, and no others; long values are cut."""
+    """Return a path with the parameters of a view, and no others; long values are cut."""
     kept = [
         (key, value[:1000])
         for key, value in pairs
@@ -50,7 +50,7 @@ def address(path: str, pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def path_between(links: Iterable[Link], target: Dashboard, pairs: Iterable[tuple[str, str]]) -> str:
-    """The address of a dashboard, with as much of what is chosen as the link to its tags takes along."""
+    """Return a dashboard's address, with those choices that the link to its tags passes on."""
     link = next((link for link in links if set(link.tags) <= set(target.tags)), Link((), False, False))
     taken = [pair for pair in pairs if (link.include_vars if pair[0].startswith("var-") else link.keep_time)]
     return address(f"/d/{quote(target.uid, safe='')}", taken)
@@ -59,9 +59,9 @@ def path_between(links: Iterable[Link], target: Dashboard, pairs: Iterable[tuple
 def state_from_query(
     dashboard: Dashboard, pairs: Iterable[tuple[str, str]], *, now: float
 ) -> tuple[ViewState, str]:
-    """The state that an address asks for, and a notice (or "") about what in it was not valid.
+    """Return the state in an address, and a notice (or "") about what in it was invalid.
 
-    `selection` holds only what the address names; variables it leaves out keep the dashboard's own value.
+    `selection` has only the variables in the address; others keep the dashboard's own value.
     """
     asked: dict[str, list[str]] = {}
     for key, value in pairs:

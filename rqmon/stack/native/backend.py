@@ -27,14 +27,14 @@ from rqmon.stack.services import (
 from rqmon.terminal import pass_on
 from scheduler.connections.refusals import describe, refusal
 
-# Redis reads its data before it answers.
+# Redis loads its data before it answers.
 _REDIS_TIMEOUT_SECONDS = 30.0
-# supervisord kills what takes its stop_seconds; then it ends itself.
+# supervisord kills programs after their stop_seconds; then it ends itself.
 _STOP_TIMEOUT_SECONDS = max(service.stop_seconds for service in EVERY) + 5.0
 
 
 class NativeStack:
-    """The stack as processes of this machine."""
+    """The stack as processes on this machine."""
 
     upgrades = False
 
@@ -48,7 +48,7 @@ class NativeStack:
         return self._supervisor.is_running()
 
     def prepare(self) -> None:
-        """Install Prometheus and Alertmanager if need be, end leftovers, write the programs' files.
+        """Install Prometheus and Alertmanager if necessary, end leftovers, write the programs' files.
 
         Raises:
             StackError: A program is missing and can't be installed from here.
@@ -58,22 +58,22 @@ class NativeStack:
         write_files(self._config)
 
     def launch(self) -> None:
-        """Start Redis, and as soon as it answers the rest.
+        """Start Redis and, as soon as it answers, everything else.
 
         Raises:
-            StackError: supervisord does not start, or is another version's.
+            StackError: supervisord does not start, or was started by another version.
             ServiceError: Redis does not answer.
         """
         if not self.is_running():
             self._supervisor.run()
         elif missing := {service.name for service in self.services} - set(self._supervisor.programs()):
             raise StackError(
-                f"What runs was started by another version, which has no {', '.join(sorted(missing))}: "
+                f"The stack was started by another version, which has no {', '.join(sorted(missing))}: "
                 f"run {command_line('stop')}, then {command_line('start')}"
             )
         self._supervisor.start(REDIS.name)
         deadline = time.monotonic() + _REDIS_TIMEOUT_SECONDS
-        # Of what else it may refuse the others say something themselves, and more than nothing.
+        # If it refuses for another reason, the other services report that themselves.
         while (error := health.redis_error(self._config)) and refusal(error) in (None, "LOADING"):
             if time.monotonic() > deadline:
                 raise ServiceError(REDIS.name, f"{describe(error)} ({_REDIS_TIMEOUT_SECONDS:g} s waited)")
@@ -82,7 +82,7 @@ class NativeStack:
             self._supervisor.start(service.name)
 
     def states(self) -> list[ServiceState]:
-        """What supervisor says, and whether each service answers."""
+        """Return what supervisor says, and whether each service is healthy."""
         programs = self._supervisor.programs()
         running = {
             service: programs[service.name].pid
@@ -99,7 +99,7 @@ class NativeStack:
                 continue
             times = ended.get(service.name, [])
             lately = [at for at in times if time.time() - at < health.LATELY_SECONDS]
-            # Some need minutes to end again.
+            # Some services need minutes until they end again.
             steady = max([health.STEADY_SECONDS, *(2 * (b - a) for a, b in pairwise(lately))])
             problem = problems.get(service)
             if service not in running:
@@ -120,14 +120,14 @@ class NativeStack:
         return states
 
     def stop(self) -> bool:
-        """End all programs, Redis last; then whatever is still there."""
+        """End all programs, Redis last; then end leftovers."""
         was_running = self.is_running()
         if was_running:
             self._supervisor.stop_all(last=REDIS.name, timeout_seconds=_STOP_TIMEOUT_SECONDS)
         return self._end_leftovers() or was_running
 
     def log(self, service: str, *, lines: int) -> str:
-        """The last lines of a service's log file."""
+        """Return the last lines of a service's log file."""
         path = self._log_file(service)
         if not path.exists():
             return ""
@@ -135,7 +135,7 @@ class NativeStack:
             return "".join(deque(file, maxlen=lines))
 
     def follow(self, services: Sequence[str]) -> None:
-        """Run `tail`, which also follows a file that is rotated.
+        """Run `tail`, which also follows rotated files.
 
         Raises:
             StackError: There is nothing to follow.

@@ -1,4 +1,4 @@
-"""What the native stack's programs are started with: their commands and their environment."""
+"""The commands and the environment of the native stack's programs."""
 
 import shlex
 import sys
@@ -11,16 +11,17 @@ from rqmon.stack.environment import StackConfig
 from rqmon.stack.native.files import PATTERN, for_redis
 from rqmon.stack.native.packages import find_alertmanager, find_grafana, find_prometheus
 from rqmon.stack.native.supervisord_conf import PROJECT, command_variable
+from rqmon.stack.receivers import VARIABLES as RECEIVERS
 from rqmon.stack.services import ALERTMANAGER, EVERY, GRAFANA, PROMETHEUS, REDIS, Service
 
-# In the environment of every process of a native stack: whose it is. Never set by a person.
+# In the environment of every process of a native stack: its state directory. Never set by a person.
 MARKER = "RQMON_STACK_OF"
 
 
 def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
-    """The environment of supervisor and its programs: the caller's, the variables, and the commands.
+    """Return the environment of supervisor and its programs: the caller's, the variables, the commands.
 
-    What Prometheus and Alertmanager listen on behind their doors is chosen anew by each call.
+    Each call chooses new ports for Prometheus and Alertmanager behind their doors.
     """
     variables, state = config.variables, config.state_dir
     behind = free_ports(2, but={value for name, value in variables.items() if name.endswith("_PORT")})
@@ -34,7 +35,8 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
     commands = {service: [*others.get(service, _ours(service)), *service.options] for service in EVERY}
     return {
         **environ,
-        **variables,
+        # Whom alerts are told is no business of jobs.
+        **{name: value for name, value in variables.items() if name not in RECEIVERS},
         MARKER: str(state),
         PROJECT: str(project()),
         command_variable("watch"): shlex.join([sys.executable, "-P", "-m", "rqmon.stack.native.watch"]),
@@ -48,6 +50,8 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
         "GF_SECURITY_ADMIN_PASSWORD": variables["GRAFANA_ADMIN_PASSWORD"],
         "GF_SERVER_HTTP_ADDR": "127.0.0.1",
         "GF_SERVER_HTTP_PORT": variables["GRAFANA_PORT"],
+        "ALERT_LOG_FILE": str(state / "alerts.jsonl"),
+        "ALERT_LOG_HOST": "127.0.0.1",
         "RQ_EXPORTER_HOST": "127.0.0.1",
         "RQ_DASHBOARD_HOST": "127.0.0.1",
         "RQ_DASHBOARD_URL": f"http://127.0.0.1:{variables['RQ_DASHBOARD_PORT']}",
@@ -57,14 +61,14 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
 
 def _ours(service: Service) -> list[str]:
     command = service.command if is_checkout() else service.installed_command or service.command
-    # -P: no module in the project's folder takes the place of one of ours by its name.
+    # -P: a module in the project's folder must not replace one of ours of the same name.
     safe = ["-P"] if "-m" in command else []
     return [sys.executable, *safe, *command[1:]]
 
 
 def _prometheus(config: StackConfig, *, port: int) -> list[str]:
-    # It takes what its files name, with their own folder in front, as patterns: a folder that has a pattern's
-    # characters in its name is left out, as supervisord starts it there.
+    # Prometheus treats the paths in its files, with their folder in front, as patterns. The folder's name may
+    # contain pattern characters, so it is left out: supervisord starts Prometheus there.
     folder = "" if PATTERN & set(str(config.state_dir)) else f"{config.state_dir}/"
     return [
         find_prometheus() or "prometheus",
@@ -80,7 +84,7 @@ def _prometheus(config: StackConfig, *, port: int) -> list[str]:
 def _alertmanager(config: StackConfig, *, port: int) -> list[str]:
     return [
         find_alertmanager() or "alertmanager",
-        f"--config.file={data('monitoring/prometheus/alertmanager.yml')}",
+        "--config.file=alertmanager.yml",
         "--storage.path=alertmanager",
         f"--web.listen-address=127.0.0.1:{port}",
         "--web.config.file=secrets/web.yml",
@@ -90,6 +94,6 @@ def _alertmanager(config: StackConfig, *, port: int) -> list[str]:
 
 def _grafana() -> list[str]:
     if not (grafana := find_grafana()):
-        return ["grafana"]  # it is not started
+        return ["grafana"]  # not started
     ini = data("monitoring/grafana/grafana.ini")
     return [*grafana.command, f"--homepath={grafana.home}", f"--config={ini}"]

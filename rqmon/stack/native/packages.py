@@ -1,4 +1,4 @@
-"""The native stack's programs that are no Python packages: found, or installed from the system's."""
+"""Finds the native stack's programs that are not Python packages, or installs the system's packages."""
 
 import os
 import platform
@@ -13,8 +13,8 @@ from rqmon.terminal import say
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    package: str  # Debian's and Ubuntu's
-    names: tuple[str, ...]  # what the program is called, here or there
+    package: str  # in Debian and Ubuntu
+    names: tuple[str, ...]  # the program's names in different packages
 
 
 _PROMETHEUS = _Program("prometheus", ("prometheus",))
@@ -26,8 +26,8 @@ class Grafana:
     """An installed Grafana.
 
     Attributes:
-        command: How it is started, without options.
-        home: The folder with its own defaults.
+        command: Its command, without options.
+        home: The folder with its default files.
     """
 
     command: tuple[str, ...]
@@ -35,17 +35,17 @@ class Grafana:
 
 
 def find_prometheus() -> str | None:
-    """The path of Prometheus, if it is installed."""
+    """Return the path of Prometheus, if it is installed."""
     return _find(_PROMETHEUS)
 
 
 def find_alertmanager() -> str | None:
-    """The path of Alertmanager, if it is installed."""
+    """Return the path of Alertmanager, if it is installed."""
     return _find(_ALERTMANAGER)
 
 
 def find_grafana() -> Grafana | None:
-    """Grafana, if its program is on PATH and its folder is where packages and archives put it."""
+    """Return Grafana, if its program is on PATH and its folder where packages and archives put it."""
     for name, arguments in (("grafana", ("server",)), ("grafana-server", ())):
         if path := shutil.which(name):
             prefix = Path(path).resolve().parent.parent
@@ -56,10 +56,10 @@ def find_grafana() -> Grafana | None:
 
 
 def install_missing() -> None:
-    """Install Prometheus and Alertmanager with apt, as far as they are missing, and say so.
+    """Install Prometheus and Alertmanager with apt if they are missing, and say so.
 
     Raises:
-        StackError: That is not possible here; it says what to install.
+        StackError: That is not possible here; the message says what to install.
     """
     missing = [program.package for program in (_PROMETHEUS, _ALERTMANAGER) if _find(program) is None]
     if not missing:
@@ -81,7 +81,7 @@ def install_missing() -> None:
     _run([*apt, "update", "-qq"])
     _run([*apt, "install", "-y", "-qq", "--no-install-recommends", *missing])
     if Path("/run/systemd/system").is_dir():
-        # The packages start services of their own, on the same ports.
+        # The packages start their own services, on the same ports.
         say(f"Stopping the system's own {' and '.join(missing)}: this stack runs its own")
         _run([*as_root, "systemctl", "disable", "--quiet", "--now", *missing])
     if not (find_prometheus() and find_alertmanager()):

@@ -1,4 +1,4 @@
-"""One copy's supervisord: starting it, talking to it, and finding what it left behind when it was killed."""
+"""One copy's supervisord: starts it, talks to it, and finds what it left behind if it was killed."""
 
 import contextlib
 import http.client
@@ -21,7 +21,7 @@ from rqmon.stack.services import StackError
 
 # A Unix socket's path is stored in 108 bytes on Linux, 104 on macOS; supervisor adds a suffix while it binds.
 _LONGEST_SOCKET_PATH = 90
-# It answers at once, also on a loaded machine. Who takes it for dead would end what it runs.
+# It answers at once, even on a loaded machine. Whoever takes it for dead would end what it runs.
 _ANSWER_SECONDS = 30.0
 _ENDED = ("STOPPED", "EXITED", "FATAL")
 
@@ -32,8 +32,8 @@ class Program:
 
     Attributes:
         state: RUNNING, STARTING, BACKOFF, STOPPING, STOPPED, EXITED or FATAL.
-        pid: Its process; 0 when there is none.
-        uptime_seconds: Since it was started.
+        pid: Its process id; 0 if there is none.
+        uptime_seconds: The time since it was started.
         remark: What went wrong, if something did.
     """
 
@@ -52,11 +52,11 @@ class Supervisor:
 
     @property
     def _rpc(self) -> Any:
-        # A new connection each time: one that failed once is of no more use.
+        # A new connection each time: one that has failed can't be used again.
         return ServerProxy("http://127.0.0.1", transport=self._transport()).supervisor
 
     def _transport(self) -> SupervisorTransport:
-        """To a supervisord that may hang: supervisor's own waits for it without end."""
+        """Return a transport with a timeout: supervisord may hang, and supervisor's own waits without end."""
         transport: Any = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
         connection_to = transport._get_connection
 
@@ -77,10 +77,10 @@ class Supervisor:
             return False
 
     def run(self) -> None:
-        """Start supervisord in the background, with no program running yet.
+        """Start supervisord in the background, without starting programs.
 
         Raises:
-            StackError: It does not start; with its own reason.
+            StackError: It does not start; the message has its reason.
         """
         if len(os.fsencode(self._socket)) > _LONGEST_SOCKET_PATH:
             raise StackError(
@@ -98,7 +98,7 @@ class Supervisor:
 
     def start(self, name: str) -> None:
         """Start a program unless it runs or is being started; its health is not waited for."""
-        with contextlib.suppress(Fault, TimeoutError):  # ALREADY_STARTED; what is wrong shows in its state
+        with contextlib.suppress(Fault, TimeoutError):  # ALREADY_STARTED; problems show in its state
             self._rpc.startProcess(name, False)
 
     def stop(self, name: str) -> None:
@@ -107,7 +107,7 @@ class Supervisor:
             self._rpc.stopProcess(name, False)
 
     def programs(self) -> dict[str, Program]:
-        """Every program; none when supervisord does not answer."""
+        """Return every program; none if supervisord does not answer."""
         try:
             answer = self._rpc.getAllProcessInfo()
         except (OSError, http.client.HTTPException, Fault):
@@ -123,7 +123,7 @@ class Supervisor:
         }
 
     def ended_unasked(self) -> dict[str, list[float]]:
-        """When each program ended unasked, in seconds since 1970, since supervisord was started."""
+        """Return the times at which each program ended unexpectedly since supervisord was started."""
         try:
             found = json.loads((self._config.state_dir / RESTARTS).read_text())
             return {name: [float(at) for at in times] for name, times in found.items()}
@@ -131,13 +131,13 @@ class Supervisor:
             return {}
 
     def stop_all(self, *, last: str, timeout_seconds: float) -> None:
-        """End all programs at once, except one that they need and that ends last; then supervisord."""
+        """End all programs at once, except `last`, which they need; then `last`, then supervisord."""
         deadline = time.monotonic() + timeout_seconds
         names = set(self.programs())
         for together in (names - {last}, {last}):
             for name in together:
                 self.stop(name)
-            # Asking also keeps supervisord from sleeping until its next second.
+            # Asking also wakes supervisord, which otherwise sleeps until its next second.
             while any(
                 program.state not in _ENDED for name, program in self.programs().items() if name in together
             ):
@@ -150,7 +150,7 @@ class Supervisor:
             time.sleep(0.02)
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this copy, supervised or not: its environment names the state directory."""
+        """Return every process of this copy, supervised or not: its environment names the state directory."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
@@ -163,16 +163,16 @@ class Supervisor:
         return found
 
     def end_leftovers(self, *, last: str, timeout_seconds: float) -> bool:
-        """End what a killed supervisord left behind, as gently as it would have; whether there was anything.
+        """End gently what a killed supervisord left behind; return whether there was anything.
 
         Args:
-            last: The file name of the program that the others need: it ends last.
-            timeout_seconds: How long a worker may go on with its job.
+            last: The file name of the program that the others need; it ends last.
+            timeout_seconds: How long a worker may continue its job.
         """
         left = self.processes()
         ours = {process.pid for process in left}
         for ends_last in (False, True):
-            # A worker passes on to its job what it should know: only the topmost processes are told.
+            # Only the topmost processes get the signal: a worker tells its job's process itself.
             told = []
             for process in left:
                 with contextlib.suppress(psutil.Error):

@@ -1,6 +1,6 @@
-"""supervisord's configuration, made from the services' records.
+"""supervisord's configuration, generated from the services' records.
 
-Paths and commands are no part of it: they come by the environment, which nothing in them can break out of.
+It contains no paths or commands: they come from the environment, so nothing in them can break its syntax.
 """
 
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from rqmon.stack.services import Service
 
 PROJECT = "RQMON_PROJECT"
-# supervisord's tries before it gives a program up; its watch then starts it again.
+# supervisord's tries before it gives a program up; the watch then restarts it.
 START_RETRIES = 100
 
-# "." is the state directory, where supervisord is started: a path is expanded twice, which none with a %
-# survives. No program starts by itself: rqmon starts Redis first, and the rest once it answers.
+# "." is the state directory, where supervisord is started: paths are expanded twice, which breaks any with a
+# %. No program starts by itself: rqmon starts Redis first, and the others once it answers.
 _HEAD = """\
 [supervisord]
 logfile = ./logs/supervisord.log
@@ -30,7 +30,7 @@ chmod = 0600
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
-; Starts again what supervisord has given up, and counts what ended unasked.
+; Restarts what supervisord has given up, and counts unexpected ends.
 [eventlistener:watch]
 command = %(ENV_{watch})s
 events = PROCESS_STATE_FATAL,PROCESS_STATE_BACKOFF,PROCESS_STATE_EXITED
@@ -52,17 +52,17 @@ stdout_logfile = ./logs/{name}.log
 stdout_logfile_maxbytes = 5MB
 stdout_logfile_backups = 2
 """
-# A program of ours runs in the project's folder; others name files relative to the state directory.
+# Our programs run in the project's folder; others use file names relative to the state directory.
 _IN_PROJECT = f"directory = %(ENV_{PROJECT})s\n"
 
 
 def command_variable(name: str) -> str:
-    """The variable that has a program's command, quoted as for a shell."""
+    """Return the name of the variable with a program's command, quoted as for a shell."""
     return f"RQMON_COMMAND_{name.upper()}"
 
 
 def configuration(services: Iterable[Service], *, start_retries: int = START_RETRIES) -> str:
-    """The text of `supervisord.conf` for these services."""
+    """Return the text of `supervisord.conf` for these services."""
     programs = (
         _PROGRAM.format(
             name=service.name,

@@ -1,6 +1,7 @@
-"""Supervisord's event listener: starts again what it has given up, and counts what ended unasked.
+"""Supervisord's event listener: restarts programs that it has given up, and counts unexpected ends.
 
-supervisord calls a program FATAL after its tries and leaves it so: Redis may have been away for that long.
+supervisord marks a program FATAL after its tries and leaves it, though Redis may just have been away that
+long.
 """
 
 import contextlib
@@ -15,11 +16,11 @@ from xmlrpc.client import Fault
 import psutil
 from supervisor import childutils
 
-# What `rqmon status` reads: program -> when it ended unasked, in seconds since 1970, the last ones.
+# Read by `rqmon status`: program -> the last times it ended unexpectedly, in seconds since 1970.
 RESTARTS = "restarts.json"
 _KEPT = 100
 
-# Not configured: warnings go to stderr, as stdout belongs to supervisord.
+# Logging is not configured: warnings go to stderr, since stdout belongs to supervisord.
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +33,7 @@ def main() -> None:
     while True:
         try:
             headers, payload = childutils.listener.wait()
-        except KeyError:  # the end of its input
+        except KeyError:  # the end of the input
             return
         event = childutils.get_headers(payload)
         name = event["processname"]
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def _read(path: Path, *, since: float) -> defaultdict[str, list[float]]:
-    """What another watch of this supervisord wrote; none of what ended under an earlier one."""
+    """Read what an earlier watch of this supervisord wrote, without ends under an earlier supervisord."""
     ended: defaultdict[str, list[float]] = defaultdict(list)
     try:
         for name, times in json.loads(path.read_text()).items():
@@ -63,7 +64,7 @@ def _write(path: Path, ended: dict[str, list[float]]) -> None:
     try:
         new.write_text(json.dumps(ended))
         new.replace(path)
-    except OSError as error:  # a full disk: what is given up must be started again all the same
+    except OSError as error:  # a full disk: given-up programs must be restarted all the same
         _log.warning("%s can't be written, counts are kept in memory: %s", path, error)
 
 

@@ -1,4 +1,4 @@
-"""Everything that is stored of cron entries, as far as it can be read."""
+"""All stored cron entries, as far as they can be read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class EntryState:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All that is stored: the entries, why each of the others can't be read, and the server's time."""
+    """The stored entries, why each unreadable one can't be read, and the server's time."""
 
     states: tuple[EntryState, ...]
     unreadable: Mapping[str, str]
@@ -33,7 +33,7 @@ class Listing:
 
 
 def listing(connection: Any) -> Listing:
-    """Every entry, those that can't be read too, in one round trip."""
+    """Read every entry, unreadable ones too, in one round trip."""
     with connection.pipeline() as pipe:
         pipe.hgetall(SPECS)
         pipe.hgetall(DATA)
@@ -52,7 +52,7 @@ def listing(connection: Any) -> Listing:
         try:
             entry = CronEntry.from_stored(text(id_), specs.get(id_), data.get(id_))
             if id_ in due and moment(due[id_]) is None:
-                raise CronError(f"The next slot of cron entry {text(id_)!r} is no time: {due[id_]}")
+                raise CronError(f"The next slot of cron entry {text(id_)!r} is not a time: {due[id_]}")
         except CronError as error:
             unreadable[text(id_)] = str(error)
         else:

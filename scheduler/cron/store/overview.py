@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from scheduler.cron.entries import spec_fields
@@ -15,7 +16,7 @@ COMMANDS = {
 
 
 class EntryLabels(NamedTuple):
-    """What an entry is; None is a field that can't be read."""
+    """An entry's labels; None for a field that can't be read."""
 
     function: str | None
     queue: str | None
@@ -25,7 +26,7 @@ class EntryLabels(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The entries, and their next slots in Unix seconds, by id; `unreadable` is in neither."""
+    """The entries and their next slots (Unix seconds) by id; what is in `unreadable` is in neither."""
 
     entries: Mapping[str, EntryLabels]
     next: Mapping[str, float]
@@ -33,7 +34,7 @@ class Overview:
 
 
 def parse(specs: Mapping[bytes, bytes], slots: Mapping[bytes, Any]) -> Overview:
-    """The entries from the answers to COMMANDS; an entry or a field that can't be read costs itself alone."""
+    """Read the answers to COMMANDS; an entry or field that can't be read affects no other."""
     entries, unreadable = {}, []
     for id_, spec in specs.items():
         try:
@@ -44,11 +45,11 @@ def parse(specs: Mapping[bytes, bytes], slots: Mapping[bytes, Any]) -> Overview:
         entries[entry_id], odd = _labels(fields)
         unreadable += [f"cron entry {id_!r} {name}" for name in odd]
     next_, odd_slots = amounts(slots, "cron next")
-    return Overview(entries, next_, (*unreadable, *odd_slots))
+    return Overview(MappingProxyType(entries), MappingProxyType(next_), (*unreadable, *odd_slots))
 
 
 def _labels(fields: Mapping[str, Any]) -> tuple[EntryLabels, list[str]]:
-    """An entry's labels, and the names of those that can't be read."""
+    """Return an entry's labels, and the names of those that can't be read."""
     schedule = fields.get("schedule")
     if not isinstance(schedule, dict):
         schedule = {"cron": None, "interval_seconds": None}
@@ -66,7 +67,7 @@ def _labels(fields: Mapping[str, Any]) -> tuple[EntryLabels, list[str]]:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is, and has no half of a character, which JSON can hold and no text."""
+    """Whether it is a string without lone surrogates, which JSON can carry but UTF-8 can't."""
     if not isinstance(value, str):
         return False
     try:

@@ -1,4 +1,4 @@
-"""The cron entries in Redis: what there is, when each is next due, and changes to them."""
+"""The cron entries in Redis: which exist, when each is next due, and changes to them."""
 
 import contextlib
 import contextvars
@@ -44,7 +44,7 @@ _declared: contextvars.ContextVar[list[CronEntry] | None] = contextvars.ContextV
 
 @contextlib.contextmanager
 def declaring() -> Iterator[list[CronEntry]]:
-    """Collect the entries registered inside instead of writing each one, for `reconcile`."""
+    """Collect the entries registered inside, for `reconcile`, instead of writing each one."""
     entries: list[CronEntry] = []
     token = _declared.set(entries)
     try:
@@ -66,10 +66,10 @@ class CronRegistry:
         self._jobs = SlotJobs(connection, settings=settings)
 
     def register(self, entry: CronEntry) -> None:
-        """Write an entry; the same one stays as it is, one with the same schedule keeps its next slot.
+        """Write an entry; an equal one stays as it is, one with the same schedule keeps its next slot.
 
         Raises:
-            CronError: RQ can't make a job of it; nothing was changed.
+            CronError: RQ can't make a job from it; nothing was changed.
         """
         self._jobs.check(entry)
         entries = _declared.get()
@@ -79,7 +79,7 @@ class CronRegistry:
 
         def change(pipe: Any) -> None:
             stored = self._stored(pipe, [raw(entry.id)]).get(entry.id)
-            # Whose entry it is does not change when another program registers it too.
+            # The owner of an entry does not change when another program registers it too.
             wanted = replace(entry, declared=bool(stored and stored.spec.get("declared")))
             now = server_time(pipe)
             pipe.multi()
@@ -89,7 +89,7 @@ class CronRegistry:
         self._connection.transaction(change, SPECS, NEXT)
 
     def difference(self, entries: Iterable[CronEntry]) -> Difference:
-        """What `reconcile` would do.
+        """Return what `reconcile` would do.
 
         Raises:
             CronError: Two different entries have the same id.
@@ -99,17 +99,17 @@ class CronRegistry:
     def reconcile(
         self, entries: Iterable[CronEntry], *, now: datetime | None = None
     ) -> tuple[Difference, str]:
-        """Make the stored declared entries the given ones, in one transaction.
+        """Replace the stored declared entries with the given ones, in one transaction.
 
-        What is the same keeps its next slot; what the file no longer declares is removed; entries
+        Unchanged entries keep their next slot; those the file no longer declares are removed; entries
         registered elsewhere are left alone. A slot that is due when its schedule changes is missed.
 
         Args:
-            entries: Those that are declared.
-            now: By default the server's time.
+            entries: The declared entries.
+            now: The time; by default the server's.
 
         Returns:
-            What was done, and the epoch; another one in Redis later means that it was flushed.
+            What was done, and the epoch. If Redis has another epoch later, it was flushed.
 
         Raises:
             CronError: Two different entries have the same id; nothing was changed.
@@ -138,14 +138,14 @@ class CronRegistry:
         return [state.entry for state in self.states()]
 
     def states(self) -> list[EntryState]:
-        """Every entry that can be read and where it stands, by id, in one round trip."""
+        """Every readable entry and its state, by id, in one round trip."""
         listing = self.listing()
         for id_, reason in listing.unreadable.items():
             _log.warning("cron_entry_unreadable", extra={"cron_id": id_, "error": reason})
         return list(listing.states)
 
     def listing(self) -> Listing:
-        """Every entry, those that can't be read too, in one round trip."""
+        """Every entry, unreadable ones too, in one round trip."""
         return listing(self._connection)
 
     def count(self) -> int:
@@ -164,7 +164,7 @@ class CronRegistry:
         self._connection.transaction(change, SPECS)
 
     def remove(self, entry_id: str) -> None:
-        """Remove one entry and its records; the process whose file declares it writes it again at its start.
+        """Remove one entry and its records. A process whose file declares it writes it again when it starts.
 
         Raises:
             CronError: There is no such entry.
@@ -184,7 +184,7 @@ class CronRegistry:
         self._connection.transaction(change, SPECS)
 
     def pause(self, entry_id: str) -> None:
-        """Leave out an entry's slots until it is resumed: they are not due. One that is due now is missed.
+        """Leave out an entry's slots until it is resumed: they never become due. One due now is missed.
 
         Raises:
             CronError: There is no such entry.
@@ -204,7 +204,7 @@ class CronRegistry:
         self._connection.transaction(change, SPECS, NEXT)
 
     def resume(self, entry_id: str, *, now: datetime | None = None) -> None:
-        """Let an entry's slots be due again, from the next one after `now`, by default the server's time.
+        """Make an entry's slots due again, from the next one after `now`, by default the server's time.
 
         Raises:
             CronError: There is no such entry.
@@ -221,7 +221,7 @@ class CronRegistry:
         self._connection.transaction(change, SPECS, NEXT)
 
     def get(self, entry_id: str) -> CronEntry:
-        """The entry of that id.
+        """Return the entry with that id.
 
         Raises:
             CronError: There is none.
@@ -235,7 +235,7 @@ class CronRegistry:
     def _write(self, pipe: Any, entry: CronEntry, before: Stored | None, *, now: datetime) -> None:
         pipe.hset(SPECS, entry.id, json.dumps(entry.spec()))
         pipe.hset(DATA, entry.id, entry.data)
-        # What was lost with its spec keeps its next slot too: one that is due is claimed, none is forgotten.
+        # An entry whose spec was lost keeps its next slot too: a due one is claimed, none is forgotten.
         same = (
             before is not None
             and before.slot is not None
@@ -247,7 +247,7 @@ class CronRegistry:
             pipe.zadd(NEXT, {entry.id: entry.schedule.next_after(now).timestamp()})
 
     def _miss(self, pipe: Any, id_: bytes, stored: Stored, *, now: datetime) -> None:
-        """Count the slots that are due, not yet claimed, and gone."""
+        """Count as missed the slots that are due but not claimed, of an entry that loses them."""
         schedule = stored.schedule
         if schedule is not None and stored.slot is not None and stored.slot <= now:
             lost = schedule.due(stored.slot, now)
@@ -263,7 +263,7 @@ class CronRegistry:
         ledger.forget_cron(pipe, ids)
 
     def _stored(self, connection: Any, ids: list[bytes] | None = None) -> dict[str, Stored]:
-        """What is stored of some entries, by default of all; of one whose spec was lost, the rest."""
+        """Read some stored entries, by default all; of one whose spec was lost, the rest."""
         paused = connection.smembers(PAUSED)
         if ids is None:
             ids = list({*connection.hkeys(SPECS), *connection.zrange(NEXT, 0, -1), *paused})

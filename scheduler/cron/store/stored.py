@@ -1,4 +1,4 @@
-"""What Redis holds of cron entries, read as far as it can be, beside what is declared; no Redis in here."""
+"""Stored cron entries, as far as they can be read, compared with declared ones. No Redis here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from scheduler.cron.entries import CronEntry, spec_fields
 from scheduler.cron.slots import Schedule
 from scheduler.errors import CronError
 
-# No entry is due before the first or after the last of these; a score beyond them is no time.
+# No entry is due before the first or after the last of these; a score beyond them is not a time.
 _FIRST_SECOND = datetime(1970, 1, 1, tzinfo=UTC).timestamp()
 _LAST_SECOND = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
 def text(id_: bytes) -> str:
-    """An id out of Redis; bytes that are no UTF-8 are kept as halves of characters."""
+    """Decode an id from Redis; bytes that are not UTF-8 are kept as lone surrogates."""
     return id_.decode(errors="surrogateescape")
 
 
 def raw(id_: str) -> bytes:
-    """An id as Redis holds it, also one that is no UTF-8.
+    """Encode an id as Redis stores it, even if it is not UTF-8.
 
     Raises:
-        CronError: It has half a character, so no entry can have it.
+        CronError: It has a lone surrogate, so no entry can have it.
     """
     try:
         return id_.encode(errors="surrogateescape")
@@ -32,12 +32,12 @@ def raw(id_: str) -> bytes:
 
 
 def no_entry(id_: str) -> CronError:
-    """What is raised where there is no entry of that id."""
+    """The error for an id that no entry has."""
     return CronError(f"There is no cron entry {id_!r}: rqmon cron list shows those there are")
 
 
 def moment(score: float) -> datetime | None:
-    """A next slot out of Redis; None where it is no time."""
+    """A next slot from Redis; None if it is not a time."""
     return datetime.fromtimestamp(score, UTC) if _FIRST_SECOND <= score <= _LAST_SECOND else None
 
 
@@ -53,7 +53,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What Redis holds of an entry: its spec, empty if it can't be read, and whether all of it is there."""
+    """A stored entry: its spec, empty if it can't be read, and whether all of it is there."""
 
     spec: dict[str, Any]
     slot: datetime | None
@@ -66,7 +66,7 @@ class Stored:
 
     @property
     def schedule(self) -> Schedule | None:
-        """When it was due; None if that can't be read."""
+        """Its schedule; None if that can't be read."""
         return schedule_of(self.spec)
 
 
@@ -79,7 +79,7 @@ def schedule_of(spec: Mapping[str, Any]) -> Schedule | None:
 
 
 def loaded(spec: bytes) -> dict[str, Any]:
-    """A stored spec; nothing where it can't be read, so that it counts as changed."""
+    """Read a stored spec; empty if it can't be read, so that it counts as changed."""
     try:
         return spec_fields(spec)
     except ValueError:
@@ -87,7 +87,7 @@ def loaded(spec: bytes) -> dict[str, Any]:
 
 
 def by_id(entries: Iterable[CronEntry]) -> dict[str, CronEntry]:
-    """The entries that a program declares, by id.
+    """Return a program's declared entries by id.
 
     Raises:
         CronError: Two different ones have the same id.
@@ -103,7 +103,7 @@ def by_id(entries: Iterable[CronEntry]) -> dict[str, CronEntry]:
 
 
 def difference(wanted: Mapping[str, CronEntry], stored: Mapping[str, Stored]) -> Difference:
-    """What has to be done so that the stored entries are the wanted ones."""
+    """Return what has to be done to turn the stored entries into the wanted ones."""
     changed = {id_: id_ in stored and not stored[id_].same(entry) for id_, entry in wanted.items()}
     return Difference(
         added=tuple(id_ for id_ in wanted if id_ not in stored),

@@ -1,4 +1,4 @@
-"""Mends what is stored: next slots that are not in the schedule, and keys that were lost."""
+"""Mends stored entries: next slots that are not in the schedule, and keys that were lost."""
 
 import logging
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many entries each key holds."""
+    """How many entries each key has."""
 
     specs: int
     data: int
@@ -39,14 +39,14 @@ class Sizes:
 
 
 class Upkeep:
-    """Looks after what is stored, and mends what can be mended.
+    """Looks after the stored entries, and mends what can be mended.
 
     Each transaction asks for the time after its keys are watched. With an older time, a slot that another
-    process has claimed since would seem to be still to come, and would be queued twice.
+    process has claimed since would still seem to lie ahead, and would be queued twice.
 
     Args:
-        connection: To Redis.
-        clock: Whether the server's clock is believed; while it is not, nothing is moved.
+        connection: The connection to Redis.
+        clock: Tells whether the server's clock is believed; while it is not, nothing is moved.
     """
 
     def __init__(self, connection: Redis, clock: ServerClock) -> None:
@@ -55,7 +55,7 @@ class Upkeep:
         self._rank = 0
 
     def sizes(self) -> Sizes:
-        """How many entries each key holds, at one moment."""
+        """Count each key's entries, all at one moment."""
         with self._connection.pipeline() as pipe:
             pipe.hlen(SPECS)
             pipe.hlen(DATA)
@@ -64,7 +64,7 @@ class Upkeep:
             return Sizes(*pipe.execute())
 
     def mend_some_slots(self) -> None:
-        """Check a few next slots. Each call goes on where the last one ended, so that all have their turn."""
+        """Check a few next slots. Each call continues where the last one ended, so all get their turn."""
         self._rank = self._mend(self._rank, _AT_A_TIME)
 
     def mend_all_slots(self) -> None:
@@ -127,7 +127,7 @@ class Upkeep:
             return {}
         following = {}
         for (id_, spec), last in zip(specs.items(), _last_slots(pipe, list(specs)), strict=True):
-            # A claimed slot stays claimed when the clock is set back, by too little to be called a jump.
+            # A claimed slot stays claimed if the clock is set back by too little to count as a jump.
             after = now
             if last is not None and (last - now).total_seconds() <= TOLERANCE_SECONDS:
                 after = max(now, last)
@@ -137,13 +137,13 @@ class Upkeep:
 
 
 def _last_slots(pipe: Any, ids: list[bytes]) -> list[datetime | None]:
-    """The last slot of each entry that got a job; None where that is not known."""
+    """Return each entry's last slot that got a job; None if unknown."""
     try:
         answer = pipe.hmget(LAST, ids)
     except ResponseError as error:
         if refusal(error):
             raise
-        return [None] * len(ids)  # the key holds something else
+        return [None] * len(ids)  # the key is of the wrong type
     return [_moment(it) for it in answer]
 
 

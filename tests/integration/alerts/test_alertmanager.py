@@ -56,7 +56,7 @@ def url(log, tmp_path_factory) -> Iterator[str]:
     # As in the bundle, but for seconds.
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "1s", "group_interval": "1s"}
-    write_config(folder / "alertmanager.yml", config)
+    write_config(folder / "alertmanager.yml", config, mode=0o600)
     [port] = free_ports(1)
     process = subprocess.Popen(
         [

@@ -177,7 +177,7 @@ def test_a_redis_that_does_not_answer_is_one_line_at_once(args, fault):
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("manage.py: Redis does not answer")
-    # One wait of two seconds for an answer, and a start on a busy machine; several tries take longer.
+    # A two-second wait for an answer, and a start on a busy machine; several tries would take longer.
     assert seconds < 10
 
 
@@ -198,6 +198,13 @@ def test_the_demo_makes_every_kind_of_job(queue):
     waiting = queue.queued_count(SHORT_RUNNING_QUEUE) + queue.queued_count(LONG_RUNNING_QUEUE)
     assert waiting + queue.scheduled_count(SHORT_RUNNING_QUEUE) == sum(counts.values())
     assert queue.cron_job_count() == 0
+
+
+def test_the_demo_without_redis_says_nothing_of_entries_that_it_never_registered():
+    done = manage("demo", RQ_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    assert done.returncode == 2
+    assert "is still registered" not in done.stderr
+    assert "Redis" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

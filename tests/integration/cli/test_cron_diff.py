@@ -17,7 +17,7 @@ def test_diff_shows_what_a_start_would_do_and_does_nothing(queue, tmp_path):
 
 @pytest.fixture
 def diff(queue, tmp_path):
-    """What `rqmon cron diff` ends like for a file of that text."""
+    """Return the result of `rqmon cron diff` for a file with that text."""
 
     def run(text, *args):
         (tmp_path / "crons.py").write_text(text)

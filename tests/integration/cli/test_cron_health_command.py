@@ -22,7 +22,7 @@ def test_health_is_1_without_a_process(queue):
 
 
 def beat(heart, passed_over):
-    """Let a process be live now: its heartbeat counts for 15 s, and beside other work commands take long."""
+    """Make a process live now: its heartbeat counts for 15 s, and on a busy machine commands take long."""
     heart.hurry()
     heart.worked()
     heart.beat(passed_over)
@@ -51,7 +51,7 @@ def test_health_is_1_while_a_process_gets_nothing_done_and_says_why(queue, redis
 
 def test_health_is_1_while_no_process_can_queue_any_entry(entry, redis_connection):
     unable, able = (Heart(redis_connection, version="1") for _ in range(2))
-    no_set = "The key rq:queues holds no set"
+    no_set = "The key rq:queues is not a set"
     beat(unable, {entry.id: no_set})
     assert f"{entry.id}: {no_set}" in rqmon_cron("health", code=1)
     beat(unable, {entry.id: no_set})
@@ -67,7 +67,7 @@ def test_health_is_1_while_no_process_can_queue_any_entry(entry, redis_connectio
 
 @pytest.fixture
 def cron_process(queue, rq_redis_url, tmp_path):
-    """Start cron-scheduler.py, by Python's own arguments, and wait until it is live; it is stopped after."""
+    """Start cron-scheduler.py with these Python arguments, wait until it is live, and stop it at the end."""
     started = []
 
     def start(*args):

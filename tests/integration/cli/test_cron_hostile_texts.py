@@ -16,7 +16,7 @@ HOSTILE = "\x1b]0;PWNED\x07\x1b[2J\u202e[bold red]x[/nosuch]\nLive cron processe
 
 @pytest.fixture
 def hostile(queue, redis_connection):
-    """An entry, a heartbeat and a record of a slot that try to steer whoever reads them."""
+    """An entry, a heartbeat and a slot record that try to control the reader's terminal."""
     entry = job_scheduler(pid, cron="* * * * *", cron_id=HOSTILE, description=HOSTILE, queue_name=HOSTILE)
     record = {"slot": 1_795_000_000, "outcome": HOSTILE, "lateness": 1, "job": HOSTILE}
     redis_connection.lpush(f"rqmon:ledger:cron:history:{HOSTILE}", json.dumps(record))

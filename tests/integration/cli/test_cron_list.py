@@ -136,7 +136,7 @@ def test_list_shows_both_zones_without_seconds_that_are_none(queue, redis_connec
     assert shown.count(" 01:30 IST") == shown.count(" 20:00 UTC") == 2
     assert f"{slot:%d %b} 20:00 UTC" in " ".join(shown.split())
     assert "ran" in shown
-    assert "1.0 s" not in shown  # it was in time
+    assert "1.0 s" not in shown  # it was on time
 
 
 def test_list_marks_a_next_run_in_the_past(entry, redis_connection):

@@ -1,4 +1,4 @@
-"""What is said of a service that answers, but is not well."""
+"""What is reported of a service that answers but is not healthy."""
 
 import contextlib
 import http.server
@@ -95,7 +95,7 @@ def test_a_worker_is_well_while_it_beats_whatever_stands_beside_it(tmp_path, odd
         assert said() is None
         long_ago = utcformat(datetime.now(UTC) - timedelta(seconds=100))
         redis.hset(rq_worker.key, "last_heartbeat", long_ago)
-        assert said().startswith("has not beaten in Redis for 10")
+        assert said().startswith("has had no heartbeat in Redis for 10")
 
 
 def test_the_cron_process_is_well_while_it_beats_in_redis(tmp_path):
@@ -133,7 +133,7 @@ def test_a_cron_process_that_beats_and_queues_nothing_is_not_well(tmp_path):
 
 @pytest.fixture
 def stale_prometheus(tmp_path):
-    """Answers as Prometheus does whose disk is full: it is ready, and what it knows gets older."""
+    """Answers like a Prometheus with a full disk: it is ready, but its samples get older."""
     answers = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):

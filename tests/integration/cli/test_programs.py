@@ -1,4 +1,4 @@
-"""The commands that run one program each."""
+"""The commands that each run one program."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.cron.store.registry import CronRegistry
 from tests.commands import manage
+from tests.crons import declare
 from tests.servers import free_port, wait_for
 
 FUNCTIONS = "def add(a, b):\n    return a + b\n"
@@ -24,7 +25,7 @@ def schedule_jobs():
 
 @pytest.fixture
 def program(rq_redis_url, tmp_path):
-    """Start `rqmon ...` in a folder with a module of its own; it must end well when it is told to."""
+    """Start `rqmon ...` in a folder with its own module; it must end cleanly when told to."""
     (tmp_path / "own_functions.py").write_text(FUNCTIONS)
     started = []
 
@@ -38,7 +39,7 @@ def program(rq_redis_url, tmp_path):
     yield start
     for process in started:
         process.terminate()
-        # uvicorn closes what is open, then ends by the signal itself.
+        # uvicorn closes open connections, then ends by the signal itself.
         assert process.wait(timeout=30) in (0, -signal.SIGTERM), (tmp_path / "log").read_text()
 
 
@@ -67,9 +68,17 @@ def test_cron_registers_the_entries_of_a_file_the_named_one_or_cron_scheduler(
     wait_for(lambda: [entry.id for entry in registry.entries()] == ["new-year"], what="it is registered")
 
 
-def test_cron_without_a_file_runs_the_entries_of_others(program, redis_connection):
-    program("cron", "run")
-    wait_for(lambda: manage("cron", "health").returncode == 0, what="a process is live")
+def test_cron_without_a_file_runs_the_entries_of_others_and_keeps_them(program, redis_connection, queue):
+    registry = CronRegistry(redis_connection)
+    declare(registry, (None, {"interval_seconds": 1, "cron_id": "theirs", "queue_name": "theirs"}))
+    process = program("cron", "run")
+    wait_for(lambda: redis_connection.llen("rq:queue:theirs") >= 2, what="its slots get their jobs")
+    assert [entry.id for entry in registry.entries()] == ["theirs"]
+    redis_connection.flushdb()
+    wait_for(lambda: manage("cron", "health").returncode == 0, what="it is live after a flush")
+    declare(registry, (None, {"interval_seconds": 1, "cron_id": "again", "queue_name": "again"}))
+    wait_for(lambda: redis_connection.llen("rq:queue:again") >= 2, what="new entries get their jobs too")
+    assert process.poll() is None
 
 
 def test_a_cron_file_that_cant_be_run_is_one_line(queue, tmp_path):
@@ -106,7 +115,7 @@ def test_a_server_takes_its_own_options(program, name, path):
 
 
 def test_the_exporter_weighs_its_address_as_without_the_command(tmp_path, rq_redis_url):
-    # An address in the environment wins over one in `.env`, also one of another kind.
+    # An address in the environment beats one in `.env`, even of another kind.
     (tmp_path / ".env").write_text("RQ_REDIS_URL=redis://nosuch:1/0\n")
     env = {k: v for k, v in os.environ.items() if not k.startswith(("RQ_", "PYTEST_"))}
     host, _, port = rq_redis_url.removeprefix("redis://").partition("/")[0].rpartition(":")

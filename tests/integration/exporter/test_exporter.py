@@ -1,4 +1,4 @@
-"""The real exporter beside rq-exporter, and what it tells of a real server."""
+"""The real exporter compared with rq-exporter, and what it reports about a real server."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ def test_every_sample_of_rq_exporter_is_there_with_its_value(everything):
     compared = {key: value for key, value in wanted.items() if not key[0].startswith(own)}
     assert {key: given.get(key) for key in compared} == compared
     assert len([key for key in compared if key[0].startswith("rq_")]) == 24
-    # The rest differs in value by nature, not in name and labels.
+    # The values of the others differ by nature; names and labels don't.
     assert {key for key in wanted if key not in compared} <= {*given}
 
 
@@ -106,7 +106,7 @@ def test_a_scrape_takes_three_round_trips_at_any_size(redis_connection, monkeypa
 
 
 def test_a_scrape_changes_nothing(everything, redis_connection):
-    # But what ends by itself meanwhile, as the keys of dead workers do.
+    # Except what expires meanwhile, such as dead workers' keys.
     lasting = [key for key in redis_connection.scan_iter() if redis_connection.ttl(key) == -1]
     dump = {key: redis_connection.dump(key) for key in lasting}
     reader.take(redis_connection)
@@ -121,8 +121,8 @@ def test_a_lost_job_is_seen_and_one_that_waits_or_runs_is_not(everything, redis_
     for key in redis_connection.scan_iter("rq:job:*", _type="hash"):
         redis_connection.hset(key, "enqueued_at", old)
     assert reader.take(redis_connection).unaccounted == 0
-    redis_connection.lrem("rq:queue:first", 0, job.id)  # as a worker does that dies before it tells
-    # A scrape looks at a part of the keys, at random.
+    redis_connection.lrem("rq:queue:first", 0, job.id)  # like a worker that dies before it reports
+    # A scrape looks at a random part of the keys.
     wait_for(lambda: reader.take(redis_connection).unaccounted == 1)
     redis_connection.rpush("rq:queue:first:intermediate", job.id)
     assert reader.take(redis_connection).unaccounted == 0

@@ -1,4 +1,4 @@
-"""Where the exporter finds Redis: the command line beats the environment, and that `.env`."""
+"""Where the exporter finds Redis: the command line beats the environment, which beats `.env`."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from tests import ROOT
 
-# Where it would connect to and by which password, asked of the program as it starts; 6379 is the default.
+# The address and password it would use, taken from the program as it starts; 6379 is the default.
 ASK = """
 import rqmon.exporter.app as exporter
 def say(found, **_):
@@ -52,13 +52,13 @@ def ports(
         (("--redis-url", "redis://h:7002"), {"RQ_REDIS_URLS": "redis://a:7003,redis://b:7004"}, "7002"),
         ((), {"RQ_REDIS_HOST": "127.0.0.1", "RQ_REDIS_PORT": "7003"}, "7003"),
         ((), {"RQ_REDIS_URLS": "redis://a:7003,redis://b:7004"}, "7003 7004"),
-        # Of one source the URL counts, as in rq-exporter.
+        # Within one source the URL wins, as in rq-exporter.
         ((), {"RQ_REDIS_URL": "redis://h:7003", "RQ_REDIS_PORT": "7004"}, "7003"),
     ],
 )
 def test_the_stronger_source_of_an_address_counts(tmp_path, arguments, environment, expected):
     assert ports(tmp_path, *arguments, **environment) == expected
-    if not arguments:  # which other WSGI servers have of their own
+    if not arguments:  # which other WSGI servers define themselves
         assert ports(tmp_path, code=ASK_APP, **environment) == expected
 
 
@@ -95,7 +95,7 @@ OWN = "RQ_REDIS_URL=redis://:url@127.0.0.1:7001/0\n"
         (("--redis-pass", "given", "--redis-pass-file", "secret"), {}, "7001/of-file"),
         ((), {"RQ_REDIS_PASS": "given"}, "7001/given"),
         ((), {"RQ_REDIS_PASS_FILE": "secret"}, "7001/of-file"),
-        # Of one source the URL counts, as in rq-exporter; and so it does before a weaker one.
+        # Within one source the URL wins, as in rq-exporter, and also over weaker sources.
         ((), {"RQ_REDIS_URL": "redis://:url@h:7003", "RQ_REDIS_PASS": "given"}, "7003/url"),
         (("--redis-url", "redis://:url@h:7004"), {"RQ_REDIS_PASS": "given"}, "7004/url"),
         (("--redis-port", "7005"), {"RQ_REDIS_PASS": "given"}, "7005/given"),
@@ -119,7 +119,7 @@ def test_a_password_outranks_the_env_files_password_file(tmp_path):
 def test_one_password_for_several_servers_is_refused(tmp_path, arguments):
     environment = {} if arguments else {"RQ_REDIS_PASS": "given"}
     said = ports(tmp_path, *arguments, env_file="RQ_REDIS_URLS=redis://a,redis://b\n", **environment)
-    assert said.startswith("rq-exporter: RQ_REDIS_URLS names servers with passwords of their own")
+    assert said.startswith("rq-exporter: RQ_REDIS_URLS names servers with their own passwords")
 
 
 def test_a_password_file_that_is_no_text_is_one_line(tmp_path):

@@ -1,4 +1,4 @@
-"""The exporter where there is far too much: a bounded page, the largest on it, the rest counted."""
+"""The exporter with far too much data: a bounded page with the largest, the rest counted."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The ways to a Redis: over either protocol, by a socket's file, by Sentinel through a failover."""
+"""Connections to Redis: over either protocol, by a Unix socket, by Sentinel through a failover."""
 
 import subprocess
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ _OWN = ("process_", "python_", "rq_request_", "rq_scrape_", "rq_redis_", "rq_exp
 
 
 def figures(text):
-    """What does not change from one scrape to the next."""
+    """Return what does not change from one scrape to the next."""
     moving = (
         *_OWN,
         "rq_worker_heartbeat_",
@@ -57,7 +57,7 @@ def test_a_notice_among_the_answers_is_no_answer(redis_connection):
     tracked.read_response()
     with RoundTrips(client, seconds=5) as trips:
         trips._connection, spare = tracked, trips._connection
-        # Its own write is told of before the answer.
+        # Notices about its own write come before the answer.
         answers = list(trips.ask([pack("SET", "rqmon:exporter:noticed", "1"), pack("TIME")], answers=2))
         trips._connection = spare
     assert answers[0] == b"OK"

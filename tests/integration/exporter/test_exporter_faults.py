@@ -1,4 +1,4 @@
-"""The real exporter while Redis or its own options are not as they should be."""
+"""The real exporter with a faulty Redis or invalid options."""
 
 import os
 import signal
@@ -69,7 +69,7 @@ def test_threads_files_and_memory_are_flat_over_a_thousand_snapshots(everything)
             return value(process.get("/metrics").text, "rq_request_processing_seconds_count")
 
         def scrape_until(snapshots):
-            """Four at a time; what the process has of each thing when they rest."""
+            """Scrape four at a time; return the process's resources afterwards."""
 
             def scrape_on():
                 with httpx.Client(base_url=process.url) as client:
@@ -86,7 +86,7 @@ def test_threads_files_and_memory_are_flat_over_a_thousand_snapshots(everything)
                 stop.set()
                 for thread in threads:
                     thread.join()
-            # The answer to one more comes after the server has closed what the four left open.
+            # The answer to one more request comes after the server has closed the four's connections.
             wait_for(lambda: len(usage.net_connections("tcp")) <= 3, what="their connections are closed")
             return usage.num_threads(), usage.num_fds(), usage.memory_info().rss
 
@@ -120,7 +120,7 @@ def test_several_servers_are_told_apart_and_one_that_hangs_delays_no_other(rq_re
     ("variables", "arguments", "message"),
     [
         ({"RQ_REDIS_URLS": "redis://h:1/0,localhost"}, (), "Entry 2 of RQ_REDIS_URLS is not a Redis URL"),
-        ({"RQ_REDIS_URLS": "redis://h:1/0 redis://:pw@h:2/0"}, (), "a comma between two"),
+        ({"RQ_REDIS_URLS": "redis://h:1/0 redis://:pw@h:2/0"}, (), "separated by commas"),
         ({"RQ_REDIS_URLS": "redis://h:1/0,redis://h:1/0"}, (), "twice"),
         ({}, ("--queue-class", "no.such"), "can't be imported"),
         ({}, ("--host", "256.0.0.1"), "Can't listen"),

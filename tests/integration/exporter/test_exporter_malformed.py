@@ -1,4 +1,4 @@
-"""The exporter on keys and values that are not as RQ and this project write them."""
+"""The exporter with keys and values that are not in the form that RQ and this project write."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ from rqmon.metrics import METRICS
 from scheduler.ledger import cron as cron_ledger
 from tests.processes.exporter_process import exporter, samples, value
 
-# Key, how it is called, field, and its value.
+# Key, its reported name, field, and value.
 MALFORMED = (
     ("rqmon:ledger:jobs:counts", "jobs", "wait|foo|f|q", "1"),
     ("rqmon:ledger:jobs:counts", "jobs", "wait|nan|f|q", "1"),
@@ -44,7 +44,7 @@ MALFORMED = (
 
 
 def page(taken):
-    """The text of a snapshot alone, which has to be good OpenMetrics."""
+    """Return the page of one snapshot, which must be valid OpenMetrics."""
     families = collect(taken, base={}, bounds=(1.0,), seconds=0.1)
     assert list(openmetrics(write(families, openmetrics=True).decode() + "# EOF\n"))
     return write(families, openmetrics=False).decode()
@@ -102,7 +102,7 @@ def test_malformed_keys_are_counted_and_the_page_is_served(everything, redis_con
         ("successful_job_count", "rq_workers_success_total"),
         ("failed_job_count", "rq_workers_failed_total"),
         ("total_working_time", "rq_workers_working_time_total"),
-        ("last_heartbeat", ""),  # the oldest of all workers' is on the page
+        ("last_heartbeat", ""),  # the page has the oldest of all workers' heartbeats
     ],
 )
 def test_a_malformed_field_of_a_worker_costs_that_field_alone(everything, redis_connection, field, metric):
@@ -167,7 +167,7 @@ def test_names_that_are_no_text_are_told_apart(redis_connection):
     assert value(text, "rq_queue_oldest_job_age_seconds", queue=r"\xff") > 0
     assert value(text, "rq_queue_workers", queue=r"\xff") == 1
     assert r'rq_workers{name="\\xff",state="idle",queues="\\xff,\\xfe"} 1' in text
-    redis_connection.sadd("rq:queues", b"rq:queue:\\xff")  # is shown as that other one is
+    redis_connection.sadd("rq:queues", b"rq:queue:\\xff")  # is shown like that other one
     taken = reader.take(redis_connection)
     assert taken.unreadable == ("queues b'first'", r"queues b'rq:queue:\xff'")
     page(taken)

@@ -1,4 +1,4 @@
-"""The exporter and a Redis that answers and refuses, told apart from one that does not answer."""
+"""The exporter distinguishes a Redis that answers but refuses from one that does not answer."""
 
 import threading
 from contextlib import suppress
@@ -17,7 +17,7 @@ from tests.servers import free_port, wait_for
 
 
 def refused(text):
-    """The codes that are 1 on a page."""
+    """Return the codes that are 1 on a page."""
     return {
         sample.labels["code"]
         for family in text_string_to_metric_families(text)
@@ -148,12 +148,12 @@ def test_a_user_without_rights_costs_what_it_may_not_read(server):
         assert value(text, "rq_queue_oldest_job_age_seconds", queue="q") >= 0
         assert value(text, "rq_scrape_errors_total", reason="refused") > 0
         assert value(text, "rq_scrape_errors_total", reason="key") == 0
-        # What others are answered who may write is not known.
+        # How Redis answers users who may write is unknown.
         assert not any(f'code="{code}"' in text for code in WRITE_CODES)
         server.acl_setuser("few", keys=["rq:*", "rqmon:*"])
         text = process.scrape()
         assert refused(text) == set()
-        assert "rq_redis_memory_used_bytes" not in text  # no right to INFO, which is no error
+        assert "rq_redis_memory_used_bytes" not in text  # no right to INFO, which is not an error
         server.acl_setuser("few", enabled=False)
         server.client_kill_filter(_type="normal", skipme=True)
         text = process.scrape()

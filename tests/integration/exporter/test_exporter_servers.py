@@ -1,4 +1,4 @@
-"""The exporter and servers that are no Redis, hang, answer drop by drop, or break it."""
+"""The exporter with servers that are not Redis, hang, answer byte by byte, or break it."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ from tests.servers import wait_for
 
 @contextmanager
 def impostor(answer, *, greeting=b"+OK\r\n"):
-    """A server that greets as Redis does, and then does as `answer` says."""
+    """A server that does the handshake like Redis, then answers as `answer` says."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):
@@ -107,7 +107,7 @@ def test_an_answer_without_end_is_left(monkeypatch):
 
 @pytest.mark.parametrize("hangs", [False, True])
 def test_the_exporters_own_time_is_not_rediss(redis_connection, monkeypatch, hangs):
-    """Its work between the round trips takes longer than Redis may; a Redis that then hangs is told still."""
+    """The exporter's own work takes longer than Redis may; a Redis that then hangs is still noticed."""
     monkeypatch.setattr(scraping, "_SNAPSHOT_SECONDS", 0.3)
     monkeypatch.setattr(scraping, "_DEADLINE_SECONDS", 0.4)
     Queue("q", connection=redis_connection).enqueue(pid)

@@ -1,7 +1,8 @@
-"""A snapshot is frozen, and its page comes of nothing else: the same snapshot gives the same page."""
+"""A snapshot is frozen, and the only source of its page: the same snapshot gives the same page."""
 
-from copy import deepcopy
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 
 import pytest
 
@@ -11,7 +12,7 @@ from rqmon.exporter.reading import reader
 
 
 def states(found):
-    """Every dataclass and named tuple that a snapshot is made of, with the names of its fields."""
+    """Return every dataclass and named tuple of a snapshot, with its field names."""
     if (
         names := [field.name for field in fields(found)]
         if is_dataclass(found)
@@ -19,7 +20,8 @@ def states(found):
     ):
         yield found, names
         found = tuple(getattr(found, name) for name in names)
-    if isinstance(found, dict):
+    if isinstance(found, Mapping):
+        yield found, ()
         found = tuple(found.values())
     if isinstance(found, tuple):
         for value in found:
@@ -34,9 +36,9 @@ def test_a_snapshot_gives_the_same_page_twice_and_stays_as_it_was(everything, re
     redis_connection.hset("rqmon:ledger:jobs:counts", "outcome|odd|f|q", "1")
     redis_connection.hset("rqmon:ledger:rate-limits", "admitted|api", "1")
     taken = reader.take(redis_connection)
-    before = deepcopy(taken)
-    assert page(taken) == page(taken) == page(before)
-    assert taken == before
+    before = repr(taken)
+    assert page(taken) == page(taken)
+    assert repr(taken) == before
     assert taken.unreadable == ("jobs b'outcome|odd|f|q'",)
 
 
@@ -45,5 +47,10 @@ def test_nothing_of_a_snapshot_can_be_set(everything, redis_connection):
     kinds = {type(state).__name__ for state, _ in found}
     assert {"Snapshot", "QueueState", "WorkerState", "CronState", "JobCounts", "Histogram"} <= kinds
     for state, names in found:
-        with pytest.raises(AttributeError):
-            setattr(state, names[0], None)
+        if names:
+            with pytest.raises(AttributeError):
+                setattr(state, names[0], None)
+        else:
+            assert isinstance(state, MappingProxyType), state
+            with pytest.raises(TypeError):
+                state["x"] = 1

@@ -1,4 +1,4 @@
-"""The exporter as rq-exporter's users know it: options, log, WSGI application; and who may ask it."""
+"""The exporter as rq-exporter's users know it: options, log, WSGI application; and whom it answers."""
 
 import gzip
 import json
@@ -11,12 +11,12 @@ from importlib.metadata import version
 import httpx
 import pytest
 
-from rqmon import hosts
 from rqmon.entry_point import installed_version
+from rqmon.web import hosts
 from tests.processes.exporter_process import exporter, samples
 from tests.servers import free_port
 
-# Names that a page of elsewhere can't have made for itself, and some that it can.
+# Names that another site's page can't get for itself, and some that it can.
 OURS = ["127.0.0.1", "[::1]", "10.1.2.3", "LocalHost", "rq_exporter", "app.localhost", "rq.example.org"]
 OURS += ["host.docker.internal", socket.gethostname()]
 THEIRS = [
@@ -119,7 +119,7 @@ def test_its_version_is_said_beside_that_of_rq_exporter():
 
 
 def logged(arguments=(), **variables):
-    """What it logs of a Redis that is away, and of its start."""
+    """Return what it logs when it starts while Redis is away."""
     url = f"redis://127.0.0.1:{free_port()}/0"
     with exporter(url, arguments=arguments, **variables) as process:
         process.terminate()

@@ -1,4 +1,4 @@
-"""A dashboard on a Valkey of its own, for each module, and jobs to show."""
+"""A dashboard with its own Valkey for each module, and jobs to show."""
 
 import pytest
 from rq import Queue
@@ -40,7 +40,7 @@ def failed_jobs(valkey):
         with valkey.client.pipeline() as pipeline:
             for job in jobs:
                 pipeline.hset(job.key, mapping={"status": "failed", "started_at": "x", "ended_at": "x"})
-                # Not by the registry: it would save the job as it was queued.
+                # Not through the registry, which would save the job as queued.
                 pipeline.zadd(FailedJobRegistry(queue=queue).key, {job.id: 1e10})
             pipeline.delete(queue.key)
             pipeline.execute()

@@ -1,4 +1,4 @@
-"""Requeue, delete, empty, compact: each job for itself, what is gone is named, and ten thousand are quick."""
+"""Requeue, delete, empty, compact: each job by itself, missing ones are named, and 10,000 are quick."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -73,5 +73,5 @@ def test_ten_thousand_jobs_are_requeued_once_while_two_people_press(dashboard, v
         answers = list(threads.map(lambda _: http.post("/requeue/mine", headers=headers), range(2)))
     assert sum(answer.json()["count"] for answer in answers) == 10_000
     assert sorted(queued_ids(valkey)) == sorted(ids)
-    # 3.4 s with twelve processes waiting for two cores; RQ takes five round trips a job.
+    # 3.4 s with twelve processes on two cores; RQ takes five round trips per job.
     assert max(answer.elapsed.total_seconds() for answer in answers) < 15

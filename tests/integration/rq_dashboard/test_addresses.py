@@ -1,4 +1,4 @@
-"""Whatever a queue is called and whatever an address says: a page, or a line that says why not; never 500."""
+"""Any queue name and any address gives a page, or a line that says why not; never a 500."""
 
 import itertools
 import re
@@ -56,7 +56,7 @@ def test_the_dashboards_links_lead_to_their_jobs(dashboard, valkey, failed_jobs,
     path = f"/jobs/{quote('high/mail', safe='')}/{link.page}"
     assert dashboard.http.get(f"/0/view{path}").status_code == 200
     shown = [job["id"] for job in dashboard.http.get(f"/0/data{path}.json").json()["jobs"]]
-    if link is links.FAILED:  # the newest first
+    if link is links.FAILED:  # newest first
         assert shown == sorted(ids, reverse=True)
 
 
@@ -155,7 +155,7 @@ def test_a_bad_address_is_said_in_a_line(dashboard, path, status, says):
     "method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "ODD"]
 )
 def test_no_path_and_method_tells_a_rebound_name_anything(dashboard, method):
-    """A page whose name was turned to this address has no password: browsers keep it for another name."""
+    """A page whose name was rebound to this address has no password: browsers keep it by name."""
     for path in ("/", "/0/data/queues.json", "/job/x/delete", "/requeue/mine", "/static/css/main.css", "/no"):
         answer = httpx.request(method, dashboard.origin + path, headers={"Host": "evil.example"})
         assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""Whatever a job, its result or its meta is, its page shows it; one odd thing costs itself alone."""
+"""A job's page shows any job, result or meta; one odd thing affects nothing else."""
 
 import datetime
 import decimal
@@ -125,7 +125,7 @@ def test_one_odd_thing_in_redis_costs_itself_alone(dashboard, valkey):
     assert queues["mine"]["count"] == 7
     assert "\ufffd" in queues
     after = sorted(valkey.client.smembers("rq:workers")), valkey.client.lrange(queue.key, 0, -1)
-    assert after == before  # who only looks changes nothing
+    assert after == before  # viewing changes nothing
 
 
 def test_a_worker_is_shown_with_the_job_that_it_runs(dashboard, valkey):

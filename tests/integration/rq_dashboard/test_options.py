@@ -1,4 +1,4 @@
-"""rq-dashboard's own options do what they say, or the dashboard does not start and says why."""
+"""rq-dashboard's own options work, or the dashboard does not start and says why."""
 
 import json
 import subprocess
@@ -70,7 +70,7 @@ def test_a_prefix_is_before_every_address(started, valkey):
     shown = dashboard.http.get("/rq/0/data/jobs/high%2Fmail/queued/8/asc/1.json").json()
     assert shown["pagination"]["first_page"]["url"].startswith("/rq/0/view/jobs/high%2Fmail/")
     assert [each["id"] for each in shown["jobs"]] == [job.id]
-    link = dashboard.http.get("/0/view/jobs/high%2Fmail/queued/10/asc/1")  # as the dashboards have it
+    link = dashboard.http.get("/0/view/jobs/high%2Fmail/queued/10/asc/1")  # as on the dashboards
     assert (link.status_code, link.url.raw_path) == (200, b"/rq/0/view/jobs/high%2Fmail/queued/10/asc/1")
     for path in ("/rq/nosuch", "/nosuch", "//evil.example", "/%5Cevil.example", "/%2Fevil.example", "/%0aX"):
         answer = dashboard.http.get(dashboard.origin + path, follow_redirects=False)

@@ -1,4 +1,4 @@
-"""The dashboard as people run it: a process of its own, on a Valkey of its own that asks for a password."""
+"""The dashboard as people run it: as its own process, on its own Valkey with a password."""
 
 import signal
 import socket
@@ -135,7 +135,7 @@ def test_reading_changes_nothing(dashboard, valkey, failed, method, path):
         {"Origin": "null"},
         {"Referer": "http://evil.example/page"},
         {"Sec-Fetch-Site": "cross-site"},
-        {"Accept": "*/*"},  # nothing that says where it comes from
+        {"Accept": "*/*"},  # no header says where it comes from
     ],
 )
 @pytest.mark.parametrize("path", ["/requeue/mine", "/job/{id}/delete", "/queue/mine/failed/empty"])
@@ -186,7 +186,7 @@ def test_an_address_runs_no_script(dashboard):
 
 
 def pages(dashboard):
-    """The status of pages and of the JSON behind them, and how long the slowest took."""
+    """Return the status of pages and of the JSON behind them, and how long the slowest took."""
     paths = ["/", "/0/view/workers", "/0/view/jobs", "/0/data/queues.json", "/0/data/workers.json"]
     with ThreadPoolExecutor(len(paths)) as threads:
         answers = list(threads.map(dashboard.http.get, paths))
@@ -264,7 +264,7 @@ def test_sigterm_lets_a_request_finish(valkey, tmp_path):
 
 
 def busy_connections(port, pid):
-    """How many connections a process has to a port."""
+    """Return how many connections a process has to a port."""
     return sum(bool(c.raddr) and c.raddr.port == port for c in psutil.Process(pid).net_connections("tcp"))
 
 

@@ -1,4 +1,4 @@
-"""A Redis that refuses is told apart from one that does not answer: pages that only read work."""
+"""A Redis that refuses is distinguished from one that does not answer: read-only pages work."""
 
 import contextlib
 import shutil
@@ -15,7 +15,7 @@ from tests.servers import free_port, wait_for
 
 @pytest.fixture
 def read_only(valkey):
-    """A replica that has lost its primary: it answers, and takes no writes."""
+    """A replica that has lost its primary: it answers, but accepts no writes."""
     valkey.client.replicaof("127.0.0.1", free_port())
     yield
     valkey.client.replicaof("NO", "ONE")

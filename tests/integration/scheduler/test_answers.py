@@ -1,4 +1,4 @@
-"""What the ledger and cron offer to whoever shows them: their commands, and how the answers are read."""
+"""What the ledger and cron offer to programs that show them: commands, and readers of the answers."""
 
 import json
 
@@ -17,7 +17,7 @@ from tests.jobs import pid
 
 
 def ask(connection, commands):
-    """The answers, as mappings, in the order of the commands, over either protocol."""
+    """Return the answers as mappings, in the order of the commands, over either protocol."""
     answers = [connection.execute_command(*command) for command in commands.values()]
     return [
         dict(answer if isinstance(answer, dict) or not isinstance(answer[0], bytes) else batched(answer))

@@ -1,4 +1,4 @@
-"""What is counted is bounded, and its sum exact: queues, pairs of queue and function."""
+"""The counts of queues and of pairs of queue and function are bounded, and their sums exact."""
 
 from scheduler.ledger import jobs
 from scheduler.ledger.jobs import MAX_NAMES, MAX_PAIRS, OTHER, JobOutcome

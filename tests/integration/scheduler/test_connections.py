@@ -1,4 +1,4 @@
-"""A worker's own connection from any pool, and what follows a failover."""
+"""A worker's own connection from any pool, and failovers."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ class OtherConstructor(ConnectionPool):
 
 @pytest.fixture(params=["url", "unix", "blocking", "one", "subclass", "other", "sentinel", "plain"])
 def connection(request, tmp_path):
-    """A connection of each kind to a Redis of its own, as an application makes it."""
+    """A connection of each kind to its own Redis, as an application makes it."""
     path = tmp_path / "redis.sock"
     with ValkeyServer(port=free_port(), unix_socket_path=path) as server:
         port = server.port
@@ -78,7 +78,7 @@ def test_a_worker_runs_jobs_on_any_kind_of_connection(connection, queue_names):
     job = scheduler.enqueue(queue_names[-1], pid)
     scheduler.work(*queue_names, with_scheduler=True)
     assert job.get_status(refresh=True) == "finished"
-    # The caller's pool is as it was.
+    # The caller's pool is unchanged.
     assert dict(connection.connection_pool.connection_kwargs) == kwargs
 
 
@@ -120,7 +120,7 @@ def test_a_worker_s_own_pool_keeps_what_makes_a_connection():
 
 @pytest.fixture
 def failover(tmp_path):
-    """A name that leads to a primary with a replica, and what makes the replica the primary."""
+    """A name that leads to a primary with a replica, and a function that promotes the replica."""
     with (
         ValkeyServer(port=free_port(), data_dir=tmp_path / "a") as old,
         ValkeyServer(port=free_port(), data_dir=tmp_path / "b") as new,
@@ -191,7 +191,7 @@ def test_after_a_failover_jobs_are_purged_at_once(failover, pool_class, write):
     scheduler.enqueue("q", pid)
     scheduler.cron("q", "0 0 1 1 *", pid)
     with Redis.from_url(url) as old:
-        assert old.wait(1, 10_000) == 1  # the replica has it
+        assert old.wait(1, 10_000) == 1  # the replica has the write
     fail_over()
     WRITES[write](scheduler)
     assert (scheduler.queued_count("q"), scheduler.cron_job_count()) == (
@@ -233,7 +233,7 @@ def test_while_there_is_no_primary_it_is_said(failover):
     old = relay.target
     scheduler.enqueue("q", pid)
     fail_over()
-    new, relay.target = relay.target, old  # the name is late
+    new, relay.target = relay.target, old  # the name changes late
     for _ in range(2):
         with pytest.raises(ReadOnlyError):
             scheduler.enqueue("q", pid)

@@ -1,4 +1,4 @@
-"""The app `scheduler.django` in a real Django, in processes of its own."""
+"""The app `scheduler.django` in a real Django, in separate processes."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ ROOT_URLCONF = "django_urls"
 STATIC_URL = "/static/"
 """
 
-# "Open" is whether the job found a connection that it had not opened itself.
+# "Open" means that the job found a connection that it had not opened.
 JOBS = """
 from django.db import connection
 
@@ -56,7 +56,7 @@ urlpatterns = [path("sync", view), path("async", async_view)]
 
 @pytest.fixture
 def project(pytester, pytestconfig, monkeypatch):
-    """A Django project; `make(age=..., database=...)` writes its settings again."""
+    """A Django project; `make(age=..., database=...)` rewrites its settings."""
 
     def make(*, age=0, database=str(pytester.path / "db.sqlite3")):
         pytester.makepyfile(
@@ -97,7 +97,7 @@ def test_purge_queue(queue):
     for _ in range(2):
         queue.enqueue("mine", fail)
     queue.work("mine")
-    for _ in range(101):  # it does not ask
+    for _ in range(101):  # it does not ask for confirmation
         job_scheduler(pid, queue_name="mine")
     done = django("purge_queue", "mine", "--queue_state", "failed")
     assert (done.returncode, done.stdout) == (0, "Deleted 2 failed jobs of mine.\n")

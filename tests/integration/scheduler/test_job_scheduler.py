@@ -1,6 +1,8 @@
 import functools
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from unittest.mock import Mock, patch
 
 import pytest
 from redis import Redis
@@ -234,3 +236,14 @@ def test_a_call_opens_no_new_connection(redis_connection: Redis):
 
 def test_connections_of_one_url_share_a_pool(rq_redis_url):
     assert shared_connection(rq_redis_url).connection_pool is shared_connection(rq_redis_url).connection_pool
+
+
+def test_what_a_test_puts_in_the_schedulers_place_is_called_each_time():
+    first, second = Mock(), Mock()
+    with patch("scheduler.job_scheduler.DataHubScheduler") as replaced:
+        for calls, scheduler in enumerate((first, second), 1):
+            replaced.return_value.__enter__.return_value = scheduler
+            assert job_scheduler(pid) is scheduler.enqueue.return_value
+            assert replaced.call_count == calls
+        replaced.return_value = nullcontext(first)
+        assert job_scheduler(pid) is first.enqueue.return_value

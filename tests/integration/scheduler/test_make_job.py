@@ -1,4 +1,4 @@
-"""A job is checked and serialized once, and is what RQ would have made of the same options."""
+"""A job is checked and serialized once, and equals RQ's for the same options."""
 
 import functools
 import sys
@@ -33,7 +33,7 @@ class Counted:
 
 
 def calls_of(function, call):
-    """How often a function is called while `call` is."""
+    """Return how often a function is called during `call`."""
     calls = 0
 
     def count(frame, event, _arg):
@@ -63,7 +63,7 @@ def test_arguments_are_serialized_once(when, redis_connection):
 def test_the_import_path_is_found_once(when, redis_connection):
     job_scheduler(pid)
     made = functools.partial(job_scheduler, pid, **when)
-    # A cron entry's job is made of the path, which is looked at again.
+    # A cron entry's job is made from the path, which is checked again.
     assert calls_of(functions.import_path, made) == (2 if "cron" in when else 1)
 
 
@@ -108,7 +108,7 @@ def test_a_job_made_deferred_by_a_try_that_was_refused_is_queued_by_the_next(pro
 
 
 def stored(connection, job):
-    """What Redis holds of a job, but for what differs from one to the next."""
+    """Return what Redis stores of a job, without what differs from one to the next."""
     fields = connection.hgetall(job.key)
     for name in (b"created_at", b"enqueued_at", b"meta", b"description", b"data"):
         fields.pop(name, None)

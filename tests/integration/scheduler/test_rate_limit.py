@@ -30,7 +30,7 @@ def test_no_window_admits_more_than_the_limit(redis_connection):
                 times.append(time.time())
         except TooManyRequests:
             pass
-    # Redis stamps a request a little before the caller does: compare windows 50 ms shorter.
+    # Redis stamps a request a little before the caller does, so compare windows that are 50 ms shorter.
     busiest = max(sum(start <= t < start + 0.95 for t in times) for start in times)
     assert busiest <= 50
     assert len(times) >= 100
@@ -161,7 +161,7 @@ class TestAsPythonRedisRateLimitHasIt:
         pool = redis_connection.connection_pool
         with RateLimit(resource="r", client="localhost", max_requests=5, expire=1, redis_pool=pool):
             pass
-        host = ("host", ["alias"], ["127.0.0.1"])  # what socket.gethostbyaddr answers
+        host = ("host", ["alias"], ["127.0.0.1"])  # the answer of socket.gethostbyaddr
         with RateLimit(resource="r", client=host, max_requests=4, expire=1, redis_pool=redis_connection):
             pass
         assert redis_connection.hget(ledger.COUNTS, "admitted|r") == b"2"
@@ -190,7 +190,7 @@ class TestAsPythonRedisRateLimitHasIt:
     def test_usage_and_what_is_left(self, redis_connection):
         limit = RateLimit("r", "c", 4, 60, connection=redis_connection)
         assert (limit.get_usage(), limit.has_been_reached()) == (0, False)
-        assert limit.get_wait_time() == 15  # the window over what is left of it
+        assert limit.get_wait_time() == 15  # the window divided by what is left of the limit
         with limit as usage:
             assert usage == 1
         assert limit.increment_usage(2) == 3

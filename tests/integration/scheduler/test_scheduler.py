@@ -35,7 +35,7 @@ def test_queues_are_worked_in_the_order_given(queue):
 
 
 def test_work_without_a_queue_is_refused(queue):
-    with pytest.raises(SchedulerError, match="name those"):
+    with pytest.raises(SchedulerError, match="name at least one"):
         queue.work()
 
 
@@ -212,7 +212,7 @@ def test_cancelling_all_cron_jobs_says_that_slots_may_be_lost(queue, caplog):
 
 
 def test_cancelling_at_the_start_of_a_cron_process_loses_no_slot(queue, redis_connection, caplog):
-    """As the origin's cron-scheduler.py does it, first thing in schedule_jobs()."""
+    """Do what the origin's cron-scheduler.py does first in schedule_jobs()."""
     job_scheduler(pid, cron="* * * * *", cron_id="theirs")
 
     def schedule_jobs():
@@ -230,3 +230,9 @@ def test_cancelling_at_the_start_of_a_cron_process_loses_no_slot(queue, redis_co
     assert {record.message for record in caplog.records if record.levelname == "WARNING"} == {
         "cron_jobs_kept"
     }
+
+
+def test_a_scheduler_that_is_not_used_makes_no_connection(monkeypatch):
+    monkeypatch.setenv("RQ_REDIS_URL", "no URL")
+    with Scheduler():
+        pass

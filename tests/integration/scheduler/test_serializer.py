@@ -1,4 +1,4 @@
-"""RQ_SERIALIZER=json: what it refuses, what becomes of pickled jobs, and that none is unpickled."""
+"""RQ_SERIALIZER=json: what it refuses, and what happens to pickled jobs, of which none is unpickled."""
 
 import json
 import pickle
@@ -53,7 +53,7 @@ CIRCLE.append(CIRCLE)
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"function_args": (1, datetime.now(UTC))}, "tests.jobs.echo.* datetime .*texts, numbers"),
+        ({"function_args": (1, datetime.now(UTC))}, "tests.jobs.echo.* datetime .*strings, numbers"),
         ({"function_args": (b"bytes",)}, " bytes "),
         ({"function_kwargs": {"a": [{1, 2}]}}, " set "),
         ({"function_kwargs": {"a": object()}}, " object "),
@@ -106,7 +106,7 @@ def test_what_is_stored_is_json(as_json, queue, redis_connection):
 
 @WORKERS
 def test_a_result_that_json_cannot_hold_is_lost_and_its_job_succeeds(as_json, redis_connection, worker_class):
-    """As in RQ: it stores a text instead, and the job is finished."""
+    """As in RQ, a text is stored instead, and the job is finished."""
     job = queue_of("json", redis_connection).enqueue(a_datetime)
     worker_class(["q"], connection=redis_connection).work(burst=True)
     assert job.is_finished
@@ -177,7 +177,7 @@ def test_a_worker_unpickles_nothing(either_serializer, rq_redis_url, redis_conne
         RecordingWorker(["q"], connection=redis_connection).work(burst=True, with_scheduler=True)
     elif how == "burst":
         Scheduler("burst-no-fork").work("q", with_scheduler=True)
-    else:  # without --serializer: its queues, though not its worker, are made to unpickle
+    else:  # without --serializer: its queues, but not its worker, would unpickle
         name = "RecordingWorker" if how == "rq worker" else "InProcessWorker"
         command_line(rq_redis_url, "--worker-class", f"scheduler.workers.strategies.{name}")
     assert redis_connection.hget(job.key, "status") == b"failed"

@@ -1,4 +1,4 @@
-"""A Redis that is too old is refused in one line, where a program starts."""
+"""A Redis that is too old is refused in one line when a program starts."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ if find_spec("rq_exporter"):  # it does not go with rq 3
 
 @pytest.fixture(scope="module")
 def old_redis():
-    """What 6.2 brought is missing."""
+    """A server without the features of 6.2."""
     with ValkeyServer(port=free_port(), config={"rename-command": 'ZMSCORE ""'}) as server:
         yield server
 

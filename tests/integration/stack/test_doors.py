@@ -1,4 +1,4 @@
-"""Alertmanager behind its door, for real: what a program may, what another site's page may not."""
+"""A real Alertmanager behind its door: what programs may do, and other sites' pages may not."""
 
 import gzip
 import os
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.stack,
     pytest.mark.skipif(ALERTMANAGER is None, reason="not installed: prometheus-alertmanager"),
 ]
-# Alertmanager up to 0.26 has the first one too, which takes a body of any type.
+# Alertmanager up to 0.26 also has the first one, which accepts a body of any type.
 APIS = ("/api/v1/silences", "/api/v2/silences")
 
 
@@ -36,7 +36,7 @@ class Behind(BaseHTTPRequestHandler):
                 self.end_headers()
                 self.wfile.write(b"well" if self.path == "/" else b"w")
             if self.path in ("/silent", "/endless"):
-                self.connection.recv(1)  # until whoever asked is gone
+                self.connection.recv(1)  # until the client is gone
             self.close_connection = self.path != "/"
         finally:
             self.server.open.discard(self)
@@ -177,7 +177,7 @@ def test_it_says_that_what_is_behind_is_away(tmp_path):
 
 def test_who_leaves_keeps_nothing_open_behind(behind, tmp_path):
     with door_to(behind.url, tmp_path) as door:
-        # More than aiohttp's clients have connections: Prometheus 3 keeps one for each page that is open.
+        # More than aiohttp's default connection limit: Prometheus 3 keeps one for each open page.
         for _ in range(101):
             with httpx.stream("GET", f"{door}/endless") as begun:
                 assert begun.status_code == 200
@@ -211,8 +211,8 @@ def test_a_compressed_body_is_passed_on_as_it_came(behind, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["9090"], "'9090' is no door: give one such as 9090=http://127.0.0.1:19090"),
-        (["70000=http://127.0.0.1:1"], "'70000=http://127.0.0.1:1' is no door"),
+        (["9090"], "'9090' is not a door: give one such as 9090=http://127.0.0.1:19090"),
+        (["70000=http://127.0.0.1:1"], "'70000=http://127.0.0.1:1' is not a door"),
         ([], "Give at least one door"),
         (["9090=http://127.0.0.1:1", "9090=http://127.0.0.1:2"], "Give at least one door"),
         (["9090=http://127.0.0.1:1", "--header-file=/nonexistent"], "/nonexistent can't be read"),

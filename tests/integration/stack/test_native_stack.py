@@ -1,4 +1,4 @@
-"""The real stack without Docker, on free ports beside any other: started, used, broken and stopped."""
+"""The real stack without Docker, on free ports next to any other: started, used, broken and stopped."""
 
 import re
 
@@ -24,13 +24,13 @@ def processes(stack: Stack) -> list[psutil.Process]:
 def connections(process: psutil.Process) -> list:
     try:
         return process.net_connections("tcp")
-    except psutil.NoSuchProcess:  # it has ended meanwhile, a job's for example
+    except psutil.NoSuchProcess:  # the process, for example a job's, has ended meanwhile
         return []
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    # Letters that configuration files and patterns have a meaning for, and another database than the first.
+    # Characters with a meaning in configuration files and patterns, and a database other than the first.
     stack = Stack.new("native", tmp_path_factory.mktemp('a%b"c\\d e[f]*'))
     with stack.env_file.open("a") as file:
         file.write("""RQ_DASHBOARD_PASSWORD='a$b #"%(ENV_HOME)s@/é'\n""")
@@ -141,7 +141,7 @@ def test_prometheus_sees_the_workers_that_redis_holds(stack):
         return registered == int(counted["value"][1]) == 2
 
     wait_for(as_many_workers, what="Prometheus counts the two workers")
-    # Those of before a restart, which it did not see leave, count for so long.
+    # Workers from before a restart, whose end it did not see, count for this long.
     flags = httpx.get(f"{stack.url('prometheus')}/api/v1/status/flags").json()["data"]
     assert flags["query.lookback-delta"] == "1m"
 

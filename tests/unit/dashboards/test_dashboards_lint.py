@@ -24,7 +24,7 @@ def panel(dashboard: Json, title: str) -> Json:
 
 
 def broken(title: str, change: Callable[[Json], object]) -> list[str]:
-    """What the lint says after one panel ("" for the dashboard itself) is changed."""
+    """Return the lint's output after changing one panel ("" for the dashboard itself)."""
     dashboard = copy.deepcopy(GOOD)
     change(panel(dashboard, title) if title else dashboard)
     return [str(problem) for problem in lint([dashboard])]
@@ -80,6 +80,7 @@ def instead(key: str, value: object) -> Callable[[Json], object]:
             for change in (instead("instant", False), instead("range", True))
         ),
         (STAT, expr("sum(rq_cron_processes)"), "panel-unknown-rule"),
+        (STAT, expr("count(ALERTS{alertstate='firing'})"), "panel-unknown-rule"),
         (STAT, expr("max(max_over_time(rq_redis_up[5m]))"), "panel-unknown-rule"),
         (STAT, lambda p: p["options"]["reduceOptions"].update(calcs=["lastNotNull"]), "panel-unknown-rule"),
         (STAT, lambda p: p["fieldConfig"]["defaults"].update(mappings=[]), "panel-unknown-rule"),
@@ -117,6 +118,7 @@ def test_a_broken_rule_is_found_by_name(title: str, change: Callable[[Json], obj
         (LINES, "time() - max by (queue) (rq_jobs)"),
         (PEAKS, "max by (queue) (max_over_time(rq_jobs[$__rate_interval])) and on () rq_redis_up == 1"),
         (STAT, "sum(rq_cron_processes) and on () min(rq_redis_up) == 1"),
+        (STAT, 'vector(0) and on () ALERTS{alertname="RQWatchdog"}'),
         (LINES, "sum by (queue) (rq_jobs) and on (queue) (rq_queue_workers == 0)"),
         (LINES, 'topk(5, sum by (queue) (rq_jobs{queue=~"$queue"}) / scalar(sum(rq_jobs)))'),
     ],
@@ -162,7 +164,7 @@ def test_the_command_names_what_is_broken_and_exits_1(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, done.stdout) == (
         1,
-        "rq-dashboard: Jobs in each queue: target-metric-rule: A: rq_nope is no sample of rqmon/metrics.py\n",
+        "rq-dashboard: Jobs in each queue: target-metric-rule: A: rq_nope is not in rqmon/metrics.py\n",
     )
 
 

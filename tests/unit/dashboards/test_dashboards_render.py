@@ -1,4 +1,4 @@
-"""The normaliser: where panels go, what their ids are, and that nothing of grafanalib's old forms is left."""
+"""The normaliser: panels' places and ids, and that none of grafanalib's outdated forms is left."""
 
 import json
 from pathlib import Path

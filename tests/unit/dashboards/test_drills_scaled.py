@@ -1,11 +1,15 @@
 """The rules of a drill: every time a sixtieth, but for signs of life."""
 
+import json
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
 
 from dashboards.alerts.files import rule_files
+from dashboards.drills.project_copy import copy_project
 from dashboards.drills.scaled import scaled_alertmanager, scaled_expr, scaled_objectives, scaled_rules
 from rqmon import objectives
 from rqmon.stack.receivers import WEBHOOK, alertmanager_config
@@ -58,7 +62,29 @@ def test_objectives_stay_bounds_of_the_histograms():
 
 def test_alertmanager_tells_everything_within_seconds():
     config = scaled_alertmanager(
-        alertmanager_config({WEBHOOK: "http://127.0.0.1:1"}), watchdog_url="http://127.0.0.1:1/watchdog"
+        alertmanager_config({WEBHOOK: "http://127.0.0.1:1"}, log_url="http://127.0.0.1:2"),
+        watchdog_url="http://127.0.0.1:1/watchdog",
     )
     assert config["route"]["group_wait"] == "1s"
     assert all(receiver["webhook_configs"] for receiver in config["receivers"])
+
+
+def test_every_start_of_the_copy_writes_scaled_times(tmp_path):
+    copy_project(tmp_path, receiver_url="http://127.0.0.1:1")
+    program = (
+        "import json\n"
+        "from rqmon.stack.native import files\n"
+        "print(json.dumps(files.alertmanager_config({}, log_url='http://127.0.0.1:2')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    written = json.loads(done.stdout)
+    assert written["route"]["group_wait"] == "1s"
+    [watchdog] = [receiver for receiver in written["receivers"] if receiver["name"] == "watchdog"]
+    assert watchdog["webhook_configs"][0]["url"] == "http://127.0.0.1:1/watchdog"

@@ -1,4 +1,4 @@
-"""Panels from JSON and answers of Prometheus, as the tests of drawing need them."""
+"""Panels from JSON and Prometheus answers, for the drawing tests."""
 
 from typing import Any
 

@@ -54,7 +54,7 @@ def test_two_units_get_two_axes_and_thresholds_are_lines() -> None:
 
 
 def test_no_text_from_data_becomes_a_script_in_a_chart() -> None:
-    """NiceGUI evaluates what stands under a key that begins with a colon: only our own calls may."""
+    """NiceGUI evaluates values under keys that begin with a colon: only our own calls may be there."""
     subject = panel("timeseries", fieldConfig={"defaults": {"unit": HOSTILE}})
     chart = drawn(subject, ({"queue": ":" + HOSTILE}, [1])).option
 

@@ -1,4 +1,4 @@
-"""Bad input is one line and exit code 2."""
+"""Invalid input gives one line and exit code 2."""
 
 import socket
 from pathlib import Path
@@ -21,10 +21,10 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--port", "0"], "'0' is no port"),
-        (["--port", "http"], "'http' is no port"),
-        (["--prometheus-url", "localhost:9090"], "'localhost:9090' is no URL"),
-        (["--prometheus-url", "http://x:y"], "'http://x:y' is no URL"),
+        (["--port", "0"], "'0' is not a port"),
+        (["--port", "http"], "'http' is not a port"),
+        (["--prometheus-url", "localhost:9090"], "'localhost:9090' is not a URL"),
+        (["--prometheus-url", "http://x:y"], "'http://x:y' is not a URL"),
         (["--dashboards", "/no/such/folder"], "/no/such/folder is not a folder"),
         (["--frobnicate"], "unrecognized arguments"),
     ],
@@ -37,8 +37,8 @@ def test_bad_options(arguments: list[str], said: str, capsys: pytest.CaptureFixt
     ("content", "said"),
     [
         (None, "has no dashboards"),
-        ("{", "bad.json is no JSON"),
-        ('{"a": 1}', "bad.json is no Grafana dashboard"),
+        ("{", "bad.json is not JSON"),
+        ('{"a": 1}', "bad.json is not a Grafana dashboard"),
         ('{"title": "T", "panels": []}', "bad.json is a dashboard without a uid"),
         ('{"uid": "u", "title": "T", "panels": [1]}', "bad.json is a dashboard this preview can't read"),
     ],
@@ -75,10 +75,10 @@ def test_the_environment_sets_defaults(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GRAFANA_PORT", "grafana")
-    assert "'grafana' is no port" in refused([], capsys)
+    assert "'grafana' is not a port" in refused([], capsys)
     monkeypatch.setenv("GRAFANA_PORT", "4000")
     monkeypatch.setenv("PROMETHEUS_URL", "prometheus")
-    assert "'prometheus' is no URL" in refused([], capsys)
+    assert "'prometheus' is not a URL" in refused([], capsys)
     monkeypatch.setenv("PROMETHEUS_URL", "http://127.0.0.1:9090")
     monkeypatch.setenv("RQ_DASHBOARD_URL", "javascript:alert(1)")
-    assert "'javascript:alert(1)' is no URL" in refused([], capsys)
+    assert "'javascript:alert(1)' is not a URL" in refused([], capsys)

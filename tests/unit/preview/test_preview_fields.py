@@ -21,7 +21,7 @@ def test_mappings_win_over_units() -> None:
     field = parse_field({"unit": "s", "mappings": [up, high, null]})
     assert [field.text(v) for v in (1.0, 7.0, None, 2.0)] == ["Up", "High", "Nothing", "2 s"]
     assert field.color(1.0) == "#73BF69"
-    # One that is no number, or has no end, costs no more than its own text.
+    # One that is not a number, or is infinite, affects only its own text.
     assert [field.text(float(v)) for v in ("inf", "-inf", "nan")] == ["High", "-∞", "Nothing"]
 
 

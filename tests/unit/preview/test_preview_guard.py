@@ -1,4 +1,4 @@
-"""Who may ask the preview: by which names, and from which pages."""
+"""Whom the preview answers: by which names, and from which pages."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What goes along from one dashboard to another, and where annotations are marked."""
+"""What is passed on from one dashboard to another, and where annotations are marked."""
 
 from typing import Any
 

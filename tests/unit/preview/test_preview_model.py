@@ -1,4 +1,4 @@
-"""Dashboard files that can't be read are refused, with what is wrong."""
+"""Unreadable dashboard files are refused, with the reason."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Of very many series or rows the panel shows some, and says so."""
+"""With very many series or rows a panel shows some of them, and says so."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What a panel asks Prometheus: its expressions, steps and moments."""
+"""A panel's queries: expressions, steps and times."""
 
 import time
 

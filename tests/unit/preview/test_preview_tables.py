@@ -1,4 +1,4 @@
-"""Tables, and the links of their rows and of series."""
+"""Tables, and the links of table rows and series."""
 
 import pytest
 
@@ -35,7 +35,7 @@ LINKS = [{"title": "Jobs", "url": "${rq}/${__data.fields.queue:percentencode}/${
 
 
 def linked(kind: str, queue: str, address: str) -> str:
-    """The links drawn for a queue, between what comes before and after them."""
+    """Return the links drawn for a queue."""
     shown = view(
         panel(kind, fieldConfig={"defaults": {"links": LINKS}}),
         [answer(panel(kind), ({"queue": queue}, [1]))],

@@ -77,7 +77,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.mark.parametrize(
     ("zone", "now", "text", "start", "end"),
-    [  # start and end in UTC; the end is told as the moment after it
+    [  # start and end in UTC; the end is given as the moment after it
         ("UTC", "2026-03-31T10:20", "now/d", "2026-03-31T00:00", "2026-04-01T00:00"),
         ("UTC", "2026-03-31T10:20", "now-1d/d", "2026-03-30T00:00", "2026-03-31T00:00"),
         ("UTC", "2026-03-31T10:20", "now-11h/d", "2026-03-30T00:00", "2026-03-31T00:00"),

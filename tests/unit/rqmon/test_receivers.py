@@ -64,7 +64,7 @@ def test_a_pager_alone_leaves_warnings_to_the_log():
 def test_alertmanager_takes_it_from_a_file_that_others_can_t_read(variables, tmp_path):
     path = tmp_path / "alertmanager.yml"
     path.touch(mode=0o644)
-    write_config(path, alertmanager_config(variables, log_url=LOG))
+    write_config(path, alertmanager_config(variables, log_url=LOG), mode=0o600)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert json.loads(path.read_text()) == alertmanager_config(variables, log_url=LOG)
     if shutil.which("amtool") is None:
@@ -83,6 +83,6 @@ def test_alertmanager_takes_it_from_a_file_that_others_can_t_read(variables, tmp
 )
 def test_what_alertmanager_would_not_take_is_refused_by_name(variables, says):
     with pytest.raises(ConfigError, match=says) as error:
-        alertmanager_config(variables)
+        alertmanager_config(variables, log_url=LOG)
     # An address of a webhook is a secret.
     assert "hooks.example.org" not in str(error.value)

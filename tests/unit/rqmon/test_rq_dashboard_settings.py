@@ -75,7 +75,7 @@ def test_an_address_of_one_name_or_the_other():
 
 
 def test_each_option_of_rq_dashboard_does_something_or_is_refused():
-    """Its command line reads a variable for each of its options; the others are in its code."""
+    """rq-dashboard's command line reads a variable for each option; the others are in its code."""
     names = {parameter.name.upper() for parameter in cli.run.params}
     source = Path(rq_dashboard.__file__).parent
     code = "".join((source / name).read_text() for name in ("web.py", "app.py", "legacy_config.py", "cli.py"))

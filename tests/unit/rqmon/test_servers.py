@@ -1,4 +1,4 @@
-"""What tests wait with: it must not depend on luck itself."""
+"""The tests' waiting functions must not depend on luck themselves."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from tests.servers import command_lines, free_port, wait_for
 
 @pytest.fixture
 def zombie():
-    """A process that has ended and that nobody has waited for."""
+    """A process that has ended but has not been waited for."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     listed = psutil.Process(process.pid)
     wait_for(lambda: listed.status() == psutil.STATUS_ZOMBIE, what="it has ended")

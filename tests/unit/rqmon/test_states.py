@@ -6,7 +6,7 @@ from scheduler.cron.entries import Outcome
 from scheduler.ledger.jobs import JobOutcome
 from scheduler.ledger.rate_limits import RateLimitOutcome
 
-# No registry is for a job with the first two; those of rq 3's own rate limits are not shown yet.
+# The first two have no registry; the registries of rq 3's own rate limits are not shown yet.
 NOT_KEPT = {"created", "stopped", "rate_limited", "ready_to_enqueue"}
 
 

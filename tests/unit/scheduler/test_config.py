@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from scheduler import ConfigError, Settings
-from scheduler.config import current
+from scheduler.config import check_redis_url, current
 from scheduler.errors import ScheduleConflictError
 
 
@@ -49,17 +49,17 @@ def test_redis_urls_are_taken(url):
 def test_a_url_that_redis_py_refuses_is_refused_with_its_reason_each_time(url, reason):
     for _ in range(2):
         with pytest.raises(ConfigError, match="RQ_REDIS_URL is a URL that redis-py refuses") as error:
-            Settings.from_env({"RQ_REDIS_URL": url})
+            check_redis_url(url)
         assert reason in str(error.value)
         assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "url", ["h:6379", "http://h", "redis://", "redis://h:port", "redis://h/notadb", "redis://:pw@h:99999"]
+    "url", ["", "h:6379", "http://h", "redis://", "redis://h:port", "redis://h/notadb", "redis://:pw@h:99999"]
 )
 def test_what_is_no_redis_url_is_refused_without_showing_it(url):
     with pytest.raises(ConfigError, match="RQ_REDIS_URL is not a Redis URL") as error:
-        Settings.from_env({"RQ_REDIS_URL": url})
+        check_redis_url(url)
     assert "pw" not in str(error.value)
 
 
@@ -71,7 +71,7 @@ def test_log_level_names_the_levels():
 
 @pytest.mark.parametrize("buckets", ["1,nan", "nan", "1,inf", "0,1", "-1,1", "2,1", "1,1", "1,,2", "x"])
 def test_buckets_are_finite_rising_seconds(buckets):
-    with pytest.raises(ConfigError, match="RQ_JOB_BUCKETS is no list of rising seconds"):
+    with pytest.raises(ConfigError, match="RQ_JOB_BUCKETS is not a list of ascending seconds"):
         Settings.from_env({"RQ_JOB_BUCKETS": buckets})
     assert Settings.from_env({"RQ_JOB_BUCKETS": "0.1,1,60"}).job_buckets_seconds == (0.1, 1.0, 60.0)
 

@@ -8,7 +8,7 @@ NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
 class Server:
-    """A server's clock that can be set, asked by a process whose own clock can't."""
+    """A server's clock that can be set, read by a process whose own clock can't."""
 
     def __init__(self):
         self.clock, self.own, self.set_ahead = ServerClock(), 1000.0, 0.0

@@ -1,4 +1,4 @@
-"""Slots around clock changes beside those that brute force finds, minute by minute and without cronsim."""
+"""Slots around clock changes, compared with a brute-force search minute by minute, without cronsim."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from scheduler.cron.slots import Schedule
 
 
 def oracle_values(field, low, high):
-    """The numbers of a field of `*`, numbers, lists, ranges and steps."""
+    """Return the numbers of a field with `*`, numbers, lists, ranges and steps."""
     values = set()
     for term in field.split(","):
         span, _, step = term.partition("/")
@@ -22,7 +22,7 @@ def oracle_values(field, low, high):
 
 
 class Oracle:
-    """Debian cron's slots by brute force: every minute of UTC in turn, and the clock that shows it."""
+    """Debian cron's slots by brute force: every UTC minute in turn, with the local time at it."""
 
     def __init__(self, cron):
         minute, hour, day, month, weekday = cron.split()
@@ -42,9 +42,9 @@ class Oracle:
         )
 
     def slots(self, walls):
-        """The slots among minutes of UTC in a row, each with what the clock shows at it.
+        """Return the slots among consecutive UTC minutes, each given with its local time.
 
-        One of a time of day is due when the clock first gets to that time, or beyond it.
+        A slot at a time of day is due when the clock first reaches or passes that time.
         """
         if self.follows_real_time:
             return [moment for moment, wall in walls if self.matches(wall)]
@@ -60,7 +60,7 @@ class Oracle:
 
 
 def minutes_of(timezone, start, end):
-    """Every minute of UTC, with what the clock there shows."""
+    """Yield every UTC minute with its local time."""
     zone = ZoneInfo(timezone)
     count = int((end - start).total_seconds() // 60)
     moments = (start + timedelta(minutes=n) for n in range(count))
@@ -68,7 +68,7 @@ def minutes_of(timezone, start, end):
 
 
 def clock_changes(timezone, year):
-    """The hours of UTC of a year after which the zone's clock is another; without any, New Year."""
+    """Return the UTC hours of a year after which the zone's clock changes; if none, New Year."""
     zone, start = ZoneInfo(timezone), datetime(year, 1, 1, tzinfo=UTC)
     hours = [start + timedelta(hours=n) for n in range(366 * 24)]
     return [
@@ -98,7 +98,7 @@ CHANGING_ZONES = [
     ),
     *("Asia/Beirut", "America/Havana", "America/Scoresbysund", "Pacific/Chatham", "Asia/Tehran"),
 ]
-# Clocks that changed as none does now: across midnight, by a day, and back by half an hour for good.
+# Clock changes unlike today's: across midnight, by a day, and back by half an hour for good.
 CHANGED_ZONES = [
     *(("America/St_Johns", 2010), ("Pacific/Apia", 2011), ("Asia/Pyongyang", 2018), ("Asia/Tehran", 2021)),
 ]
@@ -128,7 +128,7 @@ def test_slots_around_clock_changes_are_those_of_brute_force_from_any_start(time
     crons = [*REVIEWED, *(random_cron(rng) for _ in range(20))]
     for change in clock_changes(timezone, year):
         start, end = change - timedelta(days=2), change + timedelta(days=2)
-        # A day before them tells a time that comes for the second time from one that comes first.
+        # The day before shows whether a time comes for the first or the second time.
         walls = minutes_of(timezone, start - timedelta(days=1), end)
         for cron in crons:
             slots = Oracle(cron).slots(walls)

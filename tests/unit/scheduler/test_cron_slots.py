@@ -9,7 +9,8 @@ import pytest
 
 from scheduler import CronError
 from scheduler.cron import constants
-from scheduler.cron.slots import KEPT_SLOTS, Schedule
+from scheduler.cron.slots import Schedule
+from scheduler.ledger.cron import CRON_HISTORY_KEPT
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
 LONDON, NEW_YORK = "Europe/London", "America/New_York"
@@ -50,7 +51,7 @@ def test_every_constant_is_a_cron(name):
     ("cron", "named"),
     [
         ("61 * * * *", "minute can't be '61'"),
-        ("* * * *", "has 4 fields, and takes five"),
+        ("* * * *", "has 4 fields instead of five"),
         ("0 * * * * *", "has 6 fields"),
         ("* 25 * * *", "hour can't be '25'"),
         ("0 0 31 2 *", "day-of-month can't be '31'"),
@@ -184,7 +185,7 @@ def test_due_slots_are_counted_exactly(schedule):
         walked.append(slot)
     due = schedule.due(start, until)
     assert (due.total, due.following) == (len(walked), following)
-    assert list(due.slots) == walked[-KEPT_SLOTS:]
+    assert list(due.slots) == walked[-CRON_HISTORY_KEPT:]
 
 
 def test_six_years_of_seconds_are_counted_without_walking():

@@ -1,4 +1,4 @@
-"""Seconds that RQ, Redis or a date could not hold."""
+"""Seconds that RQ, Redis or a date can't take."""
 
 import pytest
 

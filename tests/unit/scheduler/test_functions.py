@@ -23,7 +23,7 @@ def test_what_a_worker_cannot_import_is_refused():
         (lambda: None, "lambda"),
         (nested, "nested"),
         (of_main, "__main__"),
-        ("nodots", "no import path"),
+        ("nodots", "not an import path"),
         (42, "can't be called"),
     ]:
         with pytest.raises(FunctionError, match=named):

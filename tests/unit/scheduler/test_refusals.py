@@ -1,4 +1,4 @@
-"""Which errors of redis-py mean that Redis answers and refuses."""
+"""Which redis-py errors mean that Redis answers but refuses."""
 
 import pytest
 from redis import exceptions
@@ -47,7 +47,7 @@ def test_a_refusal_is_told_apart_from_silence(error, code):
         (
             exceptions.ConnectionError("The previous master is now a slave"),
             True,
-        ),  # on a connection of Sentinel's
+        ),  # on a Sentinel connection
         (exceptions.OutOfMemoryError("command not allowed"), False),
         (exceptions.ConnectionError("Connection refused"), False),
     ],

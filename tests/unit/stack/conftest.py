@@ -1,4 +1,4 @@
-"""A configuration of a stack that nothing else uses."""
+"""A stack configuration that nothing else uses."""
 
 import pytest
 

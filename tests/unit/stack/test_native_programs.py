@@ -67,7 +67,7 @@ def test_missing_programs_that_cannot_be_installed_are_named(tmp_path, monkeypat
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path, monkeypatch):
-    for name in ("prometheus", "alertmanager"):  # as archives and other distributions call it
+    for name in ("prometheus", "alertmanager"):  # its name in archives and other distributions
         (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     packages.install_missing()
@@ -89,7 +89,7 @@ def test_grafana_is_used_when_its_program_and_defaults_are_there(tmp_path, monke
     ("ended_seconds_ago", "uptime_seconds", "is_healthy"),
     [
         ((20, 16, 12), 10, False),
-        ((500, 400, 300, 200, 100), 95, False),  # it takes more than a minute to end again
+        ((500, 400, 300, 200, 100), 95, False),  # it takes more than a minute until it ends again
         ((70, 69, 68), 66, True),
         ((500, 450, 400), 390, True),
         ((95, 5), 1, True),

@@ -40,6 +40,7 @@ def test_a_missing_file_is_made_with_random_passwords_for_its_owner_only(tmp_pat
         "RQ_EXPORTER_PORT": "9726",
         "PROMETHEUS_PORT": "9090",
         "ALERTMANAGER_PORT": "9093",
+        "ALERT_LOG_PORT": "9095",
         "GRAFANA_PORT": "4000",
         "RQ_DASHBOARD_PORT": "9181",
     }
@@ -94,12 +95,13 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
         ("RQ_DASHBOARD_URL_PREFIX=rq/", "use a path such as /rq"),
         ("RQ_DASHBOARD_BIND=0.0.0.0", "set one of them"),
         ("RQ_DASHBOARD_REDIS_HOST=elsewhere", "is not supported: write it into RQ_DASHBOARD_REDIS_URL"),
-        ("REDIS_PASSWORD=p@ss/word", "REDIS_PASSWORD .* has a character that a URL can't have"),
-        ("REDIS_PASSWORD=p@ss${b}word", r"REDIS_PASSWORD .* has \$\{, which stands for another variable's"),
+        ("REDIS_PASSWORD=p@ss/word", "REDIS_PASSWORD .* has a character that is invalid there in a URL"),
+        ("REDIS_PASSWORD=p@ss${b}word", r"REDIS_PASSWORD .* has \$\{, which would insert another variable's"),
         ("RQ_DASHBOARD_PASSWORD='p@ss${b}'", r"RQ_DASHBOARD_PASSWORD .* has \$\{"),
         ("GRAFANA_ADMIN_PASSWORD=p@ss${", r"GRAFANA_ADMIN_PASSWORD .* has \$\{"),
         ("PROMETHEUS_PORT=http", "PROMETHEUS_PORT .* is 'http': give it a number from 1 to 65535"),
         ("RQ_SERIALIZER=jsn", "RQ_SERIALIZER is 'jsn': use pickle or json"),
+        ("RQMON_ALERT_WEBHOOK_URL=p@ss", "RQMON_ALERT_WEBHOOK_URL is no address"),
         ("GRAFANA_PORT=70000", "GRAFANA_PORT .* is '70000'"),
         ("GRAFANA_PORT=9090", "PROMETHEUS_PORT and GRAFANA_PORT .* are both 9090"),
     ],
@@ -252,7 +254,7 @@ def test_a_redis_that_containers_cant_reach_is_refused(tmp_path, given):
     path.write_text(f"REDIS_PORT=7001\nRQ_REDIS_URL={given}\n")
     complete_env_file(path)
     config = StackConfig.from_env({"RQMON_ENV_FILE": str(path), "RQMON_STATE_DIR": str(tmp_path)})
-    with pytest.raises(StackError, match=r"RQ_REDIS_URL .* no container finds"):
+    with pytest.raises(StackError, match=r"RQ_REDIS_URL .* out of containers' reach"):
         compose.write_secrets(config)
 
 

@@ -169,7 +169,10 @@ def test_an_env_file_in_another_encoding_is_one_line(config, command):
 def test_what_the_environment_has_otherwise_is_said_and_what_is_given_first_can_be_wrong(config, tmp_path):
     with socket.create_server(("127.0.0.1", int(config.variables["REDIS_PORT"]))):
         done = rqmon(config, "start", "--mode", "native", REDIS_PORT="1", GRAFANA_PORT="2")
-    assert f"has another REDIS_PORT, GRAFANA_PORT than {config.env_file}: the file's counts." in done.stdout
+    assert (
+        f"The environment's REDIS_PORT, GRAFANA_PORT differ from {config.env_file}: the file's count."
+        in done.stdout
+    )
     config.env_file.unlink()
     refused = rqmon(config, "start", "--mode", "native", REDIS_PORT="many")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)

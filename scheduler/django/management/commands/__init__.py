@@ -1,1 +1,1 @@
-"""One module for each command, as Django wants it."""
+"""One module for each command, as Django requires."""

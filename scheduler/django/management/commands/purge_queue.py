@@ -11,7 +11,7 @@ from scheduler.serializers import check_text, configured
 
 
 class Command(RqCommand):
-    """Delete jobs; it never asks."""
+    """Delete jobs, without asking."""
 
     help = "Delete the jobs of a queue in one state, for good."
 
@@ -23,7 +23,7 @@ class Command(RqCommand):
             "--queue-state",
             choices=QUEUE_STATES,
             default="queued",
-            help="Which of its jobs.",
+            help="The state of the jobs.",
         )
 
     def handle(self, *_args: Any, queue_name: str, queue_state: str, **_options: Any) -> str:

@@ -11,13 +11,13 @@ from scheduler.django.commands import RqCommand
 class Command(RqCommand):
     """Tell whether a queue has a worker."""
 
-    help = "Exit with 0 when a live worker listens to a queue, with 1 when none does, with 2 without Redis."
+    help = "Exit with 0 if a live worker listens to a queue, 1 if none does, 2 if Redis can't be asked."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the queue's name."""
         parser.add_argument("--queue", required=True, help="The queue's name.")
         parser.add_argument(
-            "--this-host", action="store_true", help="Count only workers of this host, or container."
+            "--this-host", action="store_true", help="Count only workers on this host or in this container."
         )
 
     def handle(self, *_args: Any, queue: str, this_host: bool, **_options: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from rqmon.demo.queue_load import queue_load_test
+from rqmon.demo.queue_load import GENERATED_JOBS, queue_load_test
 from scheduler.django.commands import RqCommand
 
 
@@ -20,8 +20,8 @@ class Command(RqCommand):
             "--generated_jobs",
             "--generated-jobs",
             type=int,
-            default=1000,
-            help="How many rate-limited jobs; by default 1000.",
+            default=GENERATED_JOBS,
+            help="How many rate-limited jobs; by default %(default)s.",
         )
 
     def handle(self, *_args: Any, generated_jobs: int, **_options: Any) -> str:

@@ -1,4 +1,4 @@
-"""What every test of cron asks: the registry of its Redis, and who claims."""
+"""What every cron test uses: the registry of its Redis, and a claimer."""
 
 import pytest
 

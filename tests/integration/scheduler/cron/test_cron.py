@@ -190,7 +190,7 @@ def test_a_job_that_is_not_done_is_in_the_way_of_the_next_slot(claimer, queue, r
 def test_lateness_is_measured_by_the_server_when_the_job_is_queued(registry, claimer, redis_connection):
     declare(registry, (EVERY_MINUTE, {"cron_id": "x"}), now=EARLIER)
     slot = claimer.look().first
-    [claim] = claimer.claim(now=slot)  # a process that looked at the time, and was frozen until now
+    [claim] = claimer.claim(now=slot)  # a process that read the time, then was frozen until now
     assert claim.lateness_seconds > 100
     assert ledger.cron_outcomes(redis_connection)["x"] == {"late": 1}
 

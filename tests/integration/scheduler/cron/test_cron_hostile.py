@@ -1,4 +1,4 @@
-"""What stands in Redis and can't be used costs itself alone."""
+"""Stored things that can't be used affect nothing else."""
 
 import json
 import zoneinfo
@@ -82,7 +82,7 @@ def test_an_entry_that_cant_be_queued_costs_itself_alone_and_stays_for_others(
     spoil(redis_connection)
     before = redis_connection.zrange(NEXT, 0, -1)
     assert [id_ for id_ in claimed(claimer) if id_ != "bad"] == ["good"]
-    assert claimer.look().first > datetime.now(UTC)  # nothing that this process could do is due
+    assert claimer.look().first > datetime.now(UTC)  # nothing is due that this process could do
     assert sorted(redis_connection.zrange(NEXT, 0, -1)) == sorted(before)
     assert len(claimer.passed_over) == 1
     assert claimed(claimer) == []

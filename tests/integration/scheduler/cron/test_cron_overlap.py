@@ -1,4 +1,4 @@
-"""overlap="skip": whether the earlier job is to be done is asked of its queue, not of its status alone."""
+"""overlap="skip": whether the earlier job is still to be done depends on its queue, not only its status."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,13 +15,13 @@ from tests.jobs import pid
 
 @pytest.fixture
 def earlier(claimer, queue):
-    """The job of an entry's first slot."""
+    """Return the job of an entry's first slot."""
     job_scheduler(pid, interval_seconds=60, overlap="skip", queue_name="q", cron_id="x")
     return claim(claimer, minutes=1)
 
 
 def claim(claimer, *, minutes):
-    """The job of a slot some minutes from now; None when there is none."""
+    """Return the job of a slot some minutes from now; None if there is none."""
     now = datetime.now(UTC) + timedelta(minutes=minutes)
     claims = claimer.claim(now=now, clock=now)
     return claims[0].job_id if claims else None
@@ -29,7 +29,7 @@ def claim(claimer, *, minutes):
 
 @pytest.fixture
 def long_ago(monkeypatch):
-    """A job that is nowhere has been so for long enough."""
+    """Make it long enough that a job is nowhere."""
     monkeypatch.setattr(earlier_jobs, "_HANDOVER_SECONDS", 0.0)
 
 

@@ -73,7 +73,7 @@ def test_cancelling_leaves_nothing(queue, claimer, redis_connection):
     claim_all(claimer, claimer.look().first)
     assert queue.cancel_cron_jobs() == 0
     assert claimer.look().first is None
-    # The lateness of all entries together is no entry's.
+    # The lateness histogram covers all entries, and belongs to none.
     assert {key.decode() for key in redis_connection.keys("rqmon:*")} <= {EPOCH, ledger.LATENESS}
 
 

@@ -29,7 +29,7 @@ AT_THE_TRANSACTION = "at the transaction"
 
 
 class Killed(BaseException):
-    """What SIGKILL is to a process: nothing more is sent, and no handler runs."""
+    """Acts like SIGKILL: nothing more is sent, and no handler runs."""
 
 
 class MortalConnection(redis.Connection):
@@ -91,7 +91,7 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
     jobs, deaths, now = Counter(), Counter(), START
 
     def drain():
-        """Run the jobs: note their slots, and let them be done."""
+        """Run the jobs: note their slots, and mark them done."""
         while batch := redis_connection.lpop("rq:queue:q", 500):
             ids = [id_.decode() for id_ in batch]
             for job in Job.fetch_many(ids, connection=redis_connection):
@@ -100,7 +100,7 @@ def test_every_slot_of_two_years_has_one_outcome_and_no_slot_two_jobs(seed, redi
 
     while now < END:
         now = max(now, Claimer(redis_connection).look().first) + lag(rng)
-        # Anywhere in a claim's commands, or at its transaction, the last of them.
+        # At any of a claim's commands, the last of which is its transaction.
         anywhere, rarely = rng.randrange(24), rng.random()
         at = AT_THE_TRANSACTION if rarely < 0.2 else anywhere if rarely < 0.7 else None
         MortalConnection.commands_left = at

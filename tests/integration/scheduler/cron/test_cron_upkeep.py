@@ -1,4 +1,4 @@
-"""Slots that no schedule has, and keys that were lost, are noticed and mended."""
+"""Slots that are in no schedule, and lost keys, are noticed and mended."""
 
 import itertools
 from datetime import timedelta
@@ -123,7 +123,7 @@ def test_nothing_is_queued_or_counted_while_the_clock_of_redis_is_not_believed(
     own = itertools.count(claims.own_seconds(), step=0.001)
     monkeypatch.setattr(claims, "own_seconds", lambda: next(own))
     assert claimer.look().is_believed
-    # The server's clock is ahead of what this process has counted: to it, it jumped two hours.
+    # To this process, the server's clock has jumped two hours ahead.
     redis_connection.zadd(NEXT, {"x": int(slot(redis_connection)) - 7200})
     jumped = itertools.count(next(own) - 7200, step=0.001)
     monkeypatch.setattr(claims, "own_seconds", lambda: next(jumped))

@@ -147,3 +147,25 @@ def test_it(async_queue):
 """,
     )
     result.stdout.fnmatch_lines(["*failed job*", "*ValueError: spanner in the works*"])
+
+
+def test_a_queue_that_forks(run_tests):
+    result = run_tests(
+        """
+import os, signal, threading
+from tests.jobs import pid
+from tests.servers import wait_for
+
+def test_it(fork_queue):
+    job = fork_queue.enqueue("q", pid)
+
+    def stop_when_done():
+        wait_for(lambda: fork_queue.job(job.id).is_finished)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop_when_done).start()
+    fork_queue.work("q")
+    assert fork_queue.job(job.id).return_value() not in (None, os.getpid())
+""",
+    )
+    result.assert_outcomes(passed=1)

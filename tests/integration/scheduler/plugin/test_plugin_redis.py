@@ -6,11 +6,12 @@ pytest_plugins = ["pytester"]
 def test_a_project_that_never_asks_starts_no_server(run_tests):
     result = run_tests(
         """
-import os
+import os, sys
 import psutil
 
 def test_it():
     assert os.environ["RQ_REDIS_URL"] == "redis://production:6379/0"
+    assert {"rq", "redis", "scheduler"}.isdisjoint(sys.modules)
     assert psutil.Process().children(recursive=True) == []
 """,
         code="",
@@ -24,9 +25,11 @@ def test_it():
     [
         'code_under_test("x")',
         'DataHubScheduler().enqueue("q", fail)',
+        'DataHubScheduler(settings=Settings.from_env()).enqueue("q", fail)',
         "MADE_AT_IMPORT.purge(SHORT_RUNNING_QUEUE)",
         "call()",
         "CronProcess(lambda: None)",
+        "CronProcess(lambda: None, settings=Settings.from_env())",
         "worker()",
     ],
 )
@@ -38,7 +41,7 @@ def test_without_a_fixture_the_configured_redis_is_out_of_reach(
         f"""
 import subprocess, sys
 import pytest
-from scheduler import CronProcess, DataHubScheduler, RateLimit, SchedulerError
+from scheduler import CronProcess, DataHubScheduler, RateLimit, SchedulerError, Settings
 
 MADE_AT_IMPORT = DataHubScheduler()
 
@@ -123,13 +126,89 @@ def test_a_projects_configuration_asks_for_all_its_tests(run_tests, pytester):
     run_tests("def test_it(): assert code_under_test('x').is_queued").assert_outcomes(passed=1)
 
 
-def test_fixtures_of_a_class_or_of_all_tests_ask_for_the_session(run_tests, rq_redis_url, redis_connection):
-    result = run_tests(
-        """
+SESSION = """
+import os
 import unittest
 
 import pytest
-from scheduler import DataHubScheduler, RateLimit
+from scheduler import DataHubScheduler, RateLimit, SchedulerError
+
+def queued():
+    return DataHubScheduler().queued_count(SHORT_RUNNING_QUEUE)
+
+@pytest.fixture(scope="session")
+def of_the_session(rq_redis_for_session):
+    code_under_test("session")
+    yield
+    assert queued() == 1  # not wiped, and in reach, whatever test was the last
+
+@pytest.fixture(scope="session")
+def of_the_first(of_the_session):
+    yield
+    assert queued() == 1
+
+def refused():
+    assert os.environ["RQ_REDIS_URL"] == "redis://production:6379/0"
+    with pytest.raises(SchedulerError, match="ask for the fixture rq_redis"):
+        code_under_test("x")
+"""
+
+
+def test_who_does_not_ask_is_off_it_in_any_order(run_tests):
+    result = run_tests(
+        f"""{SESSION}
+def test_before():
+    refused()
+
+def test_it(of_the_first):
+    assert queued() == 1
+
+def test_between():
+    refused()
+
+def test_again(of_the_session):
+    assert queued() == 1
+
+def test_after():
+    refused()
+""",
+        RQ_REDIS_URL="redis://production:6379/0",
+    )
+    result.assert_outcomes(passed=5)
+
+
+def test_a_class_may_ask_for_the_session(run_tests):
+    result = run_tests(
+        f"""{SESSION}
+@pytest.mark.usefixtures("rq_redis_for_session")
+class TestOfAClass(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        code_under_test("class")
+
+    @classmethod
+    def tearDownClass(cls):
+        assert queued() == 1
+
+    def test_it(self):
+        assert queued() == 1
+
+    def test_it_again(self):
+        assert queued() == 1
+
+def test_after():
+    refused()
+""",
+        RQ_REDIS_URL="redis://production:6379/0",
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_a_test_that_asks_for_an_empty_redis_gets_one(run_tests, rq_redis_url, redis_connection):
+    result = run_tests(
+        """
+import pytest
+from scheduler import RateLimit
 
 @RateLimit("api", "me", max_requests=2)
 def call():
@@ -139,23 +218,11 @@ def call():
 def of_the_session(rq_redis_for_session):
     code_under_test("session")
 
-@pytest.mark.usefixtures("rq_redis_for_session")
-class TestOfAClass(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        code_under_test("class")
-
-    def test_it(self):
-        assert DataHubScheduler().queued_count(SHORT_RUNNING_QUEUE) == 0
-
 def test_it(of_the_session, queue):
     assert queue.queued_count(SHORT_RUNNING_QUEUE) == 0
     call()
-
-def test_who_does_not_ask_is_on_it_too():
-    assert code_under_test("x").is_queued
 """,
         RQ_REDIS_URL=rq_redis_url,
     )
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=1)
     assert redis_connection.dbsize() == 0

@@ -1,3 +1,5 @@
+from redis import Redis
+
 pytest_plugins = ["pytester"]
 
 
@@ -11,6 +13,27 @@ def test_url(async_queue, redis_connection):
     assert redis_connection.dbsize() > 0
 """,
         RQ_TEST_REDIS_URL=other_database,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_it_is_empty_after_the_session(run_tests, rq_redis_url):
+    other_database = rq_redis_url.removesuffix("/0") + "/9"
+    body = "def test_it(rq_redis_for_session): assert code_under_test('x').is_queued"
+    run_tests(body, RQ_TEST_REDIS_URL=other_database).assert_outcomes(passed=1)
+    with Redis.from_url(other_database) as connection:
+        assert connection.dbsize() == 0
+
+
+def test_it_may_be_the_configured_one(run_tests, rq_redis_url):
+    other_database = rq_redis_url.removesuffix("/0") + "/9"
+    result = run_tests(
+        """
+def test_it(rq_redis):
+    assert code_under_test("x").is_queued
+""",
+        RQ_TEST_REDIS_URL=other_database,
+        RQ_REDIS_URL=other_database,
     )
     result.assert_outcomes(passed=1)
 

@@ -1,4 +1,4 @@
-"""A worker beside a Redis that a test may break, and a client through a proxy that breaks transactions."""
+"""A worker with a Redis that a test may break, and a client through a proxy that breaks transactions."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from tests.servers import free_port, kill_with_children
 
 
 class Server:
-    """A Redis of a test's own, which it may break."""
+    """A Redis for one test, which may break it."""
 
     def __init__(self, data):
         self.port = free_port()
@@ -77,7 +77,7 @@ def q(server):
 
 
 def stage(commands):
-    """Which of an execution's transactions it is, or begins."""
+    """Say which of an execution's transactions this is or begins."""
     if commands[0][0] == b"WATCH" and commands[0][1].endswith(b":dependents"):
         return "dependents"
     if commands[0][0] == b"PERSIST" and b"rq:job:" in commands[0][1]:
@@ -110,7 +110,7 @@ def through(redis_connection):
 
         target = redis_connection.connection_pool.connection_kwargs["port"]
         proxies.append(CuttingProxy(target, rule))
-        # redis-py 8 retries by default; so that 5 does too: what it repeats must do no harm.
+        # redis-py 8 retries by default. Make 5 retry too: repeated commands must do no harm.
         retry = RedisRetry(NoBackoff(), 2)
         return Redis(port=proxies[-1].port, retry=retry, retry_on_error=[ConnectionError]), hits
 

@@ -24,7 +24,7 @@ def queue(redis_connection):
 
 
 def die_with(connection, queue, **options):
-    """A job whose worker died a minute and a half ago, as it ran it."""
+    """A job whose worker died a minute and a half ago while running it."""
     job = queue.enqueue(pid, **options)
     worker = RecordingWorker([queue], connection=connection)
     queue.pop_job_id()
@@ -145,7 +145,7 @@ def test_a_dependent_that_allows_it_runs_when_its_parent_is_given_up(redis_conne
 
 @pytest.mark.parametrize("status", ["finished", "failed", "canceled"])
 def test_what_is_left_of_an_execution_that_ended_is_taken_away(redis_connection, queue, status):
-    """RQ leaves it behind when dependents come as a job ends, and would fail the job, or run it again."""
+    """RQ leaves an entry if dependents are added while a job ends; it would fail the job or rerun it."""
     job = die_with(redis_connection, queue, retry=Retry(max=1))
     redis_connection.delete(ledger.RUNNING)
     redis_connection.hset(job.key, "status", status)
@@ -202,7 +202,7 @@ def test_several_workers_give_up_each_once(redis_connection, queue):
 
 
 def test_a_process_that_dies_as_it_schedules_a_retry_loses_nothing(redis_connection, queue):
-    """RQ says that the job is scheduled before its transaction does it."""
+    """RQ writes the status "scheduled" before the transaction that schedules the job."""
     statuses = []
     job = queue.enqueue(jobs.fail, retry=Retry(max=1, interval=60))
 

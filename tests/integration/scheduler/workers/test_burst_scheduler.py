@@ -1,4 +1,4 @@
-"""RQ's scheduler beside a worker: none in burst mode, and one that lost its signal to stop is ended."""
+"""RQ's scheduler of a worker: none in burst mode, and one that missed the signal to stop is ended."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from scheduler.workers.strategies import InProcessWorker, RecordingWorker
 from tests.jobs import pid
 from tests.servers import kill_with_children, wait_for
 
-# What a library may do in each child; what a signal that comes meanwhile raises is ignored.
+# A library may do this in each child: errors raised by a signal meanwhile are ignored.
 SLOW_FORK = "import os, time; os.register_at_fork(after_in_child=lambda: time.sleep(0.3)); "
 COMMAND = "import sys; from rq.cli import main; sys.argv[0] = 'rq'; main()"
 

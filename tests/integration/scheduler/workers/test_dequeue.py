@@ -1,4 +1,4 @@
-"""A worker of several queues: no job is in no list, the first queue goes first, and waiting costs nothing."""
+"""A worker of several queues: jobs are always in some list, the first queue is first, waiting is free."""
 
 import os
 import signal
@@ -92,7 +92,7 @@ def test_told_to_stop_while_a_job_comes_it_gives_it_back(redis_connection, queue
     before = threading.active_count()
     thread = threading.Thread(target=wait_for_a_job)
     thread.start()
-    # Until a thread of its own waits for each queue: what a look at a single one took is run first.
+    # Until a thread waits for each queue: a job taken by polling a single queue is run first.
     wait_for(lambda: threading.active_count() == before + 1 + number and waiting(redis_connection, number))
     assert taking.stop()
     redis_connection.rpush(keys[0], "a1")
@@ -215,7 +215,7 @@ def test_an_idle_worker_asks_redis_a_few_times_in_each_wait(redis_connection, st
     wait_for(lambda: waiting(redis_connection, 3))
     before = redis_connection.info("commandstats")
     time_of_waits = time.monotonic()
-    # Its waits last five seconds (a ttl of 20 s less RQ's 15): two turns.
+    # Its waits last five seconds (a ttl of 20 s less RQ's 15): two rounds.
     blmoves = before["cmdstat_blmove"]["calls"]
     wait_for(lambda: redis_connection.info("commandstats")["cmdstat_blmove"]["calls"] >= blmoves + 6)
     assert time.monotonic() - time_of_waits > 4

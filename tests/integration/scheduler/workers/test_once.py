@@ -1,4 +1,4 @@
-"""An execution ends as what it was, and once, whatever happens to the transactions around it."""
+"""An execution ends correctly, and once, whatever happens to its transactions."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ ERRORS = {
     "MASTERDOWN": "MASTERDOWN Link with MASTER is down",
     "NOSCRIPT": "NOSCRIPT No matching script.",
 }
-# Function, its arguments after the list's key, its retries; how often it runs and what is counted.
+# Function, its arguments after the list's key, its retries; how often it runs, and the counts.
 KINDS = {
     "succeeds": (push, ("x",), None, ["succeeded"]),
     "fails": (push_and_fail, ("x",), None, ["failed"]),
@@ -51,7 +51,7 @@ def assert_ended_once(connection, queue, job, expected):
     assert connection.llen("runs") == len(expected)
     assert outcomes(connection) == Counter(expected)
     kept = [outcome for outcome in expected if outcome != "retried" or b"retry_itself" in job.data]
-    assert len(job.results()) == len(kept)  # RQ keeps none of what raised and is retried
+    assert len(job.results()) == len(kept)  # RQ keeps no result of a retried failure
     left = queue.started_job_registry.get_job_ids(cleanup=False)
     assert (left, queue.get_job_ids(), connection.hlen(ledger.RUNNING)) == ([], [], 0)
     assert connection.llen(queue.intermediate_queue_key) == 0
@@ -129,7 +129,7 @@ def test_a_result_larger_than_redis_takes_fails_its_job_at_once(redis_connection
     job = queue.enqueue(random_bytes, 20_000)
     worker_class([queue], connection=redis_connection).work(burst=True)
     assert job.get_status(refresh=True) == "failed"
-    assert "keep it elsewhere" in job.latest_result().exc_string
+    assert "store it elsewhere" in job.latest_result().exc_string
     assert outcomes(redis_connection) == Counter({"failed": 1})
     assert queue.started_job_registry.get_job_ids(cleanup=False) == []
 
@@ -168,11 +168,11 @@ def test_a_dependent_of_a_failure_is_enqueued_although_redis_refused(redis_conne
 
 
 def test_a_horse_that_dies_when_its_end_is_written_has_ended(redis_connection, through):
-    """Its worker finds it dead and the job queued again: it must not be so twice."""
+    """Its worker finds it dead and the job already queued again: the job must not be queued twice."""
 
     def kill_when_written(_hits):
         horse = int(redis_connection.lindex("runs", 0))
-        # The proxy's thread stands still meanwhile, so Redis is asked in the horse's place.
+        # The proxy's thread is blocked meanwhile, so the test asks Redis instead of the horse.
         os.kill(horse, signal.SIGSTOP)
         killer.append(horse)
 
@@ -201,7 +201,7 @@ def test_a_horse_that_dies_when_its_end_is_written_has_ended(redis_connection, t
 
 
 def test_what_fails_after_the_end_of_a_success_makes_it_no_failure(redis_connection):
-    """On rq 3 that is when a slot is freed; in both a line is logged."""
+    """On rq 3 a slot is freed then; on both a line is logged."""
 
     def breaks(record):
         if record.msg.startswith("Successfully completed"):
@@ -250,7 +250,7 @@ def test_a_job_that_was_given_up_before_it_began_is_left_alone(
 @pytest.mark.parametrize("retry", [None, Retry(max=1, interval=600)])
 @pytest.mark.parametrize("function", [push, push_and_fail])
 def test_a_job_that_was_given_up_as_it_ran_stays_so_when_it_ends(redis_connection, through, function, retry):
-    """Its worker was killed, say, and its horse goes on."""
+    """The worker was killed, for example, and its horse goes on."""
     queue = Queue("q", connection=redis_connection)
 
     def give_up(_hits):

@@ -124,7 +124,7 @@ def test_no_meta_spoils_a_job_or_its_wait_time(redis_connection, key, due):
     InProcessWorker([queue], connection=redis_connection).work(burst=True)
     assert outcomes(redis_connection) == {("pid", "succeeded"): 1}
     [wait] = ledger.read(redis_connection).wait.values()
-    if (key, due) != (DUE_AT, 1000.0):  # nobody but this package sets that
+    if (key, due) != (DUE_AT, 1000.0):  # only this package sets that
         assert wait.sum_seconds < 10
     assert repr(job.get_meta()[key]) == repr(due)
 
@@ -162,7 +162,7 @@ def test_functions_are_told_apart_up_to_a_bound(redis_connection):
 
 
 def test_recording_costs_one_round_trip(redis_connection):
-    """Whether a job was given up is asked before its end is written; what is recorded rides along."""
+    """Before the end is written, Redis is asked whether the job was given up; recording adds no trip."""
 
     def batches(worker_class):
         redis_connection.flushdb()  # what the first one leaves behind would change what the second does
@@ -183,23 +183,23 @@ def test_recording_costs_one_round_trip(redis_connection):
             "scard",
             "sadd",
             "hkeys",
-            "del",  # with the start, that the job was seen on its way
-            "hello",  # a new connection's, as the next
+            "del",  # with the start, the note that the job was seen in the intermediate list
+            "hello",  # for a new connection, like the next
             "client|setinfo",
             "zmscore",  # whether Redis is too old, once at the start
         }
         return sum(s["calls"] for name, s in stats.items() if name.removeprefix("cmdstat_") not in inside)
 
-    # With RQ's maintenance, so not with each job: the looks for what was abandoned, and for whose lock it is.
+    # With RQ's maintenance, not with each job: the checks for abandoned executions and for the lock's owner.
     # The second look is an HKEYS.
-    # The least of three, as a process of the test before may still take its leave of the server.
+    # The least of three, because a process of the previous test may still be signing off.
     ours, rqs = (min(batches(worker) for _ in range(3)) for worker in (InProcessWorker, SimpleWorker))
     assert ours == rqs + 2 + 5
 
 
 @pytest.fixture
 def without_logs():
-    """What pytest has captured goes from one of xdist's processes to another, which half a surrogate ends."""
+    """Captured output is sent between xdist's processes, and a lone surrogate would break that."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)

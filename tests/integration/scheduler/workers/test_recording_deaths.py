@@ -50,7 +50,7 @@ def test_a_horse_killed_before_its_function_is_counted_under_no_function(
     module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     monkeypatch.syspath_prepend(tmp_path)
     queue = Queue("q", connection=redis_connection)
-    queue.enqueue(fail)  # another function that the same worker has begun before
+    queue.enqueue(fail)  # another function that the same worker began earlier
     job = queue.enqueue(function, job_id="dies", retry=Retry(max=1))
     worker_class([queue], connection=redis_connection).work(burst=True)
     counts = ledger.read(redis_connection)
@@ -113,7 +113,7 @@ def test_a_worker_that_died_before_its_horse_began_is_counted_once(rq_redis_url,
 
 
 def expire_executions(connection, queue):
-    """What a minute and a half without a heartbeat does."""
+    """Make it look like a minute and a half without a heartbeat."""
     for token, _ in connection.zrange(f"rq:wip:{queue}", 0, -1, withscores=True):
         connection.zadd(f"rq:wip:{queue}", {token: 1})
         connection.delete(f"rq:execution:{token.decode()}")

@@ -1,4 +1,4 @@
-"""What a worker does while Redis is away or refuses, with its horse, and how it ends."""
+"""What a worker and its horse do while Redis is away or refuses, and how the worker ends."""
 
 import signal
 import subprocess
@@ -73,14 +73,14 @@ def test_a_worker_outlives_its_horse_while_redis_is_away(server, start, q):
 
 def test_a_job_that_others_gave_up_meanwhile_ends_here(server, start, q):
     job = q.enqueue(run_until, "go", retry=Retry(max=1))
-    # As if it had not been heard for longer than others wait.
+    # As if it had sent no heartbeat for longer than others wait.
     worker = start(patch="horses._GRACE_SECONDS = -100")
     horse = horse_of(server)
     server.connection.hset(job.key, "status", "queued")
     wait_for(lambda: has_ended(horse))
     wait_for(lambda: is_idle(server))
     assert worker.poll() is None
-    # It is no longer this worker's to fail or to retry.
+    # This worker may no longer fail or retry it.
     assert job.get_status(refresh=True) == "queued"
     assert not ledger.read(server.connection).horses_killed
 
@@ -152,7 +152,7 @@ def test_a_worker_that_redis_refuses_for_good_ends_with_an_error(server, start, 
 
 @pytest.mark.parametrize("told_to_stop", [False, True])
 def test_a_worker_that_may_not_begin_a_job_ends_soon(server, start, q, told_to_stop):
-    """In half a minute, and sooner than a supervisor kills it."""
+    """Within half a minute, and before a supervisor kills it."""
     patch = (
         ""
         if told_to_stop

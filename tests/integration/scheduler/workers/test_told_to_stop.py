@@ -16,7 +16,7 @@ def test_told_to_stop_twice_while_redis_hangs_a_worker_ends(server, queues):
     code = f"from scheduler import Scheduler; Scheduler().work({queues})"
     worker = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "RQ_REDIS_URL": server.url})
     try:
-        # It waits in each queue over a connection of its own; its first look in a single one is shorter.
+        # It waits for each queue on its own connection; its first poll of a single queue is shorter.
         waiting = queues.count(",") + 1
 
         def blocked():
@@ -27,7 +27,7 @@ def test_told_to_stop_twice_while_redis_hangs_a_worker_ends(server, queues):
         server.valkey._process.send_signal(signal.SIGSTOP)
         worker.terminate()
         began = time.monotonic()
-        # For two seconds it asks to end its waits, and then to sign off, for half a minute.
+        # For two seconds it tries to end its waits, then for half a minute to sign off.
         wait_for(lambda: time.monotonic() - began > 3)
         worker.terminate()
         assert worker.wait(10) == 0

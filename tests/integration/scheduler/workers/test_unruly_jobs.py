@@ -1,4 +1,4 @@
-"""A job that RQ could not deal with costs itself alone, and no worker."""
+"""A job that RQ could not handle affects no other job and no worker."""
 
 import time
 

@@ -23,7 +23,7 @@ from tests.servers import free_port, kill_with_children, wait_for
 
 @pytest.fixture
 def program(rq_redis_url, tmp_path):
-    """Start one of the entry points; stop what was started and is left."""
+    """Start an entry point; stop at the end whatever still runs."""
     started = []
 
     def start(name, **env):
@@ -66,7 +66,7 @@ def test_a_worker_runs_each_job_in_a_process_of_its_own_and_stops_on_sigterm(
 def test_every_line_a_job_logs_has_its_ids_and_no_argument(program, queue):
     worker = program("short-running-worker.py")
     job = job_scheduler(log_line, ("a-canary",))
-    # RQ's own line about a job that raised has its arguments.
+    # RQ's own line about a job that raised contains the arguments.
     raised = job_scheduler(push_and_fail, ("a-canary", "a-canary"), {}, max_retries=None)
     wait_for(lambda: queue.job(job.id).is_finished and queue.job(raised.id).is_failed)
     worker.terminate()
@@ -187,7 +187,7 @@ def test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler(tmp_path
         with Scheduler() as scheduler:
             first = job_scheduler(pid)
             wait_for(lambda: scheduler.job(first.id).is_finished)
-            # A worker that is not waiting, but noting a job's end, quits when Redis goes, and is restarted.
+            # A worker that is writing a job's end, not waiting, quits when Redis goes away, and is restarted.
             clients = Redis.from_url(url)
             wait_for(lambda: any(client["cmd"] == "blmove" for client in clients.client_list()))
             children = psutil.Process(worker.pid).children()

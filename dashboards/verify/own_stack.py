@@ -1,4 +1,4 @@
-"""A stack beside any other: on free ports, with everything of its own in a folder."""
+"""A separate stack next to any other: on free ports, with all its files in one folder."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ _START_SECONDS, _STOP_SECONDS = 240, 120
 
 @dataclass(frozen=True)
 class OwnStack:
-    """A stack in `folder`, run as `mode` says: native or docker.
+    """A stack in `folder`.
 
     Attributes:
         folder: Where its `.env` and its state are.
@@ -35,14 +35,14 @@ class OwnStack:
 
     @property
     def config(self) -> StackConfig:
-        """Its variables; complete once it is started."""
+        """Return its configuration; complete once it is started."""
         return StackConfig.from_env(self._places)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes `COMMAND` act on this stack."""
-        # The caller's settings are another stack's, whose .env may have been read; NiceGUI serves nothing
-        # when it sees pytest's variables.
+        """Return the environment that makes `COMMAND` act on this stack."""
+        # The caller's settings belong to another stack, whose .env may have been read; and NiceGUI serves
+        # nothing if it sees pytest's variables.
         others = {*self.config.variables, *VARIABLES}
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("RQ", "PYTEST_")) and k not in others
@@ -58,7 +58,7 @@ class OwnStack:
             file.writelines(f"{name}={port}\n" for name, port in ports)
 
     def run(self, *arguments: str) -> "subprocess.Popen[str]":
-        """`rqmon` on this stack, in a session of its own: Ctrl-C is for whoever started it."""
+        """Run `rqmon` on this stack, in a new session: Ctrl-C is for whoever started it."""
         return subprocess.Popen(  # noqa: S603 (this project's own command)
             [*COMMAND, *arguments],
             cwd=self.folder if self.is_copy else project(),
@@ -79,13 +79,13 @@ class OwnStack:
 
 @contextlib.contextmanager
 def own_stack(copy_project: Callable[[Path], None] | None = None) -> Iterator[OwnStack]:
-    """Start a native one in a temporary folder, and stop it however the block ends, SIGTERM included.
+    """Start a native stack in a temporary folder, and stop it however the block ends, even by SIGTERM.
 
     Args:
-        copy_project: Writes a copy of the project, changed as it likes, into the folder; that is started.
+        copy_project: Writes a changed copy of the project into the folder; the stack runs that.
 
     Raises:
-        StackError: It does not start; the message is what `rqmon start` said.
+        StackError: It does not start; the message is that of `rqmon start`.
     """
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -98,7 +98,7 @@ def own_stack(copy_project: Callable[[Path], None] | None = None) -> Iterator[Ow
                 _finish(stack.run("start"), seconds=_START_SECONDS)
                 yield stack
             finally:
-                # A second signal must not leave half of it behind.
+                # A second signal must not leave half of the stack behind.
                 for number in (signal.SIGINT, signal.SIGTERM):
                     signal.signal(number, signal.SIG_IGN)
                 _finish(stack.run("stop"), seconds=_STOP_SECONDS)

@@ -1,0 +1,1 @@
+"""Alerts as people meet them: what fires, what was told, and what would have fired."""

@@ -1,0 +1,132 @@
+"""One test alert through the whole path, and whether the receiver has it."""
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rqmon.alerting.app import PATH
+from rqmon.alerting.client import AlertingError, Server
+from rqmon.metrics import WATCHDOG
+from rqmon.resources import command_line
+
+_POLL_SECONDS = 0.2
+# Prometheus sends what fires each minute; the first time it has not found Alertmanager yet.
+_WATCHDOG_SECONDS = 75.0
+# Where the log is told, all others are told elsewhere.
+LOG = "alert_log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What became of a test alert.
+
+    Attributes:
+        receiver: `alert_log`, or how Alertmanager tells it: slack, email, webhook, pagerduty.
+        seconds: From when it was sent; None when it was not delivered.
+        problem: Why not; empty when it was.
+    """
+
+    receiver: str
+    seconds: float | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Path:
+    """The three on an alert's way."""
+
+    prometheus: Server
+    alertmanager: Server
+    log: Server
+
+
+def rules_arrive(path: Path) -> str:
+    """Why what Prometheus finds does not reach Alertmanager; empty when the watchdog shows that it does.
+
+    Raises:
+        AlertingError: One of them does not answer.
+    """
+    path.prometheus.query("alerts")
+    started = time.monotonic()
+    while time.monotonic() - started < _WATCHDOG_SECONDS:
+        arrived = path.alertmanager.get("/api/v2/alerts")
+        if any(it["labels"].get("alertname") == WATCHDOG for it in arrived):
+            return ""
+        time.sleep(_POLL_SECONDS)
+    return f"Alertmanager has no {WATCHDOG}: Prometheus does not evaluate the rules, or does not reach it"
+
+
+def send_test(path: Path, *, name: str, integrations: list[str], timeout_seconds: float) -> list[Delivery]:
+    """Send one to every receiver that there is, and wait until each has it.
+
+    The log is asked for this very alert. Others can't be asked: that Alertmanager's count of what it
+    delivered to them rises, and that of failures does not, says that they took it.
+
+    Args:
+        path: Where they are.
+        name: Of the alert; Alertmanager's configuration sends it to all receivers at once.
+        integrations: Alertmanager's names of the ways to tell; `alert_log` for the log.
+        timeout_seconds: How long to wait.
+
+    Raises:
+        AlertingError: Alertmanager does not take it.
+    """
+    mark = secrets.token_hex(8)
+    before = _counts(path.alertmanager)
+    started, now = time.monotonic(), datetime.now(UTC)
+    alert = {
+        "labels": {"alertname": name, "severity": "info", "test": mark},
+        "annotations": {
+            "summary": "This is a test",
+            "description": "Somebody ran `rqmon alerts test`. Nothing is wrong.",
+        },
+        "startsAt": now.isoformat(),
+        # A pager's incident ends with it.
+        "endsAt": (now + timedelta(seconds=timeout_seconds)).isoformat(),
+    }
+    path.alertmanager.post("/api/v2/alerts", [alert])
+    found: dict[str, Delivery] = {}
+    while len(found) < len(integrations) and time.monotonic() - started < timeout_seconds:
+        counts = _counts(path.alertmanager)
+        for integration in set(integrations) - found.keys():
+            seconds = time.monotonic() - started
+            if integration == LOG:
+                if _is_logged(path.log, mark):
+                    found[LOG] = Delivery(receiver=LOG, seconds=seconds)
+            elif counts[integration] > before[integration]:
+                found[integration] = Delivery(receiver=integration, seconds=seconds)
+        time.sleep(_POLL_SECONDS)
+    path.alertmanager.post("/api/v2/alerts", [{**alert, "endsAt": datetime.now(UTC).isoformat()}])
+    return [
+        found.get(each)
+        or Delivery(
+            receiver=each,
+            seconds=None,
+            problem=f"not delivered in {timeout_seconds:g} s: {command_line('logs alertmanager')} says why",
+        )
+        for each in integrations
+    ]
+
+
+def _is_logged(log: Server, mark: str) -> bool:
+    try:
+        told = log.get(f"{PATH}?last=50")
+    except AlertingError:  # it may be started again meanwhile
+        return False
+    return any(alert["labels"].get("test") == mark for it in told for alert in it["alerts"])
+
+
+def _counts(alertmanager: Server) -> Mapping[str, float]:
+    """How many notifications of each kind were delivered."""
+    text = alertmanager.text("/metrics")
+    found: dict[str, float] = {}
+    for name, sign in (("", 1), ("_failed", -1)):
+        pattern = rf'^alertmanager_notifications{name}_total{{(?:[^}}]*,)?integration="(\w+)"[^}}]*}} (\S+)$'
+        for integration, value in re.findall(pattern, text, re.MULTILINE):
+            found[integration] = found.get(integration, 0.0) + sign * float(value)
+    if not found:
+        raise AlertingError(f"What answers at {alertmanager.url} is not Alertmanager")
+    return found

@@ -1,0 +1,1 @@
+"""What is wrong with the live system: facts are read once, and pure checks turn them into findings."""

@@ -1,0 +1,1 @@
+"""What may be wrong, a function each: facts and Redis' time in, findings out. Nothing is read or changed."""

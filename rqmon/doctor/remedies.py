@@ -1,0 +1,62 @@
+"""The commands that findings end with, as a shell runs them in a checkout and beside an installed copy."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+
+from rqmon.resources import command_line, is_checkout
+
+_MOST_QUEUES = 20
+# Where the address of Redis is written.
+WHICH_REDIS = "printenv RQ_REDIS_URL || grep RQ_REDIS_URL .env"
+# Commands that need the address in the shell's environment; rqmon's own read `.env`.
+_NEEDS_ADDRESS = re.compile(r'RQ_REDIS_URL"|(^|[ /])rq re(queue|sume)\b')
+
+
+def quoted(*words: str) -> str:
+    """Words as a shell takes them; after `--`, none is an option."""
+    return shlex.join(["--", *words] if any(word.startswith("-") for word in words) else words)
+
+
+def redis_cli(*words: str) -> str:
+    """A command to Redis, by Python where no client is installed: a native stack brings the server alone."""
+    for program in ("redis-cli", "valkey-cli"):
+        if shutil.which(program):
+            return f'{program} -u "$RQ_REDIS_URL" {shlex.join(words)}'
+    url, command = 'os.environ["RQ_REDIS_URL"]', ", ".join(map(json.dumps, words))
+    code = f"import os, redis; print(redis.from_url({url}).execute_command({command}))"
+    return f"{python()} -P -c {shlex.quote(code)}"
+
+
+def python() -> str:
+    """The Python that this program runs in."""
+    return ".venv/bin/python" if is_checkout() else shlex.quote(sys.executable)
+
+
+def rq(words: str) -> str:
+    """A command of RQ's own."""
+    return f".venv/bin/rq {words}" if is_checkout() else f"rq {words}"
+
+
+def needs_address(text: str) -> bool:
+    """Whether a text has a command that finds Redis by the shell's RQ_REDIS_URL alone."""
+    return _NEEDS_ADDRESS.search(text) is not None
+
+
+def why(job_id: str) -> str:
+    """The command that says more of a job."""
+    return command_line(f"why {quoted(job_id)}")
+
+
+def start_worker(*queues: str) -> str:
+    """The command that starts a worker, which looks after scheduled jobs too; twenty queues at most."""
+    return command_line(f"worker {quoted(*queues[:_MOST_QUEUES])}")
+
+
+def requeue(queue: str, job_id: str = "", *, serializer: str) -> str:
+    """The command that queues one failed job again, or all of a queue."""
+    option = "" if serializer == "pickle" else f" --serializer {serializer}"
+    what = quoted(job_id) if job_id else "--all"
+    return rq(f"requeue{option} --queue={shlex.quote(queue)} {what}")

@@ -1,0 +1,28 @@
+"""What the doctor finds on a real server."""
+
+from rqmon.doctor import gathering
+from rqmon.doctor.examine import examine
+from tests.commands import manage
+
+
+def findings(connection, *, later=0.0, serializer="pickle"):
+    """What is found now, and judged so many seconds later: as long as nothing happens meanwhile."""
+    facts = gathering.take(connection, serializer=serializer)
+    return examine(facts, now=facts.snapshot.taken_at + later)
+
+
+def found(connection, text, **options):
+    """The one finding whose fact has that text."""
+    all_ = findings(connection, **options)
+    matching = [it for it in all_ if text in it.fact]
+    assert len(matching) == 1, "\n".join(it.fact for it in all_)
+    return matching[0]
+
+
+def is_found(connection, text, **options):
+    return any(text in it.fact for it in findings(connection, **options))
+
+
+def rqmon(*arguments, **environment):
+    """The command line on a terminal of 80 columns, without `.env`."""
+    return manage(*arguments, **{"COLUMNS": "80", "RQMON_ENV_FILE": "/nonexistent", **environment})
