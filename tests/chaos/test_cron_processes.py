@@ -106,7 +106,7 @@ def test_three_processes_killed_and_frozen_while_valkey_restarts(fleet, record_p
     assert faults["killed"] >= 5
     assert faults["frozen"] >= 5
     assert faults["valkey restarted"] == 2
-    record_property("cron", json.dumps({"outcomes": outcomes, "faults": faults}))
+    record_property("cron", json.dumps({"outcomes": dict(outcomes), "faults": faults}))
 
 
 def test_a_flush_brings_the_entries_back_without_a_restart(fleet):
