@@ -24,5 +24,9 @@ def is_found(connection, text, **options):
 
 
 def rqmon(*arguments, **environment):
-    """The command line on a terminal of 80 columns, without `.env`."""
-    return manage(*arguments, **{"COLUMNS": "80", "RQMON_ENV_FILE": "/nonexistent", **environment})
+    """The command line on a terminal of 80 columns, without `.env`, where no stack runs."""
+    nowhere = {
+        "RQMON_ENV_FILE": "/nonexistent",
+        "RQMON_STATE_DIR": "/nonexistent",
+    }  # other tests have set them
+    return manage(*arguments, **{"COLUMNS": "80", **nowhere, **environment})
