@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
+from rqmon.alerting.backtest import STEP_SECONDS
 from rqmon.stack.native.supervisor import Supervisor
 from tests.servers import wait_for
 from tests.stack import MISSING, Stack
@@ -75,6 +76,13 @@ def test_what_fires_is_listed_told_and_found_in_the_past(stack):
             return any(a["labels"]["alertname"] == "RQExporterDown" for it in told for a in it["alerts"])
 
         wait_for(is_logged, seconds=60, what="the log was told")
+
+        def fired() -> bool:
+            past = asked(stack, "backtest", "--since", "30m")[1]
+            return any(it["name"] == "RQExporterDown" and it["times"] for it in past["alerts"])
+
+        # The backtest looks every 30 s, so it may see a firing one step after Prometheus did.
+        wait_for(fired, seconds=2 * STEP_SECONDS, what="the backtest sees it")
         code, past = asked(stack, "backtest", "--since", "30m")
         found = {it["name"]: it for it in past["alerts"]}
         assert code == 0
