@@ -21,7 +21,7 @@ from scheduler.cron.store.stored import moment, raw, text
 from scheduler.errors import CronError
 from scheduler.ledger import cron as ledger
 
-_BATCH = 200
+_BATCH = 500
 # Slots are listed one by one from the stored one on; no real entry has a slot older than this.
 _LONGEST_AWAY = timedelta(seconds=TEN_YEARS_IN_SECONDS)
 

@@ -1,5 +1,6 @@
 """The cron process: reconciles the entries it is given, if any, then handles each slot as it comes."""
 
+import gc
 import logging
 import signal
 import threading
@@ -136,6 +137,8 @@ class CronProcess:
         self._reconcile()
         self._upkeep.mend_all_slots()
         self._is_started = True
+        # The entries live as long as the process: garbage collection need not look at them.
+        gc.freeze()
         self._heart.worked()
 
     def _reconcile(self) -> None:

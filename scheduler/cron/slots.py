@@ -100,7 +100,7 @@ class Schedule:
         if not isinstance(self.timezone, str):
             raise CronError(f"timezone is {self.timezone!r}: use an IANA name such as Europe/London")
         zone(self.timezone)
-        if next(self.after(datetime(2026, 1, 1, tzinfo=UTC)), None) is None:
+        if self.cron is not None and not _has_slot(self.cron, self.timezone):
             raise CronError(f"Cron {self.cron!r} has no slot in {YEARS_TO_LOOK} years: use a real date")
 
     def after(self, time: datetime) -> Iterator[datetime]:
@@ -110,13 +110,10 @@ class Schedule:
             while True:
                 number += 1
                 yield datetime.fromtimestamp(number * self.interval_seconds, UTC)
-        fields = _parsed(self.cron or "")
-        follows_real_time = "*" in fields.parts[1] + fields.parts[2]
-        slots = _in_real_time if follows_real_time else _at_times_of_day
         slot: datetime | None = time
         while slot is not None:  # None: no slot in all the years searched
             time, slot = slot, None
-            for slot in slots(fields, zone(self.timezone), time):
+            for slot in _slots(self.cron or "", self.timezone, time):
                 yield slot
 
     def next_after(self, time: datetime) -> datetime:
@@ -166,6 +163,18 @@ def _parsed(cron: str) -> CronSim:
         named = str(error).removeprefix("Bad ")
         part = parts[FIELDS.index(named)] if named in FIELDS else cron
         raise CronError(f"Invalid cron {cron!r}: {named} can't be {part!r}") from None
+
+
+def _slots(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
+    """Yield the slots of an expression for as many years as are searched."""
+    fields = _parsed(cron)
+    follows_real_time = "*" in fields.parts[1] + fields.parts[2]
+    return (_in_real_time if follows_real_time else _at_times_of_day)(fields, zone(timezone), after)
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_slot(cron: str, timezone: str) -> bool:
+    return next(_slots(cron, timezone, datetime(2026, 1, 1, tzinfo=UTC)), None) is not None
 
 
 def _days(fields: CronSim, day: date) -> Iterator[date]:

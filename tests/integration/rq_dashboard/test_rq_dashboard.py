@@ -15,32 +15,10 @@ from tests.processes.rq_dashboard_process import (
     HOSTILE,
     LOGIN,
     Dashboard,
-    Valkey,
     failed_ids,
     queued_ids,
 )
 from tests.servers import free_port, wait_for
-
-
-@pytest.fixture(scope="module")
-def valkey():
-    valkey = Valkey()
-    yield valkey
-    valkey.stop()
-
-
-@pytest.fixture(scope="module")
-def running(valkey, tmp_path_factory):
-    dashboard = Dashboard(valkey, tmp_path_factory.mktemp("dashboard") / "log")
-    wait_for(lambda: dashboard.answers() == 200)
-    yield dashboard
-    assert dashboard.stop() == 0
-
-
-@pytest.fixture
-def dashboard(running, valkey):
-    yield running
-    valkey.client.flushall()
 
 
 @pytest.fixture
