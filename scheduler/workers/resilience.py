@@ -30,8 +30,6 @@ _RETRY_SECONDS = 1.0
 _STOP_AGAIN_SECONDS = 1.0
 # For a worker that is told to stop while a job begins or ends: supervisors kill it after 30 s.
 _STOPPING_SECONDS = 5.0
-# RQ's scheduler checks once a second whether to stop; less often while it waits for Redis.
-_SCHEDULER_STOP_SECONDS = 10.0
 
 
 class Enduring(BaseWorker):
@@ -216,49 +214,3 @@ class Enduring(BaseWorker):
         except Exception as error:
             self._error = error
             raise
-
-
-class Scheduling(BaseWorker):
-    """Start and end RQ's scheduler, a process next to the worker, as RQ intends."""
-
-    _burst = False
-
-    def _start_scheduler(self, burst: bool = False, *args: Any, **kwargs: Any) -> None:
-        self._burst = burst
-        # RQ installs them afterwards: a signal in between would end the worker and leave the scheduler
-        # running.
-        self._install_signal_handlers()  # type: ignore[no-untyped-call]  # rq leaves it untyped
-        super()._start_scheduler(burst, *args, **kwargs)
-
-    def run_maintenance_tasks(self) -> None:
-        """Clean up after other workers."""
-        scheduler = self.scheduler
-        if self._burst:
-            # The scheduler has queued what was due and has no process. RQ would start one now.
-            self.scheduler = None
-        try:
-            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]  # rq leaves it untyped
-        finally:
-            self.scheduler = scheduler
-
-    def revive_scheduler(self) -> None:
-        """Start the scheduler's process again if it has ended, as it does when Redis goes away."""
-        # When the worker is told to stop, RQ ends the scheduler at once but the worker after its job.
-        if self.scheduler is None or self._burst or self._stop_requested:
-            return
-        process = self.scheduler._process
-        if process is None or not process.is_alive():
-            self.scheduler.acquire_locks(auto_start=True)  # type: ignore[no-untyped-call]  # rq leaves it untyped
-
-    def stop_scheduler(self) -> None:
-        """End the scheduler. A signal that comes before it runs any Python is lost, so it is sent again."""
-        process = self.scheduler._process if self.scheduler else None
-        if process is None or not process.pid:
-            return
-        deadline = time.monotonic() + _SCHEDULER_STOP_SECONDS
-        while process.is_alive():
-            if time.monotonic() < deadline:
-                process.terminate()
-            else:
-                process.kill()  # its locks expire after a minute
-            process.join(timeout=1)

@@ -25,7 +25,8 @@ from scheduler.errors import SchedulerError
 from scheduler.logs import job_context
 from scheduler.workers.horses import Watching, stop_signals_held
 from scheduler.workers.recording import Recording
-from scheduler.workers.resilience import Enduring, Scheduling
+from scheduler.workers.resilience import Enduring
+from scheduler.workers.scheduling import Scheduling
 
 # Between an idle worker's heartbeats; a busy one's come every 30 s.
 _HEARTBEAT_SECONDS = 15

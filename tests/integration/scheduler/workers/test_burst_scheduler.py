@@ -10,6 +10,7 @@ from datetime import timedelta
 import psutil
 import pytest
 from rq import Queue
+from rq.scheduler import RQScheduler
 
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
 from tests.jobs import pid
@@ -71,6 +72,48 @@ def test_told_to_stop_before_it_is_ready_a_worker_ends_with_all_its_children(
             with contextlib.suppress(psutil.NoSuchProcess):
                 left.kill()
         process.wait()
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it has not ended; nobody may wait for a process whose parent was killed."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("strategy", ["fork", "pool"])
+def test_the_scheduler_of_a_killed_worker_leaves_and_gives_up_its_lock(
+    redis_connection, rq_redis_url, strategy
+):
+    code = f"from scheduler import Scheduler; Scheduler({strategy!r}).work('q', with_scheduler=True)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "RQ_REDIS_URL": rq_redis_url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    lock = RQScheduler.get_locking_key("q")
+    started = psutil.Process(process.pid)
+
+    def workers() -> list[psutil.Process]:
+        return started.children() if strategy == "pool" else [started]
+
+    wait_for(
+        lambda: redis_connection.exists(lock) and any(it.children() for it in workers()),
+        what="a worker has a scheduler",
+    )
+    children = started.children(recursive=True)
+    try:
+        for victim in (started, *workers()):  # the pool first: it would start other workers
+            victim.kill()
+        process.wait()
+        wait_for(lambda: not any(runs(child) for child in children))
+        assert not redis_connection.exists(lock)
+    finally:
+        for left in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
 
 
 def test_a_live_worker_still_revives_its_scheduler(redis_connection):
