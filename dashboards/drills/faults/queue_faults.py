@@ -27,8 +27,8 @@ def _stalled(stage: Stage) -> None:
 
 
 def _grows(stage: Stage) -> None:
-    flood(stage, 100, 1)
-    stage.repeat(lambda: stage.queue(SHORT_RUNNING_QUEUE, work_for, 1), every_seconds=0.25)
+    flood(stage, 100, 2)
+    stage.repeat(lambda: stage.queue(SHORT_RUNNING_QUEUE, work_for, 2), every_seconds=0.25)
 
 
 def _lost_on_the_way(stage: Stage) -> None:
@@ -59,6 +59,14 @@ def service_up(stage: Stage) -> None:
 
 
 DRILLS = (
+    # First, when few jobs have ended: where 20 have, RQWaitSLOBurnFast is told instead.
+    Drill(
+        alert="RQQueueNotDraining",
+        fault="four jobs of two seconds come each second",
+        inject=_grows,
+        mend=("make purge-queue QUEUE=short-running STATE=queued",),
+        act=Stage.calm,
+    ),
     Drill(
         alert="RQQueueNoWorkers",
         fault="a queue's worker is stopped, and jobs come",
@@ -80,13 +88,6 @@ DRILLS = (
         inject=lambda stage: flood(stage, 12, 3),
         mend=(MORE_WORKERS,),
         stays=True,
-    ),
-    Drill(
-        alert="RQQueueNotDraining",
-        fault="four jobs of a second come each second",
-        inject=_grows,
-        mend=("make purge-queue QUEUE=short-running STATE=queued",),
-        act=Stage.calm,
     ),
     Drill(
         alert="RQIntermediateQueueStuck",
