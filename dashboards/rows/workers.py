@@ -99,7 +99,7 @@ def workers() -> list[core.Panel]:
             "Worker states",
             "What each worker was doing. Always busy: overloaded, or stuck in one job. Always idle: no work "
             "on its queues. Many short bands: workers restart; read their logs.",
-            {"{{name}}": f"max by (name) ({states})"},
+            {"{{name}} {{queues}}": f"max by (name, queues) ({states})"},
             mappings=theme.text_for_values(
                 {code: (state.capitalize(), STATE_COLORS[state]) for state, code in codes.items()}
             ),

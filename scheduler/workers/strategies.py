@@ -201,12 +201,16 @@ def pool(
     RQ's pool does not tell what its workers did, so this returns True. Its workers always queue scheduled
     jobs when their time comes.
     """
+
+    def worker(*args: Any, name: str, **kwargs: Any) -> RecordingWorker:  # noqa: ARG001  # a random one
+        return _forking_worker(*args, settings=settings, **kwargs)
+
     with worker_connection(connection) as own:
         _Pool(
             queues,
             connection=own,
             num_workers=len(os.sched_getaffinity(0)),
-            worker_class=functools.partial(_forking_worker, settings=settings),  # type: ignore[arg-type]  # called with only a worker's arguments
+            worker_class=worker,  # type: ignore[arg-type]  # called with only a worker's arguments
         ).start()
     return True
 

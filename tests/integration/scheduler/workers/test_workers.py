@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -204,3 +205,28 @@ def test_a_worker_goes_on_when_redis_was_away_and_so_does_its_scheduler(tmp_path
         worker.terminate()
         worker.wait(timeout=20)
         server.terminate()
+
+
+def test_a_worker_s_name_says_where_it_runs_and_is_its_own(redis_connection):
+    first, second = (RecordingWorker(["q"], connection=redis_connection) for _ in range(2))
+    for worker in (first, second):
+        assert worker.name.startswith(f"{socket.gethostname()}:{os.getpid()}:")
+        worker.register_birth()
+    assert {worker.name for worker in Worker.all(redis_connection)} == {first.name, second.name}
+    assert RecordingWorker(["q"], name="mine", connection=redis_connection).name == "mine"
+
+
+def test_the_workers_of_a_pool_are_named_by_their_own_processes(redis_connection, rq_redis_url):
+    code = "from scheduler import Scheduler; Scheduler('pool').work('q')"
+    pool = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "RQ_REDIS_URL": rq_redis_url},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: len(Worker.all(redis_connection)) == len(os.sched_getaffinity(0)))
+        pids = {int(worker.name.split(":")[1]) for worker in Worker.all(redis_connection)}
+        assert pids <= {child.pid for child in psutil.Process(pool.pid).children()}
+    finally:
+        kill_with_children(pool.pid)
+        pool.wait()
