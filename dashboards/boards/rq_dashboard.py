@@ -1,8 +1,8 @@
-"""The "RQ Dashboard": is everything fine, what is in the queues, who works on them, and how fast.
+"""The "RQ Dashboard": what needs somebody, what is in the queues, who works on them, and how fast.
 
-"Alerts" is in rows/alerts.py, "Throughput and capacity", "Workers" and the tile "Busy workers" are in
-rows/workers.py, "Slowest queue drains in" is in rows/queue_pace.py, and other panels shared with another
-dashboard are in rows/shared.py.
+"Problems now" and the tiles of alerts are in rows/alerts.py, "Failing most" is in rows/failures.py,
+"Throughput and capacity", "Workers" and the tile "Busy workers" are in rows/workers.py, "Slowest queue drains
+in" is in rows/queue_pace.py, and other panels shared with another dashboard are in rows/shared.py.
 """
 
 from grafanalib import core
@@ -12,8 +12,8 @@ from dashboards.kit.common import dashboard
 from dashboards.kit.queries import RECENT, jobs, known, low, or_zero, rate, select, share, total
 from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, above, steps
 from dashboards.rows import shared
-from dashboards.rows.alerts import alerts
-from dashboards.rows.failures import failing_share
+from dashboards.rows.alerts import firing, problems
+from dashboards.rows.failures import failing_most, failing_share
 from dashboards.rows.queue_pace import slowest_queue
 from dashboards.rows.workers import throughput, utilisation, workers
 from rqmon.metrics import (
@@ -34,18 +34,32 @@ def build() -> core.Dashboard:
         "RQ Dashboard",
         "rq-dashboard",
         "Jobs, queues and workers of RQ, as Redis holds them and the exporter reads them.",
-        [*health(), *alerts(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
+        [*now(), *health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
     )
 
 
+def now() -> list[core.Panel]:
+    """Does somebody have to act, and on what?"""
+    return [
+        panels.row("Now"),
+        *firing(),
+        shared.nobody_serves(width=3),
+        shared.oldest_waiting(),
+        shared.missed_slots(),
+        failing_most(),
+        utilisation(),
+        problems(),
+    ]
+
+
 def health() -> list[core.Panel]:
-    """Is everything fine? All green means yes."""
+    """Does everything run, and keep pace? All green means yes."""
     failed = rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT)
     ended = f"({rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT)} + {failed})"
     # For all functions: workers' own counters don't know functions.
     recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
     return [
-        panels.row("Is everything fine?"),
+        panels.row("Does everything run?"),
         panels.stat(
             "Exporter",
             "Whether Prometheus can read the exporter. While it is down every other panel is blind: see "
@@ -64,8 +78,8 @@ def health() -> list[core.Panel]:
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
         ),
-        utilisation(),
         slowest_queue(),
+        shared.worst_delay(),
         panels.stat(
             "Failing",
             "The share of executions that left their job failed for good, over 5 minutes; where workers do "

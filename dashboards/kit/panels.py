@@ -205,6 +205,7 @@ def table(
     overrides: list[dict[str, Any]],
     link: Link | None = None,
     sort: str | None = None,
+    nothing: str = "",
 ) -> core.Table:
     """A row per combination of labels, a column per query (named by its legend).
 
@@ -217,6 +218,7 @@ def table(
         overrides: Units and colours of single columns, by their titles.
         link: The first column's link; rows have the label `queue`.
         sort: The column to sort by, largest values first.
+        nothing: What an empty table says, where that is good news.
     """
     frame = _frame(title, description, queries, width=width, height=8, instant=True)
     for target in frame["targets"]:
@@ -230,6 +232,7 @@ def table(
         thresholds=theme.steps(theme.NEUTRAL),
         overrides=[*overrides, *([link.of_column(next(iter(labels.values())))] if link else [])],
         sortBy=[core.TableSortByField(displayName=sort, desc=True)] if sort else [],
+        extraJson={"fieldConfig": {"defaults": {"noValue": nothing}}} if nothing else None,
         transformations=[
             {"id": "merge", "options": {}},
             {

@@ -1,13 +1,21 @@
-"""What fires: a row of the RQ Dashboard, and a tile of RQ Monitoring itself."""
+"""What fires: tiles and the table of the RQ Dashboard's first row, and a tile of RQ Monitoring itself."""
 
 from grafanalib import core
 
-from dashboards.kit import panels, theme
+from dashboards.kit import links, panels, theme
 from dashboards.kit.queries import or_zero, select
-from dashboards.kit.theme import CRITICAL, OK, WARNING, steps
+from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, WARNING, steps
 from rqmon.metrics import ALERTS, ALERTS_FOR_STATE, WATCHDOG
 
-_COLUMNS = {"alertname": "Alert", "severity": "Severity", "queue": "Queue", "entry": "Cron entry"}
+_COLUMNS = {
+    "alertname": "Problem",
+    "queue": "Queue",
+    "function": "Function",
+    "entry": "Cron entry",
+    "resource": "Limit",
+}
+_SEVERITIES = {3: ("Critical", CRITICAL), 2: ("Warning", WARNING), 1: ("Info", INFO)}
+_STATES = {1: ("Firing", CRITICAL), 0: ("Pending", NEUTRAL)}
 
 
 def count_firing(**labels: str) -> str:
@@ -16,37 +24,61 @@ def count_firing(**labels: str) -> str:
     return or_zero(firing, by=ALERTS, alertname=WATCHDOG, alertstate="firing")
 
 
-def alerts() -> list[core.Panel]:
-    """Does somebody have to act, on what, and since when?"""
-    of = ", ".join(_COLUMNS)
-    holds = f"max by ({of}) (time() - {select(ALERTS_FOR_STATE)})"
-    firing = f"max by ({of}) ({select(ALERTS, alertstate='firing')})"
+def firing() -> list[core.Panel]:
+    """Does somebody have to act?"""
     return [
-        panels.row("Alerts"),
         panels.stat(
             "Critical alerts",
-            "Alerts that fire and need somebody now, of every queue and server. Any: see which beside; "
+            "Alerts that fire and need somebody now, of every queue and server. Any: see which below; "
             "docs/runbooks.md says what to do. Unknown: Prometheus evaluates no rules.",
             {"Critical": count_firing(severity="critical")},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
+            width=3,
         ),
         panels.stat(
             "Warnings",
-            "Alerts that fire and need somebody today, of every queue and server. Any: see which beside; "
+            "Alerts that fire and need somebody today, of every queue and server. Any: see which below; "
             "docs/runbooks.md says what to do. Unknown: Prometheus evaluates no rules.",
             {"Warnings": count_firing(severity="warning")},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, WARNING)),
-        ),
-        panels.table(
-            "Firing now",
-            "Every alert that fires, whatever is chosen above, and for how long what it says has been so. "
-            "docs/runbooks.md has a section of each name; rqmon alerts says more.",
-            {"For": f"{holds} and on ({of}) {firing}"},
-            labels=_COLUMNS,
-            width=16,
-            overrides=[theme.column_unit("For", "s")],
-            sort="For",
+            width=3,
         ),
     ]
+
+
+def problems() -> core.Table:
+    """On what does somebody have to act, and since when?"""
+    of = ", ".join(_COLUMNS)
+
+    def largest(expr: str) -> str:
+        return f"max by ({of}) ({expr})"
+
+    active = select(ALERTS, alertstate="pending|firing")
+    severity = " or ".join(
+        f"{code} * {select(ALERTS, alertstate='pending|firing', severity=text.lower())}"
+        for code, (text, _) in _SEVERITIES.items()
+    )
+    fires, waits = (select(ALERTS, alertstate=state) for state in ("firing", "pending"))
+    return panels.table(
+        "Problems now",
+        "Every alert whose condition holds, the gravest first, whatever is chosen above, and for how long it "
+        "has held. Pending: not yet for long enough to be told. docs/runbooks.md has a section of each name; "
+        "rqmon doctor and rqmon alerts say more.",
+        {
+            "Severity": largest(severity),
+            "State": largest(f"{fires} or 0 * {waits}"),
+            "For": f"{largest(f'time() - {select(ALERTS_FOR_STATE)}')} and on ({of}) {largest(active)}",
+        },
+        labels=_COLUMNS,
+        width=24,
+        overrides=[
+            theme.column_unit("For", "s"),
+            theme.column_mappings("Severity", theme.text_for_values(_SEVERITIES)),
+            theme.column_mappings("State", theme.text_for_values(_STATES)),
+            links.QUEUED.of_column("Queue"),
+        ],
+        sort="Severity",
+        nothing="No problems",
+    )

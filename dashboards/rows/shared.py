@@ -7,6 +7,7 @@ from grafanalib import core
 
 from dashboards.kit import links, panels, theme
 from dashboards.kit.queries import (
+    events,
     events_by_step,
     jobs,
     largest,
@@ -18,17 +19,21 @@ from dashboards.kit.queries import (
     worst,
 )
 from dashboards.kit.theme import CRITICAL, INFO, OK, UP_OR_DOWN, above, steps
+from dashboards.rows.queue_pace import NO_WORKER
 from rqmon.metrics import (
+    RQ_CRON_SLOTS_TOTAL,
     RQ_JOB_RETRIES_TOTAL,
     RQ_JOBS,
+    RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
     RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
     RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
     RQ_REDIS_UP,
     RQ_REQUEST_PROCESSING_SECONDS,
 )
 from rqmon.states import JOB_STATUSES
-from rqmon.thresholds import FAILED_JOBS, QUEUED_JOBS, SCHEDULED_DELAY
+from rqmon.thresholds import FAILED_JOBS, OLDEST_JOB_AGE, QUEUED_JOBS, SCHEDULED_DELAY
 
+OLDEST = largest(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue")
 DELAY = largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")
 
 _ADVICE = {
@@ -57,6 +62,45 @@ def jobs_with(status: str) -> core.Stat:
         {status.capitalize(): or_zero(jobs(status=status))},
         unit=theme.COUNT,
         thresholds=_COLORS.get(status, steps(INFO)),
+    )
+
+
+def nobody_serves(*, width: int = 4) -> core.Stat:
+    """How many queues have jobs and no worker."""
+    return panels.stat(
+        "Unserved",
+        "Queues that have jobs and no worker that listens. Any: start a worker for the queue, or find "
+        "out who queues jobs under a wrong name.",
+        {"Nobody serves": or_zero(f"count({NO_WORKER})")},
+        unit=theme.COUNT,
+        thresholds=steps(OK, (1, CRITICAL)),
+        width=width,
+    )
+
+
+def oldest_waiting() -> core.Stat:
+    """How long the job that waits longest has waited."""
+    return panels.stat(
+        "Oldest waiting job",
+        "How long the first job of any chosen queue has waited. Rising second by second: nobody takes "
+        "from that queue; see its workers.",
+        {"{{queue}}": worst(OLDEST)},
+        unit="s",
+        thresholds=steps(OK, *above(OLDEST_JOB_AGE)),
+        named=True,
+    )
+
+
+def missed_slots() -> core.Stat:
+    """How many cron slots got no job, in the whole time range."""
+    return panels.stat(
+        "Missed slots",
+        "Slots in the time range that got no job, as no cron process ran. Above zero: see why it was "
+        "away; run what must not be missed with `rqmon cron run-now`.",
+        {"Missed": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="missed"))},
+        unit=theme.COUNT,
+        thresholds=steps(OK, (1, CRITICAL)),
+        width=3,
     )
 
 

@@ -190,7 +190,8 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
             known = {label for metric in metrics for label in metric.labels}
             known |= {"redis", "job", "alertname", "alertstate", "group", "instance"}
             known |= {"le"} if "_bucket" in bare else set()
-            known |= {"queue", "entry"} if ALERTS in metrics else set()  # an alert has labels of its own
+            # An alert has labels of its own.
+            known |= {"queue", "function", "entry", "resource"} if ALERTS in metrics else set()
             kept = {
                 label
                 for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare)

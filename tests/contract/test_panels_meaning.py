@@ -74,6 +74,14 @@ LIMITED = {
     'rq_job_retries_total{queue="q"}': "0x180",
 }
 RETRIED_LIMITED = {**LIMITED, 'rq_job_retries_total{queue="q"}': "0+1x180"}
+# All of a small queue's jobs fail, in the shadow of a large one's that succeed.
+TWO_FAILING = {
+    **UP,
+    'rq_jobs_processed_total{queue="large", function="f", outcome="succeeded"}': "0+99x180",
+    'rq_jobs_processed_total{queue="large", function="f", outcome="failed"}': "0+1x180",
+    'rq_jobs_processed_total{queue="small", function="g", outcome="succeeded"}': "0x180",
+    'rq_jobs_processed_total{queue="small", function="g", outcome="failed"}': "0+1x180",
+}
 # Eleven at once, at the end of the last step.
 ELEVEN = {**UP, 'rq_cron_slots_total{entry="e", outcome="missed"}': "0x179 11"}
 LONG_AGO = {**UP, 'rq_cron_slots_total{entry="e", outcome="missed"}': "0x30 11x150"}
@@ -115,25 +123,35 @@ CASES = [
     *(Case("rq-dashboard", title, UP, None) for title in ("Critical alerts", "Warnings")),
     Case("rq-dashboard", "Critical alerts", WARNED, 0),
     Case("rq-dashboard", "Warnings", WARNED, 1, {"queue": "another"}),
-    Case("rq-dashboard", "Firing now", WARNED, 300),
-    Case("rq-dashboard", "Firing now", WATCHED, None),
+    # B has held for 15 minutes and does not fire yet, A fires.
+    Case("rq-dashboard", "Problems now", WARNED, 900, legend="For"),
+    Case("rq-dashboard", "Problems now", WARNED, 3, legend="Severity"),
+    Case("rq-dashboard", "Problems now", WARNED, 1, legend="State"),
+    *(
+        Case("rq-dashboard", "Problems now", WATCHED, None, legend=column)
+        for column in ("For", "Severity", "State")
+    ),
+    Case("rq-dashboard", "Failing most", RECORDED, 0.125),
+    Case("rq-dashboard", "Failing most", NOT_RECORDED, None),
+    Case("rq-dashboard", "Failing most", UP, 0),
+    Case("rq-dashboard", "Failing most", TWO_FAILING, 1),
     Case("rq-monitoring", "Alerts firing", WARNED, 1),
     Case("rq-monitoring", "Alerts firing", UP, None),
     Case("rq-monitoring", "Alerts", WATCHED, 0),
     Case("rq-queues", "Queued", TWO_SERVERS, 50),
     # The sum of the known values is not the total.
     Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, None),
-    Case("rq-queues", "Queues nobody serves", ONE_OF_TWO_DOWN, None),
+    Case("rq-queues", "Unserved", ONE_OF_TWO_DOWN, None),
     Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, 50, {"redis": "a"}),
     *(Case(uid, "Failing", LIMITED, 0.5) for uid in ("rq-dashboard", "rq-jobs")),
     *(Case(uid, "Failing", RETRIED_LIMITED, 0) for uid in ("rq-dashboard", "rq-jobs")),
     Case("rq-jobs", "Failing share by function", LIMITED, 0.5),
     Case("rq-jobs", "Most failing functions", {**LIMITED, ABANDONED: "0x180"}, 180),
-    Case("rq-cron", "Missed", ELEVEN, 11),
+    Case("rq-cron", "Missed slots", ELEVEN, 11),
     Case("rq-cron", "Slots by outcome", ELEVEN, 11, legend="Missed"),
-    Case("rq-cron", "Missed", LONG_AGO, 11),
+    Case("rq-cron", "Missed slots", LONG_AGO, 11),
     Case("rq-cron", "Slots by outcome", LONG_AGO, 0, legend="Missed"),
-    Case("rq-cron", "Missed", OUTAGE, 3),
+    Case("rq-cron", "Missed slots", OUTAGE, 3),
     Case("rq-cron", "Slots by outcome", OUTAGE, 3, legend="Missed", at="625s"),
     # A series first seen at 394 existed before; one that was missing and then was 2 happened since.
     Case("rq-jobs", "Abandoned", {**UP, ABANDONED: "394x180"}, 0),
@@ -154,9 +172,9 @@ CASES = [
     Case("rq-dashboard", "Failing", NOT_RECORDED, 0.25),
     Case("rq-jobs", "Failing", RECORDED, 0.125),
     Case("rq-limits", "Retried share", {**RECORDED, 'rq_job_retries_total{queue="short"}': "0+1x180"}, 0.125),
-    *(Case("rq-queues", panel, DOWN, None) for panel in ("Queued", "Queues nobody serves")),
-    Case("rq-queues", "Queues nobody serves", RECORDED, 0),
-    Case("rq-queues", "Queues nobody serves", TWO_SERVERS, 1),
+    *(Case("rq-queues", panel, DOWN, None) for panel in ("Queued", "Unserved")),
+    Case("rq-queues", "Unserved", RECORDED, 0),
+    Case("rq-queues", "Unserved", TWO_SERVERS, 1),
     Case("rq-queues", "Queues served", TWO_SERVERS, 2),
     Case("rq-queues", "Slowest queue drains in", TWO_SERVERS, DAY),
     Case("rq-queues", "Waited at most 30 s", WAITED, 0.95),
@@ -169,7 +187,7 @@ CASES = [
     Case("rq-queues", "Oldest waiting job", {**UP, 'rq_jobs{status="queued", queue="a"}': "3x180"}, None),
     Case("rq-queues", "Burn rate, 5 minutes", WAITED, 5),
     Case("rq-cron", "Slots of each entry", SLOTS, 2),
-    Case("rq-cron", "Missed", DOWN, None),
+    Case("rq-cron", "Missed slots", DOWN, None),
     Case("rq-redis", "Memory of maximum", {**UP, "rq_redis_memory_used_bytes": "5x180"}, 0),
     Case("rq-monitoring", "Scrape errors", DOWN, 0),
 ]
