@@ -63,8 +63,8 @@ def problems() -> core.Table:
     fires, waits = (select(ALERTS, alertstate=state) for state in ("firing", "pending"))
     return panels.table(
         "Problems now",
-        "Every alert whose condition holds, the gravest first, whatever is chosen above, and for how long it "
-        "has held. Pending: not yet for long enough to be told. docs/runbooks.md has a section of each name; "
+        "Every alert whose condition holds, the most serious first, whatever is chosen above, and for how "
+        "long. Pending: not yet for long enough to be sent. docs/runbooks.md has a section of each name; "
         "rqmon doctor and rqmon alerts say more.",
         {
             "Severity": largest(severity),

@@ -14,7 +14,7 @@ _ABOUT = ("queue", "entry", "resource", "function", "code", "reason", "kind", "i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """An alert that fires.
+    """An alert that fires or is pending.
 
     Attributes:
         name: Its name.
@@ -22,7 +22,8 @@ class Firing:
         since: When its expression began to hold.
         queue: The queue it is about; empty when it is about none.
         about: What else it is about: an entry, a function, a server ...
-        told: "told", "silenced", "told of its cause", or "unknown" when Alertmanager does not know it.
+        told: "told", "silenced", "told of its cause", "not yet" while it is pending, or "unknown" when
+            Alertmanager does not know it.
         summary: A sentence.
         description: With its numbers.
         runbook: Where to read on.
@@ -43,9 +44,10 @@ class Firing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """All that fires, the gravest first, and what is wrong with the way alerts take."""
+    """What fires and what is pending, the most serious first, and what is wrong with the way alerts take."""
 
     firing: tuple[Firing, ...]
+    pending: tuple[Firing, ...]
     problems: tuple[str, ...]
 
 
@@ -55,9 +57,9 @@ def firing(prometheus: Server, alertmanager: Server) -> Answer:
     Raises:
         AlertingError: Prometheus does not answer: nobody knows.
     """
-    alerts = [it for it in prometheus.query("alerts")["alerts"] if it["state"] == "firing"]
+    alerts = prometheus.query("alerts")["alerts"]
     problems = []
-    if not any(it["labels"].get("alertname") == WATCHDOG for it in alerts):
+    if not any(it["labels"].get("alertname") == WATCHDOG and it["state"] == "firing" for it in alerts):
         problems.append(
             f"{WATCHDOG} does not fire: Prometheus has just started, or does not read this project's rules; "
             "what is not listed may fire all the same"
@@ -67,14 +69,17 @@ def firing(prometheus: Server, alertmanager: Server) -> Answer:
     except AlertingError as error:
         told = {}
         problems.append(f"nobody is told of anything: {error}")
-    found = [
-        _firing(it, told=told.get(_key(it["labels"]), "unknown"))
-        for it in alerts
-        if it["labels"].get("alertname") != WATCHDOG
-    ]
+
+    def found(state: str, unlisted: str) -> tuple[Firing, ...]:
+        listed = (
+            _firing(it, told=told.get(_key(it["labels"]), unlisted))
+            for it in alerts
+            if it["labels"].get("alertname") != WATCHDOG and it["state"] == state
+        )
+        return tuple(sorted(listed, key=lambda it: (_rank(it.severity), it.since, it.name)))
+
     return Answer(
-        firing=tuple(sorted(found, key=lambda it: (_rank(it.severity), it.since, it.name))),
-        problems=tuple(problems),
+        firing=found("firing", "unknown"), pending=found("pending", "not yet"), problems=tuple(problems)
     )
 
 

@@ -33,7 +33,15 @@ def alerts(context: click.Context, *, as_json: bool) -> None:
     path = _path(StackConfig.from_env())
     found = firing(path.prometheus, path.alertmanager)
     if as_json:
-        click.echo(to_json({"alerts": [asdict(it) for it in found.firing], "problems": found.problems}))
+        click.echo(
+            to_json(
+                {
+                    "alerts": [asdict(it) for it in found.firing],
+                    "pending": [asdict(it) for it in found.pending],
+                    "problems": found.problems,
+                }
+            )
+        )
     else:
         _print(found)
     if found.firing or found.problems:
@@ -41,7 +49,14 @@ def alerts(context: click.Context, *, as_json: bool) -> None:
 
 
 @alerts.command()
-@click.option("--timeout", "timeout_seconds", type=click.IntRange(1, 600), default=30, show_default=True)
+@click.option(
+    "--timeout",
+    "timeout_seconds",
+    type=click.IntRange(1, 600),
+    default=30,
+    show_default=True,
+    help="How many seconds to wait for each receiver.",
+)
 @_json
 def test(*, timeout_seconds: int, as_json: bool) -> None:
     """Send a test alert to every receiver, the pager too; exit with 1 unless each has it."""
@@ -84,11 +99,11 @@ def log(*, lines: int, as_json: bool) -> None:
             say("  ".join(foreign(word) for word in words if word))
         if record["left_out"]:
             say(f"{at:%Y-%m-%d %H:%M:%S} and {record['left_out']} more")
+    others = ", ".join(name for name in integrations(config.variables, log=LOG) if name != LOG)
     if not told:
-        say("Nothing was told yet.")
-    others = [name for name in integrations(config.variables, log=LOG) if name != LOG]
+        say("This log is empty: no alert was sent to it yet." if not others else "This log is empty.")
     if others:
-        say(f"Alerts are told elsewhere now: {', '.join(others)}.")
+        say(f"Alerts go to {others} now, and not to this log.")
 
 
 @alerts.command("backtest")
@@ -108,8 +123,8 @@ def backtest_(*, since: str, as_json: bool) -> None:
             table.add_row(*(cell(foreign(word)) for word in row))
     if table.rows:
         show(table)
-    silent = sum(not it.times for it in result.alerts)
-    say(f"{silent} of {len(result.alerts)} alerts would not have fired; looked at every {STEP_SECONDS} s.")
+    fired = sum(it.times > 0 for it in result.alerts) or "None"
+    say(f"{fired} of {len(result.alerts)} alerts would have fired, seen in steps of {STEP_SECONDS} s.")
     for line in result.failed:
         say(f"Not known: {line}")
     if result.recorded_seconds < result.asked_seconds:
@@ -140,6 +155,10 @@ def _print(found: Answer) -> None:
         say(f"{problem[:1].upper()}{problem[1:]}.")
     if not found.firing and not found.problems:
         say("Nothing fires.")
+    for it in found.pending:
+        about = " ".join(filter(None, (it.queue, it.about)))
+        seconds = (datetime.now(UTC) - it.since).total_seconds()
+        say(f"Pending, not sent yet: {foreign(it.name)} {foreign(about)}, for {_for(seconds)}.")
 
 
 def _since(moment: datetime) -> str:

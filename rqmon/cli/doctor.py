@@ -32,7 +32,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_json
 @click.pass_obj
 def doctor(environ: Mapping[str, str] | None, *, as_json: bool) -> None:
-    """Say what is wrong, why, and which command mends it; the gravest first.
+    """Say what is wrong, why, and which command mends it; the most serious first.
 
     Exits with 0 when all is well, with 1 for warnings, with 2 when something is broken.
     """

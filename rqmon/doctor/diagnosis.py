@@ -28,7 +28,7 @@ class Diagnosis:
     """What was found.
 
     Attributes:
-        findings: The gravest first.
+        findings: The most serious first.
         unknown: What could not be looked at, and why.
         looked_at: What was, in a few words.
         seconds: How long it took.

@@ -47,7 +47,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(facts: Facts, *, now: float) -> list[Finding]:
-    """What is wrong, the gravest first; a check that fails is a finding itself.
+    """What is wrong, the most serious first; a check that fails is a finding itself.
 
     Args:
         facts: What was read.
@@ -70,7 +70,7 @@ def examine(facts: Facts, *, now: float) -> list[Finding]:
 
 
 def _first(found: list[Finding]) -> list[Finding]:
-    """The gravest of one check, and how many more there are: a thousand queues may have the same fault."""
+    """The most serious of one check, and how many more there are: all queues may have the same fault."""
     found = _by_gravity(found)
     rest = found[_MOST_OF_A_KIND:]
     if len(rest) < 2:

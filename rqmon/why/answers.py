@@ -165,7 +165,8 @@ def _failed(job: JobFacts) -> Said:
         "TooManyRequests": (f"A rate limit refused it{_ended(job)}.", line),
         "unknown": (f"It failed{_ended(job)}, and RQ did not keep why.", line),
     }
-    said, detail = causes.get(raised, (f"It raised {line}{_ended(job)}.", ""))
+    first = "Fix the cause first: queued again as it is, the job fails again."
+    said, detail = causes.get(raised, (f"It raised {line}{_ended(job)}.", first))
     return said, (detail, retries), again
 
 

@@ -78,8 +78,8 @@ def unhealthy(services: Mapping[str, str] | None) -> Iterator[Finding]:
     if services is None:
         yield Finding(
             Severity.WARNING,
-            "Not all services of the stack have answered within a second.",
-            "One hangs, or this machine is very busy. The command takes longer, and names it.",
+            "The stack did not say within a second whether its services are healthy.",
+            "This machine is busy, or a service hangs. The command waits longer, and names it.",
             command_line("status"),
         )
         return

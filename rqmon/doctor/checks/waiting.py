@@ -42,7 +42,7 @@ def without_worker(facts: Facts, now: float) -> Iterator[Finding]:
     causes = [
         f"All that listened to {'it' if alone else f'{dead:,} of them'} died." if dead else "",
         f"All that listen to {'it' if alone else f'{stuck:,} of them'} send no heartbeats." if stuck else "",
-        "No worker is registered." if not dead and not stuck else "",
+        f"No worker is registered for {'it' if alone else 'them'}." if not dead and not stuck else "",
     ]
     yield Finding(
         Severity.BROKEN,
@@ -156,6 +156,8 @@ def limited(facts: Facts, _now: float) -> Iterator[Finding]:
 
 def _start(facts: Facts, queues: list[str]) -> str:
     """The command that brings workers: the stack's where it has them."""
-    if facts.has_stack and {*queues} <= {SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE}:
-        return command_line("start")
-    return start_worker(*queues)
+    of_stack = {SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE} & {*queues} if facts.has_stack else set()
+    others = [name for name in queues if name not in of_stack]
+    return "; ".join(
+        [*([command_line("start")] if of_stack else []), *([start_worker(*others)] if others else [])]
+    )

@@ -1,6 +1,7 @@
 """Jobs that wait in vain, as the doctor names them."""
 
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psutil
@@ -9,8 +10,10 @@ from rq import Queue, Worker
 from rq.scheduler import RQScheduler
 from rq.suspension import resume, suspend
 
+from rqmon.doctor import gathering
+from rqmon.doctor.examine import examine
 from rqmon.doctor.finding import Severity
-from scheduler import RateLimit, TooManyRequests
+from scheduler import SHORT_RUNNING_QUEUE, RateLimit, TooManyRequests
 from scheduler.workers.strategies import InProcessWorker
 from tests.doctor import found, is_found
 from tests.jobs import fail, pid
@@ -29,11 +32,19 @@ def test_jobs_to_which_nobody_listens(redis_connection, queue):
     other = Queue("its name; rm -rf ~", connection=redis_connection)
     other.enqueue(pid)
     it = found(redis_connection, "No worker listens to q and its name; rm -rf ~: 3 jobs wait.")
-    assert (it.severity, it.cause) == (Severity.BROKEN, "No worker is registered.")
+    assert (it.severity, it.cause) == (Severity.BROKEN, "No worker is registered for them.")
     Worker([queue, other], connection=redis_connection, name="died").register_birth()
     redis_connection.delete("rq:worker:died")
     assert found(redis_connection, "No worker listens").cause == "All that listened to 2 of them died."
     assert it.command == ".venv/bin/rqmon worker q 'its name; rm -rf ~'"
+
+
+def test_the_stack_s_own_queues_need_the_stack_and_others_a_worker(redis_connection):
+    for name in (SHORT_RUNNING_QUEUE, "mails"):
+        Queue(name, connection=redis_connection).enqueue(pid)
+    facts = replace(gathering.take(redis_connection, serializer="pickle"), has_stack=True)
+    [it] = [it for it in examine(facts, now=facts.snapshot.taken_at) if "No worker listens" in it.fact]
+    assert it.command == ".venv/bin/rqmon start; .venv/bin/rqmon worker mails"
 
 
 def test_a_live_worker_is_all_they_need(redis_connection, rq_redis_url, queue):
