@@ -75,15 +75,7 @@ def now() -> list[core.Panel]:
             thresholds=steps(OK, (1, CRITICAL)),
             width=3,
         ),
-        panels.stat(
-            "Missed",
-            "Slots in the time range that got no job, as no cron process ran. Above zero: see why it was "
-            "away; run what must not be missed with `rqmon cron run-now`.",
-            {"Missed": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="missed"))},
-            unit=theme.COUNT,
-            thresholds=steps(OK, (1, CRITICAL)),
-            width=3,
-        ),
+        shared.missed_slots(),
         panels.stat(
             "Late",
             "Slots in the time range whose job was queued later than the entry allows. Above zero: the cron "
@@ -91,6 +83,7 @@ def now() -> list[core.Panel]:
             {"Late": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="late"))},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, WARNING)),
+            width=3,
         ),
         panels.stat(
             "Overdue jobs",

@@ -1,31 +1,28 @@
-"""The "RQ Dashboard": is everything fine, what is in the queues, who works on them, and how fast.
+"""The "RQ Dashboard": is something wrong, what is in the queues, who works on them, and how fast.
 
-"Alerts" is in rows/alerts.py, "Throughput and capacity", "Workers" and the tile "Busy workers" are in
-rows/workers.py, "Slowest queue drains in" is in rows/queue_pace.py, and other panels shared with another
-dashboard are in rows/shared.py.
+"Alerts firing" and "Problems now" are in rows/alerts.py, "Failing share" is in rows/failures.py,
+"Throughput and capacity", "Workers" and "Busiest queue's workers" are in rows/workers.py, "Slowest queue
+drains in" is in rows/queue_pace.py, and other panels shared with another dashboard are in rows/shared.py.
 """
 
 from grafanalib import core
 
 from dashboards.kit import links, panels, theme
 from dashboards.kit.common import dashboard
-from dashboards.kit.queries import RECENT, jobs, known, low, or_zero, rate, select, share, total
+from dashboards.kit.queries import jobs, known, low, or_zero, select, share, total
 from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, above, steps
 from dashboards.rows import shared
-from dashboards.rows.alerts import alerts
+from dashboards.rows.alerts import alerts_firing, problems
 from dashboards.rows.failures import failing_share
 from dashboards.rows.queue_pace import slowest_queue
 from dashboards.rows.workers import throughput, utilisation, workers
 from rqmon.metrics import (
     RQ_JOBS_CANCELED,
-    RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS,
-    RQ_WORKERS_FAILED_TOTAL,
-    RQ_WORKERS_SUCCESS_TOTAL,
     UP,
 )
 from rqmon.states import CANCELED, JOB_STATUSES
-from rqmon.thresholds import FAILING_SHARE, QUEUED_JOBS
+from rqmon.thresholds import QUEUED_JOBS
 
 
 def build() -> core.Dashboard:
@@ -34,18 +31,28 @@ def build() -> core.Dashboard:
         "RQ Dashboard",
         "rq-dashboard",
         "Jobs, queues and workers of RQ, as Redis holds them and the exporter reads them.",
-        [*health(), *alerts(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
+        [*now(), *health(), *jobs_now(), *throughput(), *breakdowns(), *workers(), *exporter()],
     )
 
 
-def health() -> list[core.Panel]:
-    """Is everything fine? All green means yes."""
-    failed = rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT)
-    ended = f"({rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT)} + {failed})"
-    # For all functions: workers' own counters don't know functions.
-    recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
+def now() -> list[core.Panel]:
+    """Is something wrong, and where most? All green means no."""
     return [
-        panels.row("Is everything fine?"),
+        panels.row("Now"),
+        alerts_firing(),
+        shared.queues_without_workers(),
+        shared.oldest_waiting_job(),
+        shared.missed_slots(),
+        failing_share(),
+        utilisation(),
+        problems(),
+    ]
+
+
+def health() -> list[core.Panel]:
+    """Is everything there? All green means yes."""
+    return [
+        panels.row("Is everything up?"),
         panels.stat(
             "Exporter",
             "Whether Prometheus can read the exporter. While it is down every other panel is blind: see "
@@ -64,17 +71,7 @@ def health() -> list[core.Panel]:
             unit=theme.COUNT,
             thresholds=steps(CRITICAL, (1, OK)),
         ),
-        utilisation(),
         slowest_queue(),
-        panels.stat(
-            "Failing",
-            "The share of executions that left their job failed for good, over 5 minutes; where workers do "
-            "not record, retried ones too. Above zero: read the exceptions before requeueing.",
-            {"Failing": or_zero(f"{failing_share()} or ({failed}) / ({ended} > 0) unless on () {recorded}")},
-            unit="percentunit",
-            decimals=1,
-            thresholds=steps(OK, *above(FAILING_SHARE)),
-        ),
     ]
 
 

@@ -20,7 +20,7 @@ from dashboards.kit.queries import (
     rate,
     select,
 )
-from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNING, above, steps
+from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNING, steps
 from dashboards.rows import shared
 from dashboards.rows.failures import failed_for_good, failing_share
 from rqmon.metrics import (
@@ -30,7 +30,6 @@ from rqmon.metrics import (
     RQ_JOBS_UNACCOUNTED,
     RQ_WORK_HORSES_KILLED_TOTAL,
 )
-from rqmon.thresholds import FAILING_SHARE
 
 # A function in two queues gives two series: their run times differ, and a link needs the queue.
 BY = "function, queue"
@@ -73,15 +72,7 @@ def health() -> list[core.Panel]:
             unit=theme.JOBS_PER_SECOND,
             thresholds=steps(INFO),
         ),
-        panels.stat(
-            "Failing",
-            "The share of executions that left their job failed for good, over 5 minutes: of an exception, "
-            "of a rate limit, or as its process died. Above zero: see which function and exception below.",
-            {"Failing": or_zero(failing_share())},
-            unit="percentunit",
-            thresholds=steps(OK, *above(FAILING_SHARE)),
-            decimals=1,
-        ),
+        failing_share(),
         panels.stat(
             "p95 run time",
             "What 95% of the executions of the time range took at most. Near the jobs' timeout: they will be "

@@ -9,12 +9,11 @@ from grafanalib import core
 
 from dashboards.kit import links, panels, theme
 from dashboards.kit.common import dashboard
-from dashboards.kit.queries import RANGE, or_zero, quantile, total, worst
+from dashboards.kit.queries import RANGE, or_zero, quantile, total
 from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, above, steps
 from dashboards.rows import shared
 from dashboards.rows.queue_history import (
     INTERMEDIATE,
-    OLDEST,
     OVERDUE,
     QUEUED,
     WORKERS,
@@ -28,7 +27,7 @@ from rqmon.metrics import (
     RQ_JOB_WAIT_SECONDS,
     RQ_QUEUE_INTERMEDIATE_JOBS,
 )
-from rqmon.thresholds import INTERMEDIATE_JOBS, OLDEST_JOB_AGE, QUEUED_JOBS, SCHEDULED_DELAY
+from rqmon.thresholds import INTERMEDIATE_JOBS, QUEUED_JOBS, SCHEDULED_DELAY
 
 
 def build() -> core.Dashboard:
@@ -46,23 +45,8 @@ def now() -> list[core.Panel]:
     return [
         panels.row("Does a queue need somebody?"),
         shared.jobs_with("queued"),
-        panels.stat(
-            "Oldest waiting job",
-            "How long the first job of any chosen queue has waited. Rising second by second: nobody takes "
-            "from that queue; see its workers.",
-            {"{{queue}}": worst(OLDEST)},
-            unit="s",
-            thresholds=steps(OK, *above(OLDEST_JOB_AGE)),
-            named=True,
-        ),
-        panels.stat(
-            "Queues nobody serves",
-            "Queues that have jobs and no worker that listens. Any: start a worker for the queue, or find "
-            "out who queues jobs under a wrong name.",
-            {"Nobody serves": or_zero(f"count({NO_WORKER})")},
-            unit=theme.COUNT,
-            thresholds=steps(OK, (1, CRITICAL)),
-        ),
+        shared.oldest_waiting_job(),
+        shared.queues_without_workers(),
         slowest_queue(),
         shared.worst_delay(),
         panels.stat(
@@ -79,7 +63,7 @@ def now() -> list[core.Panel]:
             "jobs and none. Click a queue for its jobs in rq-dashboard.",
             {
                 "Queued": QUEUED,
-                "Oldest": OLDEST,
+                "Oldest": shared.OLDEST,
                 "Workers": f"-1 * group by (queue) ({NO_WORKER}) or {WORKERS}",
                 "p95 wait": quantile(0.95, RQ_JOB_WAIT_SECONDS, by="queue", window=RANGE),
                 "Drains in": f"max by (queue) ({DRAINS_IN})",

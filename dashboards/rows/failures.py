@@ -1,7 +1,18 @@
 """How often jobs failed for good: by an exception, by a rate limit, or because their process died."""
 
-from dashboards.kit.queries import RECENT, events
-from rqmon.metrics import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL
+from grafanalib import core
+
+from dashboards.kit import panels
+from dashboards.kit.links import READ_JOBS
+from dashboards.kit.queries import RECENT, events, rate, select, worst_or
+from dashboards.kit.theme import OK, above, steps
+from rqmon.metrics import (
+    RQ_JOB_RETRIES_TOTAL,
+    RQ_JOBS_PROCESSED_TOTAL,
+    RQ_WORKERS_FAILED_TOTAL,
+    RQ_WORKERS_SUCCESS_TOTAL,
+)
+from rqmon.thresholds import FAILING_SHARE
 
 
 def failed_for_good(*, by: str, window: str) -> str:
@@ -20,7 +31,37 @@ def failed_for_good(*, by: str, window: str) -> str:
     return f"({failed} + clamp_min({unclear} - on (redis, queue) group_left () {of_them}, 0) or {failed})"
 
 
-def failing_share() -> str:
-    """Return the share of recent executions that left their job failed for good."""
-    failed = failed_for_good(by="redis, queue", window=RECENT)
-    return f"sum({failed}) / ({events(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)} > 0)"
+def failing_share() -> core.Stat:
+    """How much of the worst queue's work fails."""
+    # By the workers' own counters where nothing is recorded; they don't know functions.
+    failed, succeeded = (
+        rate(metric, by="queues", window=RECENT)
+        for metric in (RQ_WORKERS_FAILED_TOTAL, RQ_WORKERS_SUCCESS_TOTAL)
+    )
+    counted = f'label_join({failed} / ({succeeded} + {failed} > 0), "queue", "", "queues")'
+    recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
+    return panels.stat(
+        "Failing share",
+        "The share of executions that left their job failed for good, over 5 minutes, of the queue where it "
+        "is largest; where workers do not record, retried ones too. Above zero: read the exceptions.",
+        {
+            "{{queue}}": worst_or(
+                "Every queue", f"{SHARE_BY_QUEUE} or {counted} unless on () {recorded}", "queue"
+            )
+        },
+        unit="percentunit",
+        decimals=1,
+        thresholds=steps(OK, *above(FAILING_SHARE)),
+        named=True,
+        reads_on=READ_JOBS,
+    )
+
+
+SHARE_BY_SERVER = (
+    f"{failed_for_good(by='redis, queue', window=RECENT)} "
+    f"/ ({events(RQ_JOBS_PROCESSED_TOTAL, by='redis, queue', window=RECENT)} > 0)"
+)
+SHARE_BY_QUEUE = (
+    f"sum by (queue) ({failed_for_good(by='redis, queue', window=RECENT)}) "
+    f"/ ({events(RQ_JOBS_PROCESSED_TOTAL, by='queue', window=RECENT)} > 0)"
+)

@@ -6,7 +6,6 @@ from dashboards.kit import links, panels, theme
 from dashboards.kit.queries import (
     RATE_INTERVAL,
     jobs,
-    largest,
     low_total,
     peak,
     peak_total,
@@ -30,7 +29,6 @@ from rqmon.metrics import (
 
 QUEUED = jobs("queue", status="queued")
 WORKERS = total(RQ_QUEUE_WORKERS, by="queue")
-OLDEST = largest(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue")
 OVERDUE = total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")
 INTERMEDIATE = total(RQ_QUEUE_INTERMEDIATE_JOBS, by="queue")
 

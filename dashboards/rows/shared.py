@@ -7,6 +7,8 @@ from grafanalib import core
 
 from dashboards.kit import links, panels, theme
 from dashboards.kit.queries import (
+    count_naming_worst,
+    events,
     events_by_step,
     jobs,
     largest,
@@ -18,17 +20,21 @@ from dashboards.kit.queries import (
     worst,
 )
 from dashboards.kit.theme import CRITICAL, INFO, OK, UP_OR_DOWN, above, steps
+from dashboards.rows.queue_pace import NO_WORKER
 from rqmon.metrics import (
+    RQ_CRON_SLOTS_TOTAL,
     RQ_JOB_RETRIES_TOTAL,
     RQ_JOBS,
+    RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
     RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
     RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
     RQ_REDIS_UP,
     RQ_REQUEST_PROCESSING_SECONDS,
 )
 from rqmon.states import JOB_STATUSES
-from rqmon.thresholds import FAILED_JOBS, QUEUED_JOBS, SCHEDULED_DELAY
+from rqmon.thresholds import FAILED_JOBS, OLDEST_JOB_AGE, QUEUED_JOBS, SCHEDULED_DELAY
 
+OLDEST = largest(RQ_QUEUE_OLDEST_JOB_AGE_SECONDS, by="queue")
 DELAY = largest(RQ_QUEUE_SCHEDULED_DELAY_SECONDS, by="queue")
 
 _ADVICE = {
@@ -57,6 +63,49 @@ def jobs_with(status: str) -> core.Stat:
         {status.capitalize(): or_zero(jobs(status=status))},
         unit=theme.COUNT,
         thresholds=_COLORS.get(status, steps(INFO)),
+    )
+
+
+def queues_without_workers() -> core.Stat:
+    """How many queues nobody serves, and which one has the most jobs."""
+    return panels.stat(
+        "Queues without workers",
+        "Queues that have jobs and no worker that listens; the one with the most jobs is named. Any: start a "
+        "worker for it, or find out who queues jobs under a wrong name.",
+        {"{{queue}}": count_naming_worst("None", f"count({NO_WORKER})", NO_WORKER, "queue")},
+        unit=theme.COUNT,
+        thresholds=steps(OK, (1, CRITICAL)),
+        named=True,
+        reads_on=links.READ_QUEUES,
+    )
+
+
+def oldest_waiting_job() -> core.Stat:
+    """How long the first job of the worst queue has waited."""
+    return panels.stat(
+        "Oldest waiting job",
+        "How long the first job of any chosen queue has waited. Rising second by second: nobody takes "
+        "from that queue; see its workers.",
+        {"{{queue}}": worst(OLDEST)},
+        unit="s",
+        thresholds=steps(OK, *above(OLDEST_JOB_AGE)),
+        named=True,
+        reads_on=links.READ_QUEUES,
+    )
+
+
+def missed_slots() -> core.Stat:
+    """How many cron slots got no job, and of which entry most."""
+    missed, by_entry = (events(RQ_CRON_SLOTS_TOTAL, by=by, outcome="missed") for by in ("", "entry"))
+    return panels.stat(
+        "Missed cron slots",
+        "Slots in the time range that got no job, as no cron process ran; the entry that missed most is "
+        "named. Above zero: see why it was away; `rqmon cron run-now` runs what must not be missed.",
+        {"{{entry}}": count_naming_worst("None", missed, by_entry, "entry")},
+        unit=theme.COUNT,
+        thresholds=steps(OK, (1, CRITICAL)),
+        named=True,
+        reads_on=links.READ_CRON,
     )
 
 

@@ -3,6 +3,7 @@
 from grafanalib import core
 
 from dashboards.kit import panels, theme
+from dashboards.kit.links import READ_WORKERS
 from dashboards.kit.queries import RATE_INTERVAL, RECENT, known, or_zero, rate, select
 from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, above, steps
 from dashboards.rows.queue_pace import NO_WORKER
@@ -28,12 +29,13 @@ def utilisation() -> core.GaugePanel:
     busy = f"({busy_samples} / {all_samples} or 0 * {all_samples}) and {here}"
     nobody = f'{_NOBODY} * label_join(group by (queue) ({NO_WORKER}), "queues", "", "queue")'
     return panels.gauge(
-        "Busy workers",
+        "Busiest queue's workers",
         "How much of the last 5 minutes the busiest workers, named by their queues, spent in jobs. Near 100% "
         "while jobs queue: add workers, or find out what they wait for. No worker: jobs that nobody takes.",
         {"{{queues}}": known(f"topk(1, max by (queues) ({nobody} or {busy}))")},
         thresholds=steps(OK, *above(BUSY_SHARE)),
         mappings=theme.text_for_values({_NOBODY: ("No worker", CRITICAL)}),
+        reads_on=READ_WORKERS,
     )
 
 

@@ -76,7 +76,7 @@ def instead(key: str, value: object) -> Callable[[Json], object]:
         (TABLE, expr("sum(increase(rq_jobs_processed_total[7m]))"), "target-rate-interval-rule"),
         *(
             (title, change, "target-instant-rule")
-            for title in (STAT, TABLE, "Busy workers", "Share now by queue")
+            for title in (STAT, TABLE, "Busiest queue's workers", "Share now by queue")
             for change in (instead("instant", False), instead("range", True))
         ),
         (STAT, expr("sum(rq_cron_processes)"), "panel-unknown-rule"),
