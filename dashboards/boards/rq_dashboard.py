@@ -1,8 +1,9 @@
 """The "RQ Dashboard": is something wrong, what is in the queues, who works on them, and how fast.
 
-"Alerts firing" and "Problems now" are in rows/alerts.py, "Failing share" is in rows/failures.py,
-"Throughput and capacity", "Workers" and "Busiest queue's workers" are in rows/workers.py, "Slowest queue
-drains in" is in rows/queue_pace.py, and other panels shared with another dashboard are in rows/shared.py.
+"Alerts firing" and "Problems now" are in rows/alerts.py, "Failing share", "Top failures" and "Most failing
+functions" in rows/failures.py, "Throughput and capacity", "Workers" and "Busiest queue's workers" in
+rows/workers.py, "Slowest queue drains in" in rows/queue_pace.py, and other panels shared with another
+dashboard in rows/shared.py.
 """
 
 from grafanalib import core
@@ -13,7 +14,7 @@ from dashboards.kit.queries import jobs, known, low, or_zero, select, share, tot
 from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, above, steps
 from dashboards.rows import shared
 from dashboards.rows.alerts import alerts_firing, problems
-from dashboards.rows.failures import failing_share
+from dashboards.rows.failures import failing_share, most_failing_functions, top_failures
 from dashboards.rows.queue_pace import slowest_queue
 from dashboards.rows.workers import throughput, utilisation, workers
 from rqmon.metrics import (
@@ -46,6 +47,8 @@ def now() -> list[core.Panel]:
         failing_share(),
         utilisation(),
         problems(),
+        top_failures(),
+        most_failing_functions(),
     ]
 
 

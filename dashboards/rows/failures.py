@@ -2,17 +2,21 @@
 
 from grafanalib import core
 
-from dashboards.kit import panels
-from dashboards.kit.links import READ_JOBS
-from dashboards.kit.queries import RECENT, events, rate, select, worst_or
-from dashboards.kit.theme import OK, above, steps
+from dashboards.kit import links, panels, theme
+from dashboards.kit.queries import RANGE, RECENT, events, rate, select, worst_or
+from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, above, steps
 from rqmon.metrics import (
+    RQ_JOB_FAILURES_TOTAL,
     RQ_JOB_RETRIES_TOTAL,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS_FAILED_TOTAL,
     RQ_WORKERS_SUCCESS_TOTAL,
 )
 from rqmon.thresholds import FAILING_SHARE
+
+# A function in two queues gives two series: their run times differ, and a link needs the queue.
+BY = "function, queue"
+LABELS = {"function": "Function", "queue": "Queue"}
 
 
 def failed_for_good(*, by: str, window: str) -> str:
@@ -53,7 +57,7 @@ def failing_share() -> core.Stat:
         decimals=1,
         thresholds=steps(OK, *above(FAILING_SHARE)),
         named=True,
-        reads_on=READ_JOBS,
+        reads_on=links.READ_JOBS,
     )
 
 
@@ -65,3 +69,54 @@ SHARE_BY_QUEUE = (
     f"sum by (queue) ({failed_for_good(by='redis, queue', window=RECENT)}) "
     f"/ ({events(RQ_JOBS_PROCESSED_TOTAL, by='queue', window=RECENT)} > 0)"
 )
+
+
+def top_failures() -> core.Table:
+    """Which exceptions end executions most often."""
+    count = events(RQ_JOB_FAILURES_TOTAL, by="exception, queue")
+    executions = events(RQ_JOBS_PROCESSED_TOTAL, by="queue", any_function=True)
+    most = f"topk(10, {count} > 0)"
+    return panels.table(
+        "Top failures",
+        "The ten exceptions that ended most executions in the time range, retried ones too, of every "
+        "function, and their share of the queue's executions. Click one for its queue's failed jobs.",
+        {
+            "Failed executions": most,
+            "Share": f"{most} / on (queue) group_left () ({executions} > 0)",
+        },
+        labels={"exception": "Exception", "queue": "Queue"},
+        width=12,
+        overrides=[
+            theme.column_thresholds("Failed executions", steps(NEUTRAL, (1, CRITICAL))),
+            theme.column_unit("Share", "percentunit"),
+        ],
+        link=links.FAILED,
+        sort="Failed executions",
+        no_value="No failed execution is known in the time range",
+    )
+
+
+def most_failing_functions() -> core.Table:
+    """Which functions fail for good most often."""
+    count = events(RQ_JOBS_PROCESSED_TOTAL, by=BY)
+    failed = f"sum by ({BY}) ({failed_for_good(by=f'redis, {BY}', window=RANGE)})"
+    worst = f"topk(10, {failed} > 0)"
+    return panels.table(
+        "Most failing functions",
+        "The ten that failed for good most often in the time range. Click one for its queue's failed jobs, "
+        "read why, then requeue.",
+        {
+            "Failed for good": worst,
+            "Share": f"{failed} / {count} and on ({BY}) {worst}",
+            "Executions": f"{count} and on ({BY}) {worst}",
+        },
+        labels=LABELS,
+        width=12,
+        overrides=[
+            theme.column_thresholds("Failed for good", steps(NEUTRAL, (1, CRITICAL))),
+            theme.column_unit("Share", "percentunit"),
+        ],
+        link=links.FAILED,
+        sort="Failed for good",
+        no_value="No function is known to have failed in the time range",
+    )

@@ -118,6 +118,12 @@ FAILING_QUEUE = {
     f'rq_jobs_processed_total{{queue="q", function="f", outcome="{outcome}"}}': "0+1x180"
     for outcome in ("succeeded", "failed")
 }
+RAISED = {
+    **UP,
+    **FAILING_QUEUE,
+    'rq_job_failures_total{queue="q", exception="ValueError"}': "0+1x180",
+    'rq_job_failures_total{queue="q", exception="KeyError"}': "0x170 3x10",
+}
 # Long before the last five minutes.
 MISSED_AT_NIGHT = {**UP, 'rq_cron_slots_total{entry="e", outcome="missed"}': "5x30 7x150"}
 CASES = [
@@ -150,6 +156,8 @@ CASES = [
     Case("rq-dashboard", "Missed cron slots", UP, 0),
     Case("rq-dashboard", "Queues without workers", ONE_SERVED, 1),
     Case("rq-dashboard", "Oldest waiting job", AGES, 7),
+    Case("rq-dashboard", "Top failures", RAISED, 180, legend="Failed executions"),
+    Case("rq-dashboard", "Top failures", RAISED, 0.5, legend="Share"),
     # The worst of two queues, and not their average.
     Case("rq-dashboard", "Failing share", {**RECORDED, **FAILING_QUEUE}, 0.5),
     Case("rq-monitoring", "Alerts", WATCHED, 0),
