@@ -97,6 +97,7 @@ def jobs_now() -> list[core.Panel]:
                 theme.column_thresholds("Queued", steps(NEUTRAL, (1, INFO), *above(QUEUED_JOBS))),
                 theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
             ],
+            sort="Queued",
             link=links.QUEUED,
         ),
         shared.backlog_by_queue(width=12),

@@ -138,6 +138,7 @@ def targets() -> list[core.Panel]:
             labels={"version": "Version", "rq_version": "rq", "python_version": "Python"},
             width=12,
             overrides=[],
+            sort="Exporters",
         ),
         panels.bars(
             "Scrape errors by reason",

@@ -84,5 +84,6 @@ def now() -> list[core.Panel]:
                 ),
             ],
             link=links.QUEUED,
+            sort="Oldest",
         ),
     ]

@@ -155,7 +155,15 @@ def timeseries(
         tooltipMode="multi",
         tooltipSort="desc",
         overrides=theme.color_overrides(colors or {}),
-        extraJson={"fieldConfig": {"defaults": {"links": [link.of_series()]}}} if link else None,
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "color": {"mode": "palette-classic-by-name"},
+                    **({"links": [link.of_series()]} if link else {}),
+                }
+            },
+            "options": {"legend": {} if stacked else {"sortBy": "Last", "sortDesc": True}},
+        },
     )
 
 
@@ -176,6 +184,7 @@ def bars(
     panel.drawStyle = "bars"
     panel.legendCalcs = ["sum"]
     panel.legendDisplayMode = "table"
+    panel.extraJson["options"]["legend"] = {"sortBy": "Total", "sortDesc": True}
     return panel
 
 
@@ -214,7 +223,7 @@ def table(
     width: int,
     overrides: list[dict[str, Any]],
     link: Link | None = None,
-    sort: str | None = None,
+    sort: str,
     last_labels: dict[str, str] | None = None,
     no_value: str | None = None,
 ) -> core.Table:
@@ -243,7 +252,7 @@ def table(
         unit=theme.COUNT,
         thresholds=theme.steps(theme.NEUTRAL),
         overrides=[*overrides, *([link.of_column(next(iter(labels.values())))] if link else [])],
-        sortBy=[core.TableSortByField(displayName=sort, desc=True)] if sort else [],
+        sortBy=[core.TableSortByField(displayName=sort, desc=True)],
         extraJson={"fieldConfig": {"defaults": {"noValue": no_value}}} if no_value else None,
         transformations=[
             {"id": "merge", "options": {}},

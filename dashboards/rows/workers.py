@@ -51,12 +51,12 @@ def throughput() -> list[core.Panel]:
             "end with their worker, so short-lived (burst) workers may be missing here.",
             {
                 "Succeeded": or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL)),
-                "Failed": or_zero(rate(RQ_WORKERS_FAILED_TOTAL)),
+                "Failed executions": or_zero(rate(RQ_WORKERS_FAILED_TOTAL)),
             },
             unit=theme.JOBS_PER_SECOND,
             width=8,
             stacked=True,
-            colors={"Succeeded": OK, "Failed": CRITICAL},
+            colors={"Succeeded": OK, "Failed executions": CRITICAL},
         ),
         panels.timeseries(
             "Workers by state",
@@ -92,7 +92,7 @@ def workers() -> list[core.Panel]:
     states = " or ".join(f"{code} * {select(RQ_WORKERS, state=state)}" for state, code in codes.items())
     per_worker = {
         "Succeeded": RQ_WORKERS_SUCCESS_TOTAL,
-        "Failed": RQ_WORKERS_FAILED_TOTAL,
+        "Failed executions": RQ_WORKERS_FAILED_TOTAL,
         "Working time": RQ_WORKERS_WORKING_TIME_TOTAL,
     }
     return [
@@ -115,9 +115,10 @@ def workers() -> list[core.Panel]:
             labels={"name": "Worker", "queues": "Queues"},
             width=12,
             overrides=[
-                theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
+                theme.column_thresholds("Failed executions", steps(NEUTRAL, (1, CRITICAL))),
                 theme.column_unit("Working time", "s"),
             ],
+            sort="Failed executions",
         ),
         panels.timeseries(
             "Working time",

@@ -59,6 +59,7 @@ SLOTS = {
     'rq_cron_slots_total{entry="e", outcome="ran"}': "0x179 1",
     'rq_cron_slots_total{entry="e", outcome="missed"}': "0x179 1",
 }
+LATE_TWICE = {'rq_cron_slots_total{entry="e", outcome="late"}': "0x100 2x80"}
 AGES = {
     **UP,
     'rq_jobs{status="queued", queue="a"}': "3x180",
@@ -210,6 +211,7 @@ CASES = [
     Case("rq-queues", "Oldest waiting job", {**UP, 'rq_jobs{status="queued", queue="a"}': "3x180"}, None),
     Case("rq-queues", "Burn rate, 5 minutes", WAITED, 5),
     Case("rq-cron", "Slots of each entry", SLOTS, 2),
+    Case("rq-cron", "Entries", {**SLOTS, **LATE_TWICE}, 2, legend="Late"),
     Case("rq-cron", "Missed cron slots", DOWN, None),
     Case("rq-redis", "Memory of maximum", {**UP, "rq_redis_memory_used_bytes": "5x180"}, 0),
     Case("rq-monitoring", "Scrape errors", DOWN, 0),

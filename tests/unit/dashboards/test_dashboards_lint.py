@@ -60,6 +60,7 @@ def instead(key: str, value: object) -> Callable[[Json], object]:
         (STAT, lambda p: p.update(datasource={"type": "prometheus", "uid": "p1"}), "panel-datasource-rule"),
         (STAT, lambda p: p["fieldConfig"]["defaults"].pop("unit"), "panel-units-rule"),
         (STAT, lambda p: p.update(targets=[]), "panel-no-targets-rule"),
+        (TABLE, lambda p: p["options"].pop("sortBy"), "panel-sort-rule"),
         (STAT, lambda p: p["targets"].append(p["targets"][0]), "target-id-rule"),
         (STAT, lambda p: p["targets"][0].pop("datasource"), "target-datasource-rule"),
         (STAT, lambda p: p["targets"][0].update(hide=True), "target-hidden-rule"),
