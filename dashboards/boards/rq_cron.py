@@ -83,6 +83,7 @@ def now() -> list[core.Panel]:
             {"Late": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="late"))},
             unit=theme.COUNT,
             thresholds=steps(OK, (1, WARNING)),
+            width=3,
         ),
         panels.stat(
             "Overdue jobs",
@@ -103,21 +104,30 @@ def entries() -> list[core.Panel]:
         panels.row("Cron entries"),
         panels.table(
             "Entries",
-            "What repeats, and when; a paused entry has no next run. Overdue for more than the seconds "
-            "between two scrapes: see Cron processes. `rqmon cron` commands take the entry's id.",
+            "What repeats, when, and what became of its slots in the time range; a paused entry has no next "
+            "run. Overdue for more than the seconds between two scrapes: see Cron processes.",
             {
                 "Next run in": _described(f"clamp_min({next_run} - time(), 0)"),
                 "Overdue by": _described(f"clamp_min(time() - {next_run}, 0)"),
                 "Last run ago": _described(f"time() - {select(RQ_CRON_LAST_RUN_TIMESTAMP_SECONDS)}"),
+                **{
+                    outcome.capitalize(): _described(
+                        events(RQ_CRON_SLOTS_TOTAL, by="redis, entry", outcome=outcome)
+                    )
+                    for outcome in CRON_OUTCOMES
+                },
             },
-            labels={**COLUMNS, "entry": "Entry", "redis": "Redis"},
+            labels={"entry": "Entry", **COLUMNS, "redis": "Redis"},
             width=24,
             overrides=[
                 theme.column_unit("Next run in", "s"),
                 theme.column_unit("Overdue by", "s"),
                 theme.column_thresholds("Overdue by", steps(NEUTRAL, *above(CRON_OVERDUE))),
                 theme.column_unit("Last run ago", "s"),
+                theme.column_thresholds("Missed", steps(NEUTRAL, (1, CRITICAL))),
+                theme.column_thresholds("Late", steps(NEUTRAL, (1, WARNING))),
             ],
+            sort="Missed",
         ),
     ]
 
@@ -158,7 +168,7 @@ def slots() -> list[core.Panel]:
             "Slots of each entry",
             "What became of each entry's slots, where it had some; the worst where it had several. Red or "
             "orange in all rows: the cron process was away. In one: look at that entry's history.",
-            {"{{schedule}} {{function}}": _described(" or ".join(worst_first))},
+            {"{{entry}}": _described(" or ".join(worst_first))},
             mappings=theme.text_for_values(
                 {code: (outcome.capitalize(), SLOT_COLORS[outcome]) for outcome, code in codes.items()}
             ),

@@ -1,31 +1,29 @@
-"""The "RQ Dashboard": what needs somebody, what is in the queues, who works on them, and how fast.
+"""The "RQ Dashboard": is something wrong, what is in the queues, who works on them, and how fast.
 
-"Problems now" and the tiles of alerts are in rows/alerts.py, "Failing most" is in rows/failures.py,
-"Throughput and capacity", "Workers" and the tile "Busy workers" are in rows/workers.py, "Slowest queue drains
-in" is in rows/queue_pace.py, and other panels shared with another dashboard are in rows/shared.py.
+"Alerts firing" and "Problems now" are in rows/alerts.py, "Failing share", "Top failures" and "Most failing
+functions" in rows/failures.py, "Throughput and capacity", "Workers" and "Busiest queue's workers" in
+rows/workers.py, "Slowest queue drains in" in rows/queue_pace.py, and other panels shared with another
+dashboard in rows/shared.py.
 """
 
 from grafanalib import core
 
 from dashboards.kit import links, panels, theme
 from dashboards.kit.common import dashboard
-from dashboards.kit.queries import RECENT, jobs, known, low, or_zero, rate, select, share, total
+from dashboards.kit.queries import jobs, known, low, or_zero, select, share, total
 from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, UP_OR_DOWN, above, steps
 from dashboards.rows import shared
-from dashboards.rows.alerts import firing, problems
-from dashboards.rows.failures import failing_most, failing_share
+from dashboards.rows.alerts import alerts_firing, problems
+from dashboards.rows.failures import failing_share, most_failing_functions, top_failures
 from dashboards.rows.queue_pace import slowest_queue
 from dashboards.rows.workers import throughput, utilisation, workers
 from rqmon.metrics import (
     RQ_JOBS_CANCELED,
-    RQ_JOBS_PROCESSED_TOTAL,
     RQ_WORKERS,
-    RQ_WORKERS_FAILED_TOTAL,
-    RQ_WORKERS_SUCCESS_TOTAL,
     UP,
 )
 from rqmon.states import CANCELED, JOB_STATUSES
-from rqmon.thresholds import FAILING_SHARE, QUEUED_JOBS
+from rqmon.thresholds import QUEUED_JOBS
 
 
 def build() -> core.Dashboard:
@@ -39,27 +37,25 @@ def build() -> core.Dashboard:
 
 
 def now() -> list[core.Panel]:
-    """Does somebody have to act, and on what?"""
+    """Is something wrong, and where most? All green means no."""
     return [
         panels.row("Now"),
-        *firing(),
-        shared.nobody_serves(width=3),
-        shared.oldest_waiting(),
+        alerts_firing(),
+        shared.queues_without_workers(),
+        shared.oldest_waiting_job(),
         shared.missed_slots(),
-        failing_most(),
+        failing_share(),
         utilisation(),
         problems(),
+        top_failures(),
+        most_failing_functions(),
     ]
 
 
 def health() -> list[core.Panel]:
-    """Does everything run, and keep pace? All green means yes."""
-    failed = rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT)
-    ended = f"({rate(RQ_WORKERS_SUCCESS_TOTAL, window=RECENT)} + {failed})"
-    # For all functions: workers' own counters don't know functions.
-    recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
+    """Is everything there? All green means yes."""
     return [
-        panels.row("Does everything run?"),
+        panels.row("Is everything up?"),
         panels.stat(
             "Exporter",
             "Whether Prometheus can read the exporter. While it is down every other panel is blind: see "
@@ -79,16 +75,6 @@ def health() -> list[core.Panel]:
             thresholds=steps(CRITICAL, (1, OK)),
         ),
         slowest_queue(),
-        shared.worst_delay(),
-        panels.stat(
-            "Failing",
-            "The share of executions that left their job failed for good, over 5 minutes; where workers do "
-            "not record, retried ones too. Above zero: read the exceptions before requeueing.",
-            {"Failing": or_zero(f"{failing_share()} or ({failed}) / ({ended} > 0) unless on () {recorded}")},
-            unit="percentunit",
-            decimals=1,
-            thresholds=steps(OK, *above(FAILING_SHARE)),
-        ),
     ]
 
 
@@ -111,6 +97,7 @@ def jobs_now() -> list[core.Panel]:
                 theme.column_thresholds("Queued", steps(NEUTRAL, (1, INFO), *above(QUEUED_JOBS))),
                 theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
             ],
+            sort="Queued",
             link=links.QUEUED,
         ),
         shared.backlog_by_queue(width=12),

@@ -20,9 +20,9 @@ from dashboards.kit.queries import (
     rate,
     select,
 )
-from dashboards.kit.theme import CRITICAL, INFO, NEUTRAL, OK, OUTCOME_COLORS, WARNING, above, steps
+from dashboards.kit.theme import CRITICAL, INFO, OK, OUTCOME_COLORS, WARNING, steps
 from dashboards.rows import shared
-from dashboards.rows.failures import failed_for_good, failing_share
+from dashboards.rows.failures import BY, LABELS, failed_for_good, failing_share, most_failing_functions
 from rqmon.metrics import (
     RQ_JOB_FAILURES_TOTAL,
     RQ_JOB_RUN_SECONDS,
@@ -30,13 +30,9 @@ from rqmon.metrics import (
     RQ_JOBS_UNACCOUNTED,
     RQ_WORK_HORSES_KILLED_TOTAL,
 )
-from rqmon.thresholds import FAILING_SHARE
 
-# A function in two queues gives two series: their run times differ, and a link needs the queue.
-BY = "function, queue"
 _ENDED = rate(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)
 LEGEND = "{{function}} in {{queue}}"
-LABELS = {"function": "Function", "queue": "Queue"}
 
 
 def build() -> core.Dashboard:
@@ -73,15 +69,7 @@ def health() -> list[core.Panel]:
             unit=theme.JOBS_PER_SECOND,
             thresholds=steps(INFO),
         ),
-        panels.stat(
-            "Failing",
-            "The share of executions that left their job failed for good, over 5 minutes: of an exception, "
-            "of a rate limit, or as its process died. Above zero: see which function and exception below.",
-            {"Failing": or_zero(failing_share())},
-            unit="percentunit",
-            thresholds=steps(OK, *above(FAILING_SHARE)),
-            decimals=1,
-        ),
+        failing_share(),
         panels.stat(
             "p95 run time",
             "What 95% of the executions of the time range took at most. Near the jobs' timeout: they will be "
@@ -216,10 +204,8 @@ def failures() -> list[core.Panel]:
 def functions() -> list[core.Panel]:
     """Which functions to look at first."""
     count = events(RQ_JOBS_PROCESSED_TOTAL, by=BY)
-    failed = f"sum by ({BY}) ({failed_for_good(by=f'redis, {BY}', window=RANGE)})"
     slowest = f"topk(10, {quantile(0.95, RQ_JOB_RUN_SECONDS, by=BY, window=RANGE)} >= 0)"
     mean = f"{increase(RQ_JOB_RUN_SECONDS, '_sum', by=BY)} / {increase(RQ_JOB_RUN_SECONDS, '_count', by=BY)}"
-    worst = f"topk(10, {failed} > 0)"
     return [
         panels.row("Functions to look at first"),
         panels.table(
@@ -237,22 +223,5 @@ def functions() -> list[core.Panel]:
             link=links.FAILED,
             sort="p95",
         ),
-        panels.table(
-            "Most failing functions",
-            "The ten that failed for good most often in the time range; no data if none did. Click one for "
-            "its queue's failed jobs, read why, then requeue.",
-            {
-                "Failed": worst,
-                "Share": f"{failed} / {count} and on ({BY}) {worst}",
-                "Executions": f"{count} and on ({BY}) {worst}",
-            },
-            labels=LABELS,
-            width=12,
-            overrides=[
-                theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
-                theme.column_unit("Share", "percentunit"),
-            ],
-            link=links.FAILED,
-            sort="Failed",
-        ),
+        most_failing_functions(),
     ]

@@ -19,7 +19,7 @@ from dashboards.kit.queries import (
 )
 from dashboards.kit.theme import CRITICAL, INFO, OK, UP_OR_DOWN, WARNING, above, steps
 from dashboards.rows import shared
-from dashboards.rows.alerts import count_firing
+from dashboards.rows.alerts import alerts_firing
 from rqmon.metrics import (
     ALERTS,
     PROMETHEUS_JOB,
@@ -63,14 +63,7 @@ def now() -> list[core.Panel]:
             unit=theme.COUNT,
             thresholds=steps(OK, (1, CRITICAL)),
         ),
-        panels.stat(
-            "Alerts firing",
-            "Alerts that fire now. Above zero: see which, below; docs/runbooks.md says what to do. Unknown: "
-            "Prometheus evaluates no rules.",
-            {"Firing": count_firing()},
-            unit=theme.COUNT,
-            thresholds=steps(OK, (1, CRITICAL)),
-        ),
+        alerts_firing(),
         panels.stat(
             "Scrape errors",
             "What the exporter could not read in the time range: a server or one key. Above zero: the reason "
@@ -145,6 +138,7 @@ def targets() -> list[core.Panel]:
             labels={"version": "Version", "rq_version": "rq", "python_version": "Python"},
             width=12,
             overrides=[],
+            sort="Exporters",
         ),
         panels.bars(
             "Scrape errors by reason",

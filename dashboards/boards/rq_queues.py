@@ -45,8 +45,8 @@ def now() -> list[core.Panel]:
     return [
         panels.row("Does a queue need somebody?"),
         shared.jobs_with("queued"),
-        shared.oldest_waiting(),
-        shared.nobody_serves(),
+        shared.oldest_waiting_job(),
+        shared.queues_without_workers(),
         slowest_queue(),
         shared.worst_delay(),
         panels.stat(
@@ -84,5 +84,6 @@ def now() -> list[core.Panel]:
                 ),
             ],
             link=links.QUEUED,
+            sort="Oldest",
         ),
     ]

@@ -1,6 +1,6 @@
 """The "RQ Workers" dashboard: how many workers there are, what each does, and which of them died.
 
-The rows "Throughput and capacity" and "Workers" and the tile "Busy workers" are in rows/workers.py.
+"Throughput and capacity", "Workers" and "Busiest queue's workers" are in rows/workers.py.
 """
 
 from grafanalib import core

@@ -1,4 +1,4 @@
-"""Data links from a series or a row to the jobs of its queue in rq-dashboard."""
+"""Data links: to the jobs of a queue in rq-dashboard, and to the dashboard on which one reads on."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,34 @@ class Link:
         }
 
 
+@dataclass(frozen=True)
+class Board:
+    """Opens another dashboard, with what is chosen on this one."""
+
+    title: str
+    uid: str  # or a reference to a label that has it
+
+    def link(self) -> dict[str, Any]:
+        """Return the link, as of a number or of a table's column."""
+        return {
+            "title": self.title,
+            "url": f"/d/{self.uid}?${{__url_time_range}}&${{__all_variables}}",
+            "targetBlank": False,
+        }
+
+    def of_column(self, column: str) -> dict[str, Any]:
+        """Return an override that makes a table column the link of each row."""
+        return {
+            "matcher": {"id": "byName", "options": column},
+            "properties": [{"id": "links", "value": [self.link()]}],
+        }
+
+
 QUEUED = Link("Queued jobs of the queue", "queued/10/asc/1")
 SCHEDULED = Link("Scheduled jobs of the queue", "scheduled/10/asc/1")
 FAILED = Link("Failed jobs of the queue", "failed/10/desc/1")
+READ_QUEUES = Board("Read on in RQ Queues", "rq-queues")
+READ_JOBS = Board("Read on in RQ Jobs", "rq-jobs")
+READ_CRON = Board("Read on in RQ Cron & scheduled", "rq-cron")
+READ_WORKERS = Board("Read on in RQ Workers", "rq-workers")
+READ_MONITORING = Board("Read on in RQ Monitoring itself", "rq-monitoring")

@@ -10,7 +10,7 @@ from typing import Any
 from grafanalib import core
 
 from dashboards.kit import theme
-from dashboards.kit.links import Link
+from dashboards.kit.links import Board, Link
 from dashboards.kit.variables import DATASOURCE
 
 REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -47,12 +47,15 @@ def stat(
     thresholds: list[dict[str, Any]],
     mappings: list[dict[str, Any]] | None = None,
     decimals: int | None = None,
+    overrides: list[dict[str, Any]] | None = None,
     named: bool = False,
     width: int = 4,
+    reads_on: Board | None = None,
 ) -> core.Stat:
     """A large number: the value at the end of the time range, coloured by its thresholds.
 
-    It is an instant query: a graph's last point is up to a step old. `named` shows the legend too.
+    It is an instant query: a graph's last point is up to a step old. `named` shows the legend too,
+    `overrides` set apart one of several numbers, and a click leads to where one reads on.
     """
     return core.Stat(
         **_frame(title, description, queries, width=width, height=4, instant=True),
@@ -65,6 +68,8 @@ def stat(
         textMode="value_and_name" if named else "auto",
         noValue=theme.UNKNOWN_TEXT,
         color={"mode": "thresholds"},
+        overrides=overrides or [],
+        extraJson={"fieldConfig": {"defaults": _links(reads_on)}},
     )
 
 
@@ -75,6 +80,7 @@ def gauge(
     *,
     thresholds: list[dict[str, Any]],
     mappings: list[dict[str, Any]] | None = None,
+    reads_on: Board | None = None,
 ) -> core.GaugePanel:
     """A share of a whole, from 0 to 100%, with its legend."""
     return core.GaugePanel(
@@ -86,10 +92,14 @@ def gauge(
         max=1,
         decimals=0,
         extraJson={
-            "fieldConfig": {"defaults": _unknown(mappings or [])},
+            "fieldConfig": {"defaults": _unknown(mappings or []) | _links(reads_on)},
             "options": {"textMode": "value_and_name"},
         },
     )
+
+
+def _links(reads_on: Board | None) -> dict[str, Any]:
+    return {"links": [reads_on.link()]} if reads_on else {}
 
 
 def _unknown(mappings: list[dict[str, Any]]) -> dict[str, Any]:
@@ -145,7 +155,15 @@ def timeseries(
         tooltipMode="multi",
         tooltipSort="desc",
         overrides=theme.color_overrides(colors or {}),
-        extraJson={"fieldConfig": {"defaults": {"links": [link.of_series()]}}} if link else None,
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "color": {"mode": "palette-classic-by-name"},
+                    **({"links": [link.of_series()]} if link else {}),
+                }
+            },
+            "options": {"legend": {} if stacked else {"sortBy": "Last", "sortDesc": True}},
+        },
     )
 
 
@@ -166,6 +184,7 @@ def bars(
     panel.drawStyle = "bars"
     panel.legendCalcs = ["sum"]
     panel.legendDisplayMode = "table"
+    panel.extraJson["options"]["legend"] = {"sortBy": "Total", "sortDesc": True}
     return panel
 
 
@@ -204,8 +223,9 @@ def table(
     width: int,
     overrides: list[dict[str, Any]],
     link: Link | None = None,
-    sort: str | None = None,
-    nothing: str = "",
+    sort: str,
+    last_labels: dict[str, str] | None = None,
+    no_value: str | None = None,
 ) -> core.Table:
     """A row per combination of labels, a column per query (named by its legend).
 
@@ -218,21 +238,22 @@ def table(
         overrides: Units and colours of single columns, by their titles.
         link: The first column's link; rows have the label `queue`.
         sort: The column to sort by, largest values first.
-        nothing: What an empty table says, where that is good news.
+        last_labels: More labels, to show after the values.
+        no_value: What it says without rows.
     """
     frame = _frame(title, description, queries, width=width, height=8, instant=True)
     for target in frame["targets"]:
         target.format = "table"
     # Grafana's names of the value columns: a letter is only added if there are several queries.
     names = [f"Value #{target.refId}" for target in frame["targets"]] if len(queries) > 1 else ["Value"]
-    columns = labels | dict(zip(names, queries, strict=True))
+    columns = labels | dict(zip(names, queries, strict=True)) | (last_labels or {})
     return core.Table(
         **frame,
         unit=theme.COUNT,
         thresholds=theme.steps(theme.NEUTRAL),
         overrides=[*overrides, *([link.of_column(next(iter(labels.values())))] if link else [])],
-        sortBy=[core.TableSortByField(displayName=sort, desc=True)] if sort else [],
-        extraJson={"fieldConfig": {"defaults": {"noValue": nothing}}} if nothing else None,
+        sortBy=[core.TableSortByField(displayName=sort, desc=True)],
+        extraJson={"fieldConfig": {"defaults": {"noValue": no_value}}} if no_value else None,
         transformations=[
             {"id": "merge", "options": {}},
             {

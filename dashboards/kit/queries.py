@@ -95,6 +95,19 @@ def worst(expr: str) -> str:
     )
 
 
+def worst_or(nothing: str, expr: str, label: str) -> str:
+    """Return the largest number above 0 with its `label` alone; 0, labelled `nothing`, if there is none."""
+    none = f'label_replace(vector(0), "{label}", "{nothing}", "", "")'
+    return known(f"topk(1, max by ({label}) ({expr}) > 0 or {none})")
+
+
+def count_naming_worst(nothing: str, count: str, expr: str, label: str) -> str:
+    """Return `count`, a single number, with the `label` of the largest of `expr`; 0, labelled `nothing`."""
+    largest_of = f"topk(1, max by ({label}) ({expr}) > 0)"
+    none = f'label_replace(vector(0), "{label}", "{nothing}", "", "")'
+    return known(f"topk(1, 0 * {largest_of} + on () group_left () {count} or {none})")
+
+
 def total(metric: Metric, *, by: str = "", **labels: str) -> str:
     """Return the sum of a gauge's series by the labels `by` ("queue, function")."""
     return f"sum{_by(metric, by)}({select(metric, any_function=False, **labels)})"

@@ -73,6 +73,14 @@ def color_overrides(colors: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
+def thresholds_of(name: str, thresholds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return an override that colours one of a tile's numbers, by its legend, with thresholds of its own."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": "thresholds", "value": {"mode": "absolute", "steps": thresholds}}],
+    }
+
+
 def column_unit(column: str, unit: str) -> dict[str, Any]:
     """Return an override that gives one table column its own unit."""
     return {"matcher": {"id": "byName", "options": column}, "properties": [{"id": "unit", "value": unit}]}

@@ -1,8 +1,8 @@
 """`python -m dashboards.lint`: checks the generated JSON against grafana/dashboard-linter's rules.
 
-Rules have the linter's names; target-gauge-rule, target-instant-rule, target-peak-rule and panel-unknown-rule
-are ours. Left out: job and instance variables (this bundle's metrics have `redis` instead, to which every
-query is narrowed) and "uneditable" (which provisioning sets).
+Rules have the linter's names; target-gauge-rule, target-instant-rule, target-peak-rule, panel-sort-rule and
+panel-unknown-rule are ours. Left out: job and instance variables (this bundle's metrics have `redis` instead,
+to which every query is narrowed) and "uneditable" (which provisioning sets).
 """
 
 import json
@@ -179,6 +179,8 @@ def _of_panel(panel: Json) -> Iterator[tuple[str, str]]:
         yield "panel-units-rule", "set a unit"
     if not panel.get("targets"):
         yield "panel-no-targets-rule", "give it a query"
+    if panel["type"] == "table" and not panel["options"].get("sortBy"):
+        yield "panel-sort-rule", "sort it: with hundreds of rows what is worst is out of sight"
     if panel["type"] in TILES and (what_to_do := _of_unknown(panel)):
         yield "panel-unknown-rule", what_to_do
     ref_ids = Counter(target.get("refId") for target in panel.get("targets", ()))

@@ -2,11 +2,21 @@
 
 from grafanalib import core
 
-from dashboards.kit import panels
-from dashboards.kit.queries import RECENT, events, known, rate
-from dashboards.kit.theme import OK, above, steps
-from rqmon.metrics import RQ_JOB_RETRIES_TOTAL, RQ_JOBS_PROCESSED_TOTAL, RQ_WORKERS_FAILED_TOTAL
+from dashboards.kit import links, panels, theme
+from dashboards.kit.queries import RANGE, RECENT, events, rate, select, worst_or
+from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, above, steps
+from rqmon.metrics import (
+    RQ_JOB_FAILURES_TOTAL,
+    RQ_JOB_RETRIES_TOTAL,
+    RQ_JOBS_PROCESSED_TOTAL,
+    RQ_WORKERS_FAILED_TOTAL,
+    RQ_WORKERS_SUCCESS_TOTAL,
+)
 from rqmon.thresholds import FAILING_SHARE
+
+# A function in two queues gives two series: their run times differ, and a link needs the queue.
+BY = "function, queue"
+LABELS = {"function": "Function", "queue": "Queue"}
 
 
 def failed_for_good(*, by: str, window: str) -> str:
@@ -25,28 +35,88 @@ def failed_for_good(*, by: str, window: str) -> str:
     return f"({failed} + clamp_min({unclear} - on (redis, queue) group_left () {of_them}, 0) or {failed})"
 
 
-def failing_share() -> str:
-    """Return the share of recent executions that left their job failed for good."""
-    failed = failed_for_good(by="redis, queue", window=RECENT)
-    return f"sum({failed}) / ({events(RQ_JOBS_PROCESSED_TOTAL, window=RECENT)} > 0)"
-
-
-def failing_most() -> core.Stat:
-    """The queue of which the largest share of recent executions left their job failed for good."""
-    failed = f"sum by (queue) ({failed_for_good(by='redis, queue', window=RECENT)})"
-    shares = f"{failed} / ({events(RQ_JOBS_PROCESSED_TOTAL, by='queue', window=RECENT)} > 0)"
-    # Where workers fail that don't record, it is unknown which queue it is.
-    every = 'label_replace(vector(0), "queue", "Every queue", "", "")'
-    none = (
-        f"{every} unless on () {shares} > 0 unless on () {rate(RQ_WORKERS_FAILED_TOTAL, window=RECENT)} > 0"
+def failing_share() -> core.Stat:
+    """How much of the worst queue's work fails."""
+    # By the workers' own counters where nothing is recorded; they don't know functions.
+    failed, succeeded = (
+        rate(metric, by="queues", window=RECENT)
+        for metric in (RQ_WORKERS_FAILED_TOTAL, RQ_WORKERS_SUCCESS_TOTAL)
     )
+    counted = f'label_join({failed} / ({succeeded} + {failed} > 0), "queue", "", "queues")'
+    recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
     return panels.stat(
-        "Failing most",
-        "The queue of which the largest share of executions left their job failed for good, over 5 minutes. "
-        "Above zero: read the exceptions, in RQ Jobs, before requeueing.",
-        {"{{queue}}": known(f"topk(1, {shares} > 0) or ({none})")},
+        "Failing share",
+        "The share of executions that left their job failed for good, over 5 minutes, of the queue where it "
+        "is largest; where workers do not record, retried ones too. Above zero: read the exceptions.",
+        {
+            "{{queue}}": worst_or(
+                "Every queue", f"{SHARE_BY_QUEUE} or {counted} unless on () {recorded}", "queue"
+            )
+        },
         unit="percentunit",
         decimals=1,
         thresholds=steps(OK, *above(FAILING_SHARE)),
         named=True,
+        reads_on=links.READ_JOBS,
+    )
+
+
+SHARE_BY_SERVER = (
+    f"{failed_for_good(by='redis, queue', window=RECENT)} "
+    f"/ ({events(RQ_JOBS_PROCESSED_TOTAL, by='redis, queue', window=RECENT)} > 0)"
+)
+SHARE_BY_QUEUE = (
+    f"sum by (queue) ({failed_for_good(by='redis, queue', window=RECENT)}) "
+    f"/ ({events(RQ_JOBS_PROCESSED_TOTAL, by='queue', window=RECENT)} > 0)"
+)
+
+
+def top_failures() -> core.Table:
+    """Which exceptions end executions most often."""
+    count = events(RQ_JOB_FAILURES_TOTAL, by="exception, queue")
+    executions = events(RQ_JOBS_PROCESSED_TOTAL, by="queue", any_function=True)
+    most = f"topk(10, {count} > 0)"
+    return panels.table(
+        "Top failures",
+        "The ten exceptions that ended most executions in the time range, retried ones too, of every "
+        "function, and their share of the queue's executions. Click one for its queue's failed jobs.",
+        {
+            "Failed executions": most,
+            "Share": f"{most} / on (queue) group_left () ({executions} > 0)",
+        },
+        labels={"exception": "Exception", "queue": "Queue"},
+        width=12,
+        overrides=[
+            theme.column_thresholds("Failed executions", steps(NEUTRAL, (1, CRITICAL))),
+            theme.column_unit("Share", "percentunit"),
+        ],
+        link=links.FAILED,
+        sort="Failed executions",
+        no_value="No failed execution is known in the time range",
+    )
+
+
+def most_failing_functions() -> core.Table:
+    """Which functions fail for good most often."""
+    count = events(RQ_JOBS_PROCESSED_TOTAL, by=BY)
+    failed = f"sum by ({BY}) ({failed_for_good(by=f'redis, {BY}', window=RANGE)})"
+    worst = f"topk(10, {failed} > 0)"
+    return panels.table(
+        "Most failing functions",
+        "The ten that failed for good most often in the time range. Click one for its queue's failed jobs, "
+        "read why, then requeue.",
+        {
+            "Failed for good": worst,
+            "Share": f"{failed} / {count} and on ({BY}) {worst}",
+            "Executions": f"{count} and on ({BY}) {worst}",
+        },
+        labels=LABELS,
+        width=12,
+        overrides=[
+            theme.column_thresholds("Failed for good", steps(NEUTRAL, (1, CRITICAL))),
+            theme.column_unit("Share", "percentunit"),
+        ],
+        link=links.FAILED,
+        sort="Failed for good",
+        no_value="No function is known to have failed in the time range",
     )

@@ -7,6 +7,7 @@ from grafanalib import core
 
 from dashboards.kit import links, panels, theme
 from dashboards.kit.queries import (
+    count_naming_worst,
     events,
     events_by_step,
     jobs,
@@ -65,21 +66,22 @@ def jobs_with(status: str) -> core.Stat:
     )
 
 
-def nobody_serves(*, width: int = 4) -> core.Stat:
-    """How many queues have jobs and no worker."""
+def queues_without_workers() -> core.Stat:
+    """How many queues nobody serves, and which one has the most jobs."""
     return panels.stat(
-        "Unserved",
-        "Queues that have jobs and no worker that listens. Any: start a worker for the queue, or find "
-        "out who queues jobs under a wrong name.",
-        {"Nobody serves": or_zero(f"count({NO_WORKER})")},
+        "Queues without workers",
+        "Queues that have jobs and no worker that listens; the one with the most jobs is named. Any: start a "
+        "worker for it, or find out who queues jobs under a wrong name.",
+        {"{{queue}}": count_naming_worst("None", f"count({NO_WORKER})", NO_WORKER, "queue")},
         unit=theme.COUNT,
         thresholds=steps(OK, (1, CRITICAL)),
-        width=width,
+        named=True,
+        reads_on=links.READ_QUEUES,
     )
 
 
-def oldest_waiting() -> core.Stat:
-    """How long the job that waits longest has waited."""
+def oldest_waiting_job() -> core.Stat:
+    """How long the first job of the worst queue has waited."""
     return panels.stat(
         "Oldest waiting job",
         "How long the first job of any chosen queue has waited. Rising second by second: nobody takes "
@@ -88,19 +90,22 @@ def oldest_waiting() -> core.Stat:
         unit="s",
         thresholds=steps(OK, *above(OLDEST_JOB_AGE)),
         named=True,
+        reads_on=links.READ_QUEUES,
     )
 
 
 def missed_slots() -> core.Stat:
-    """How many cron slots got no job, in the whole time range."""
+    """How many cron slots got no job, and of which entry most."""
+    missed, by_entry = (events(RQ_CRON_SLOTS_TOTAL, by=by, outcome="missed") for by in ("", "entry"))
     return panels.stat(
-        "Missed slots",
-        "Slots in the time range that got no job, as no cron process ran. Above zero: see why it was "
-        "away; run what must not be missed with `rqmon cron run-now`.",
-        {"Missed": or_zero(events(RQ_CRON_SLOTS_TOTAL, outcome="missed"))},
+        "Missed cron slots",
+        "Slots in the time range that got no job, as no cron process ran; the entry that missed most is "
+        "named. Above zero: see why it was away; `rqmon cron run-now` runs what must not be missed.",
+        {"{{entry}}": count_naming_worst("None", missed, by_entry, "entry")},
         unit=theme.COUNT,
         thresholds=steps(OK, (1, CRITICAL)),
-        width=3,
+        named=True,
+        reads_on=links.READ_CRON,
     )
 
 

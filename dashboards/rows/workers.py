@@ -3,6 +3,7 @@
 from grafanalib import core
 
 from dashboards.kit import panels, theme
+from dashboards.kit.links import READ_WORKERS
 from dashboards.kit.queries import RATE_INTERVAL, RECENT, known, or_zero, rate, select
 from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, STATE_COLORS, above, steps
 from dashboards.rows.queue_pace import NO_WORKER
@@ -28,12 +29,13 @@ def utilisation() -> core.GaugePanel:
     busy = f"({busy_samples} / {all_samples} or 0 * {all_samples}) and {here}"
     nobody = f'{_NOBODY} * label_join(group by (queue) ({NO_WORKER}), "queues", "", "queue")'
     return panels.gauge(
-        "Busy workers",
+        "Busiest queue's workers",
         "How much of the last 5 minutes the busiest workers, named by their queues, spent in jobs. Near 100% "
         "while jobs queue: add workers, or find out what they wait for. No worker: jobs that nobody takes.",
         {"{{queues}}": known(f"topk(1, max by (queues) ({nobody} or {busy}))")},
         thresholds=steps(OK, *above(BUSY_SHARE)),
         mappings=theme.text_for_values({_NOBODY: ("No worker", CRITICAL)}),
+        reads_on=READ_WORKERS,
     )
 
 
@@ -49,12 +51,12 @@ def throughput() -> list[core.Panel]:
             "end with their worker, so short-lived (burst) workers may be missing here.",
             {
                 "Succeeded": or_zero(rate(RQ_WORKERS_SUCCESS_TOTAL)),
-                "Failed": or_zero(rate(RQ_WORKERS_FAILED_TOTAL)),
+                "Failed executions": or_zero(rate(RQ_WORKERS_FAILED_TOTAL)),
             },
             unit=theme.JOBS_PER_SECOND,
             width=8,
             stacked=True,
-            colors={"Succeeded": OK, "Failed": CRITICAL},
+            colors={"Succeeded": OK, "Failed executions": CRITICAL},
         ),
         panels.timeseries(
             "Workers by state",
@@ -90,7 +92,7 @@ def workers() -> list[core.Panel]:
     states = " or ".join(f"{code} * {select(RQ_WORKERS, state=state)}" for state, code in codes.items())
     per_worker = {
         "Succeeded": RQ_WORKERS_SUCCESS_TOTAL,
-        "Failed": RQ_WORKERS_FAILED_TOTAL,
+        "Failed executions": RQ_WORKERS_FAILED_TOTAL,
         "Working time": RQ_WORKERS_WORKING_TIME_TOTAL,
     }
     return [
@@ -113,9 +115,10 @@ def workers() -> list[core.Panel]:
             labels={"name": "Worker", "queues": "Queues"},
             width=12,
             overrides=[
-                theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
+                theme.column_thresholds("Failed executions", steps(NEUTRAL, (1, CRITICAL))),
                 theme.column_unit("Working time", "s"),
             ],
+            sort="Failed executions",
         ),
         panels.timeseries(
             "Working time",

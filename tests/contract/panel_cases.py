@@ -14,7 +14,8 @@ import yaml
 from dashboards.paths import DASHBOARDS, ROOT
 
 FILLED = {"queue": ".*", "redis": ".*", "function": ".*", "__rate_interval": "20s"}
-FILLED |= {"__interval": "5s", "__range": "30m"}
+# `$1` is label_replace's.
+FILLED |= {"__interval": "5s", "__range": "30m", "1": "$1"}
 
 
 @dataclass(frozen=True)

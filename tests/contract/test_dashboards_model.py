@@ -6,22 +6,20 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import chain, combinations
+from itertools import combinations
 from typing import Any
 
 import pytest
 import yaml
-from flask import Flask
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from redis import Redis
 from rq import Queue, Worker
-from rq_dashboard.web import blueprint
 from rq_exporter.collector import RQCollector
 
 from dashboards.paths import DASHBOARDS, ROOT
-from rqmon.metrics import ALERTS, METRICS
+from rqmon.metrics import ALERTS, ALERTS_FOR_STATE, METRICS
 
 GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
@@ -190,8 +188,9 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
             known = {label for metric in metrics for label in metric.labels}
             known |= {"redis", "job", "alertname", "alertstate", "group", "instance"}
             known |= {"le"} if "_bucket" in bare else set()
-            # An alert has labels of its own.
-            known |= {"queue", "function", "entry", "resource"} if ALERTS in metrics else set()
+            # An alert has labels of its own, and a row of it those that say where and what.
+            if any(metric in (ALERTS, ALERTS_FOR_STATE) for metric in metrics):
+                known |= {"queue", "entry", "where", "dashboard", "runbook"}
             kept = {
                 label
                 for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare)
@@ -206,33 +205,6 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
                 columns = panel["transformations"][1]["options"]["renameByName"]
                 outermost = re.findall(r"\bby \(([^)]*)\)", bare)[:1]
                 assert columns.keys() >= {label for by in outermost for label in by.split(", ")} - {"le"}
-
-
-def _links(panel: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return where each link of the panel takes the queue from, and its path on rq-dashboard with a queue."""
-    config = panel["fieldConfig"]
-    properties = (item for override in config["overrides"] for item in override["properties"])
-    found = [item["value"] for item in properties if item["id"] == "links"]
-    for link in chain(config["defaults"].get("links", []), *found):
-        address, queue = re.findall(r"\$\{[^}]+\}", link["url"])
-        assert link["url"].startswith(f"{address}/")
-        assert address == "${rq_dashboard}"
-        yield queue, link["url"].removeprefix(address).replace(queue, "short")
-
-
-def test_links_lead_from_a_queue_to_pages_that_rq_dashboard_serves(panels: list[dict[str, Any]]) -> None:
-    rq_dashboard = Flask("links")
-    rq_dashboard.register_blueprint(blueprint)
-    pages = rq_dashboard.url_map.bind("127.0.0.1")
-    for panel in panels:
-        for queue, path in _links(panel):
-            endpoint, values = pages.match(path)
-            assert (endpoint, values["queue_name"]) == ("rq_dashboard.jobs_overview", "short")
-            assert values["registry_name"] in ("queued", "scheduled", "failed")
-            source = "__data.fields" if panel["type"] == "table" else "__field.labels"
-            assert queue == f"${{{source}.queue:percentencode}}", panel["title"]
-            for target in panel["targets"]:
-                assert re.search(r"by \((\w+, )*queue", target["expr"]), panel["title"]
 
 
 def test_panels_fit_the_grid_and_do_not_overlap(model: dict[str, Any]) -> None:

@@ -59,6 +59,7 @@ SLOTS = {
     'rq_cron_slots_total{entry="e", outcome="ran"}': "0x179 1",
     'rq_cron_slots_total{entry="e", outcome="missed"}': "0x179 1",
 }
+LATE_TWICE = {'rq_cron_slots_total{entry="e", outcome="late"}': "0x100 2x80"}
 AGES = {
     **UP,
     'rq_jobs{status="queued", queue="a"}': "3x180",
@@ -115,66 +116,97 @@ ONE_RECORDED = {
     'rq_jobs{status="queued", queue="dark"}': "60x180",
     'rq_queue_workers{queue="dark"}': "1x180",
 }
+# Two queues with jobs; problems are told of `q` alone.
+TWO_WAIT = {
+    'rq_jobs{status="queued", queue="q"}': "7x180",
+    'rq_jobs{status="queued", queue="other"}': "9x180",
+    'rq_queue_oldest_job_age_seconds{queue="q"}': "12x180",
+    'rq_queue_oldest_job_age_seconds{queue="other"}': "99x180",
+}
+FAILING_QUEUE = {
+    f'rq_jobs_processed_total{{queue="q", function="f", outcome="{outcome}"}}': "0+1x180"
+    for outcome in ("succeeded", "failed")
+}
+RAISED = {
+    **UP,
+    **FAILING_QUEUE,
+    'rq_job_failures_total{queue="q", exception="ValueError"}': "0+1x180",
+    'rq_job_failures_total{queue="q", exception="KeyError"}': "0x170 3x10",
+}
+# Long before the last five minutes.
+MISSED_AT_NIGHT = {**UP, 'rq_cron_slots_total{entry="e", outcome="missed"}': "5x30 7x150"}
 CASES = [
     Case("rq-dashboard", "Redis", DOWN, 0),
     Case("rq-dashboard", "Redis", TWO_SERVERS, 1),
     Case("rq-dashboard", "Redis", ONE_OF_TWO_DOWN, 0),
-    *(Case("rq-dashboard", title, WATCHED, 0) for title in ("Critical alerts", "Warnings")),
-    *(Case("rq-dashboard", title, UP, None) for title in ("Critical alerts", "Warnings")),
-    Case("rq-dashboard", "Critical alerts", WARNED, 0),
-    Case("rq-dashboard", "Warnings", WARNED, 1, {"queue": "another"}),
-    # B has held for 15 minutes and does not fire yet, A fires.
-    Case("rq-dashboard", "Problems now", WARNED, 900, legend="For"),
-    Case("rq-dashboard", "Problems now", WARNED, 3, legend="Severity"),
-    Case("rq-dashboard", "Problems now", WARNED, 1, legend="State"),
     *(
-        Case("rq-dashboard", "Problems now", WATCHED, None, legend=column)
-        for column in ("For", "Severity", "State")
+        Case(uid, "Alerts firing", series, says, {"queue": "another"}, legend)
+        for uid in ("rq-dashboard", "rq-monitoring")
+        for series, legend, says in (
+            (WATCHED, "critical", 0),
+            (WATCHED, "warnings", 0),
+            (UP, "critical", None),
+            (UP, "warnings", None),
+            (WARNED, "critical", 0),
+            (WARNED, "warnings", 1),
+        )
     ),
-    Case("rq-dashboard", "Failing most", RECORDED, 0.125),
-    Case("rq-dashboard", "Failing most", NOT_RECORDED, None),
-    Case("rq-dashboard", "Failing most", UP, 0),
-    Case("rq-dashboard", "Failing most", TWO_FAILING, 1),
-    Case("rq-monitoring", "Alerts firing", WARNED, 1),
-    Case("rq-monitoring", "Alerts firing", UP, None),
+    # What is pending is a problem too; the worst is 4: critical, and not yet told.
+    Case("rq-dashboard", "Problems now", WARNED, 4, {"queue": "another"}, "State"),
+    Case("rq-dashboard", "Problems now", WARNED, 900, legend="For"),
+    Case("rq-dashboard", "Problems now", {**WARNED, **TWO_WAIT}, 7, legend="Waiting"),
+    Case("rq-dashboard", "Problems now", {**WARNED, **TWO_WAIT}, 12, legend="Oldest"),
+    Case("rq-dashboard", "Problems now", {**WARNED, **FAILING_QUEUE}, 0.5, legend="Failing"),
+    # 0 says that there are no problems, 6 that nobody knows.
+    Case("rq-dashboard", "Problems now", WATCHED, 0, legend="State"),
+    Case("rq-dashboard", "Problems now", UP, 6, legend="State"),
+    Case("rq-dashboard", "Problems now", {**WATCHED, **DOWN}, None, legend="State"),
+    Case("rq-dashboard", "Missed cron slots", MISSED_AT_NIGHT, 2, {"__range": "24h"}),
+    Case("rq-dashboard", "Missed cron slots", UP, 0),
+    Case("rq-dashboard", "Queues without workers", ONE_SERVED, 1),
+    Case("rq-dashboard", "Oldest waiting job", AGES, 7),
+    Case("rq-dashboard", "Top failures", RAISED, 180, legend="Failed executions"),
+    Case("rq-dashboard", "Top failures", RAISED, 0.5, legend="Share"),
+    # The worst of two queues, and not their average.
+    Case("rq-dashboard", "Failing share", {**RECORDED, **FAILING_QUEUE}, 0.5),
     Case("rq-monitoring", "Alerts", WATCHED, 0),
     Case("rq-queues", "Queued", TWO_SERVERS, 50),
     # The sum of the known values is not the total.
     Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, None),
-    Case("rq-queues", "Unserved", ONE_OF_TWO_DOWN, None),
+    Case("rq-queues", "Queues without workers", ONE_OF_TWO_DOWN, None),
     Case("rq-queues", "Queued", ONE_OF_TWO_DOWN, 50, {"redis": "a"}),
-    *(Case(uid, "Failing", LIMITED, 0.5) for uid in ("rq-dashboard", "rq-jobs")),
-    *(Case(uid, "Failing", RETRIED_LIMITED, 0) for uid in ("rq-dashboard", "rq-jobs")),
+    *(Case(uid, "Failing share", LIMITED, 0.5) for uid in ("rq-dashboard", "rq-jobs")),
+    *(Case(uid, "Failing share", RETRIED_LIMITED, 0) for uid in ("rq-dashboard", "rq-jobs")),
     Case("rq-jobs", "Failing share by function", LIMITED, 0.5),
     Case("rq-jobs", "Most failing functions", {**LIMITED, ABANDONED: "0x180"}, 180),
-    Case("rq-cron", "Missed slots", ELEVEN, 11),
+    Case("rq-cron", "Missed cron slots", ELEVEN, 11),
     Case("rq-cron", "Slots by outcome", ELEVEN, 11, legend="Missed"),
-    Case("rq-cron", "Missed slots", LONG_AGO, 11),
+    Case("rq-cron", "Missed cron slots", LONG_AGO, 11),
     Case("rq-cron", "Slots by outcome", LONG_AGO, 0, legend="Missed"),
-    Case("rq-cron", "Missed slots", OUTAGE, 3),
+    Case("rq-cron", "Missed cron slots", OUTAGE, 3),
     Case("rq-cron", "Slots by outcome", OUTAGE, 3, legend="Missed", at="625s"),
     # A series first seen at 394 existed before; one that was missing and then was 2 happened since.
     Case("rq-jobs", "Abandoned", {**UP, ABANDONED: "394x180"}, 0),
     Case("rq-jobs", "Abandoned", {**UP, ABANDONED: "_x100 2x80"}, 2),
     Case("rq-jobs", "Abandoned", {**UP, ABANDONED: "5x100 0 1x79"}, 1),
     Case("rq-jobs", "Killed and abandoned", {**UP, ABANDONED: "_x180 2"}, 2, legend="Abandoned"),
-    Case("rq-dashboard", "Busy workers", ONE_SERVED, 2),
-    Case("rq-dashboard", "Busy workers", BUSY, 1),
+    Case("rq-dashboard", "Busiest queue's workers", ONE_SERVED, 2),
+    Case("rq-dashboard", "Busiest queue's workers", BUSY, 1),
     Case("rq-dashboard", "Slowest queue drains in", ONE_SERVED, DAY),
     Case("rq-dashboard", "Slowest queue drains in", RECORDED, 60 / (8 / 5)),
     Case("rq-dashboard", "Slowest queue drains in", NOT_RECORDED, 60 / (4 / 5)),
     Case("rq-dashboard", "Slowest queue drains in", UP, 0),
     Case("rq-dashboard", "Slowest queue drains in", ONE_RECORDED, None),
-    *(Case("rq-dashboard", panel, UP, 0) for panel in ("Workers", "Queued", "Failed", "Failing")),
-    *(Case("rq-dashboard", panel, DOWN, None) for panel in ("Workers", "Queued", "Failed", "Failing")),
-    Case("rq-dashboard", "Failing", RECORDED, 0.125),
-    Case("rq-dashboard", "Failing", RECORDED, 0, {"function": "another"}),
-    Case("rq-dashboard", "Failing", NOT_RECORDED, 0.25),
-    Case("rq-jobs", "Failing", RECORDED, 0.125),
+    *(Case("rq-dashboard", panel, UP, 0) for panel in ("Workers", "Queued", "Failed", "Failing share")),
+    *(Case("rq-dashboard", panel, DOWN, None) for panel in ("Workers", "Queued", "Failed", "Failing share")),
+    Case("rq-dashboard", "Failing share", RECORDED, 0.125),
+    Case("rq-dashboard", "Failing share", RECORDED, 0, {"function": "another"}),
+    Case("rq-dashboard", "Failing share", NOT_RECORDED, 0.25),
+    Case("rq-jobs", "Failing share", RECORDED, 0.125),
     Case("rq-limits", "Retried share", {**RECORDED, 'rq_job_retries_total{queue="short"}': "0+1x180"}, 0.125),
-    *(Case("rq-queues", panel, DOWN, None) for panel in ("Queued", "Unserved")),
-    Case("rq-queues", "Unserved", RECORDED, 0),
-    Case("rq-queues", "Unserved", TWO_SERVERS, 1),
+    *(Case("rq-queues", panel, DOWN, None) for panel in ("Queued", "Queues without workers")),
+    Case("rq-queues", "Queues without workers", RECORDED, 0),
+    Case("rq-queues", "Queues without workers", TWO_SERVERS, 1),
     Case("rq-queues", "Queues served", TWO_SERVERS, 2),
     Case("rq-queues", "Slowest queue drains in", TWO_SERVERS, DAY),
     Case("rq-queues", "Waited at most 30 s", WAITED, 0.95),
@@ -187,7 +219,8 @@ CASES = [
     Case("rq-queues", "Oldest waiting job", {**UP, 'rq_jobs{status="queued", queue="a"}': "3x180"}, None),
     Case("rq-queues", "Burn rate, 5 minutes", WAITED, 5),
     Case("rq-cron", "Slots of each entry", SLOTS, 2),
-    Case("rq-cron", "Missed slots", DOWN, None),
+    Case("rq-cron", "Entries", {**SLOTS, **LATE_TWICE}, 2, legend="Late"),
+    Case("rq-cron", "Missed cron slots", DOWN, None),
     Case("rq-redis", "Memory of maximum", {**UP, "rq_redis_memory_used_bytes": "5x180"}, 0),
     Case("rq-monitoring", "Scrape errors", DOWN, 0),
 ]

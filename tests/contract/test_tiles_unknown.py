@@ -61,8 +61,6 @@ STILL = {
         for away in ("Redis", "exporter")
         for title, says in (
             ("Alerts firing", 0),
-            ("Critical alerts", 0),
-            ("Warnings", 0),
             ("Rule failures", 180),
             ("Longest scrape", 2),
             ("Series", 9),

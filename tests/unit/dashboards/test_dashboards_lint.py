@@ -60,6 +60,7 @@ def instead(key: str, value: object) -> Callable[[Json], object]:
         (STAT, lambda p: p.update(datasource={"type": "prometheus", "uid": "p1"}), "panel-datasource-rule"),
         (STAT, lambda p: p["fieldConfig"]["defaults"].pop("unit"), "panel-units-rule"),
         (STAT, lambda p: p.update(targets=[]), "panel-no-targets-rule"),
+        (TABLE, lambda p: p["options"].pop("sortBy"), "panel-sort-rule"),
         (STAT, lambda p: p["targets"].append(p["targets"][0]), "target-id-rule"),
         (STAT, lambda p: p["targets"][0].pop("datasource"), "target-datasource-rule"),
         (STAT, lambda p: p["targets"][0].update(hide=True), "target-hidden-rule"),
@@ -76,7 +77,7 @@ def instead(key: str, value: object) -> Callable[[Json], object]:
         (TABLE, expr("sum(increase(rq_jobs_processed_total[7m]))"), "target-rate-interval-rule"),
         *(
             (title, change, "target-instant-rule")
-            for title in (STAT, TABLE, "Busy workers", "Share now by queue")
+            for title in (STAT, TABLE, "Busiest queue's workers", "Share now by queue")
             for change in (instead("instant", False), instead("range", True))
         ),
         (STAT, expr("sum(rq_cron_processes)"), "panel-unknown-rule"),

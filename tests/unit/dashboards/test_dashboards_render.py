@@ -71,7 +71,13 @@ def test_a_bar_gauge_has_field_config_instead_of_field_options() -> None:
 def test_a_tables_columns_are_named_after_its_queries() -> None:
     [panel] = rendered(
         panels.table(
-            "Table", "Means.", {"Up": "up", "Down": "1 - up"}, labels={"job": "Job"}, width=12, overrides=[]
+            "Table",
+            "Means.",
+            {"Up": "up", "Down": "1 - up"},
+            labels={"job": "Job"},
+            width=12,
+            overrides=[],
+            sort="Up",
         )
     )
     organize = panel["transformations"][1]["options"]
@@ -107,7 +113,9 @@ def test_a_series_and_a_row_lead_to_their_queue() -> None:
 
 def test_the_value_of_a_single_query_has_no_letter() -> None:
     [panel] = rendered(
-        panels.table("Table", "Means.", {"Up": "up"}, labels={"job": "Job"}, width=12, overrides=[])
+        panels.table(
+            "Table", "Means.", {"Up": "up"}, labels={"job": "Job"}, width=12, overrides=[], sort="Up"
+        )
     )
     assert panel["transformations"][1]["options"]["renameByName"] == {"job": "Job", "Value": "Up"}
 
