@@ -75,14 +75,6 @@ LIMITED = {
     'rq_job_retries_total{queue="q"}': "0x180",
 }
 RETRIED_LIMITED = {**LIMITED, 'rq_job_retries_total{queue="q"}': "0+1x180"}
-# All of a small queue's jobs fail, in the shadow of a large one's that succeed.
-TWO_FAILING = {
-    **UP,
-    'rq_jobs_processed_total{queue="large", function="f", outcome="succeeded"}': "0+99x180",
-    'rq_jobs_processed_total{queue="large", function="f", outcome="failed"}': "0+1x180",
-    'rq_jobs_processed_total{queue="small", function="g", outcome="succeeded"}': "0x180",
-    'rq_jobs_processed_total{queue="small", function="g", outcome="failed"}': "0+1x180",
-}
 # Eleven at once, at the end of the last step.
 ELEVEN = {**UP, 'rq_cron_slots_total{entry="e", outcome="missed"}': "0x179 11"}
 LONG_AGO = {**UP, 'rq_cron_slots_total{entry="e", outcome="missed"}': "0x30 11x150"}

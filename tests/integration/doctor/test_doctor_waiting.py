@@ -44,7 +44,7 @@ def test_the_stack_s_own_queues_need_the_stack_and_others_a_worker(redis_connect
         Queue(name, connection=redis_connection).enqueue(pid)
     facts = replace(gathering.take(redis_connection, serializer="pickle"), has_stack=True)
     [it] = [it for it in examine(facts, now=facts.snapshot.taken_at) if "No worker listens" in it.fact]
-    assert it.command == ".venv/bin/rqmon start; .venv/bin/rqmon worker mails"
+    assert it.command == "make start-rq-mon; .venv/bin/rqmon worker mails"
 
 
 def test_a_live_worker_is_all_they_need(redis_connection, rq_redis_url, queue):
