@@ -35,8 +35,8 @@ RULES = [
         ("a_seconds > 300", "a_seconds > 5"),
         ("time() - a_timestamp_seconds > 60", "time() - a_timestamp_seconds > 1"),
         (
-            'avg_over_time(scrape_duration_seconds{job="a"}[5m]) > 2',
-            'avg_over_time(scrape_duration_seconds{job="a"}[5000ms]) > 0.25',
+            'avg_over_time(scrape_duration_seconds{job="a"}[5m]) > 1',
+            'avg_over_time(scrape_duration_seconds{job="a"}[5000ms]) > 0.125',
         ),
         ("sum(rate(a[15m])) * 900 >= 20", "sum(rate(a[15000ms])) * 15 >= 20"),
         ("a > 14.4 and b >= 20", "a > 14.4 and b >= 20"),
