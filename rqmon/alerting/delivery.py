@@ -120,11 +120,11 @@ def _is_logged(log: Server, mark: str) -> bool:
 
 
 def _counts(alertmanager: Server) -> Mapping[str, float]:
-    """How many notifications of each kind were delivered."""
+    """How many requests of each kind succeeded; a notification is counted before its first request."""
     text = alertmanager.text("/metrics")
     found: dict[str, float] = {}
-    for name, sign in (("", 1), ("_failed", -1)):
-        pattern = rf'^alertmanager_notifications{name}_total{{(?:[^}}]*,)?integration="(\w+)"[^}}]*}} (\S+)$'
+    for name, sign in (("requests", 1), ("requests_failed", -1)):
+        pattern = rf'^alertmanager_notification_{name}_total{{(?:[^}}]*,)?integration="(\w+)"[^}}]*}} (\S+)$'
         for integration, value in re.findall(pattern, text, re.MULTILINE):
             found[integration] = found.get(integration, 0.0) + sign * float(value)
     if not found:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rqmon.metrics import WATCHDOG
+from rqmon.stack import messages
 from scheduler.errors import ConfigError
 
 WEBHOOK, SLACK, PAGERDUTY = (
@@ -143,7 +144,7 @@ def _receivers(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
     if WEBHOOK in given:
         tell["webhook_configs"] = [{"url": given[WEBHOOK], "send_resolved": True}]
     if SLACK in given:
-        tell["slack_configs"] = [{"api_url": given[SLACK], "send_resolved": True, **_SLACK_TEXT}]
+        tell["slack_configs"] = [{"api_url": given[SLACK], "send_resolved": True, **messages.SLACK}]
     if emails := {name for name in given if name.startswith(_EMAIL)}:
         if missing := {EMAIL_TO, EMAIL_FROM, EMAIL_SMARTHOST} - emails:
             raise ConfigError(f"{', '.join(sorted(missing))} is missing: mail needs it beside {min(emails)}")
@@ -156,19 +157,13 @@ def _receivers(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
             mail["auth_username"] = given[EMAIL_USERNAME]
         if EMAIL_PASSWORD in given:
             mail["auth_password"] = given[EMAIL_PASSWORD]
-        tell["email_configs"] = [{**mail, "send_resolved": True}]
+        tell["email_configs"] = [{**mail, "send_resolved": True, **messages.EMAIL}]
     page: dict[str, Any] = {}
     if PAGERDUTY in given:
-        page["pagerduty_configs"] = [{"routing_key": given[PAGERDUTY], "send_resolved": True}]
+        page["pagerduty_configs"] = [
+            {"routing_key": given[PAGERDUTY], "send_resolved": True, **messages.PAGERDUTY}
+        ]
     return tell, page
-
-
-_SLACK_TEXT = {
-    "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}{{ with .CommonLabels.queue }} "
-    "{{ . }}{{ end }}",
-    "text": "{{ range .Alerts }}{{ .Annotations.summary }}. {{ .Annotations.description }}\n"
-    "{{ .Annotations.runbook_url }} {{ .Annotations.dashboard_url }}\n{{ end }}",
-}
 
 
 def _inhibitions() -> list[dict[str, Any]]:
