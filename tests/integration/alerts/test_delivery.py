@@ -248,3 +248,24 @@ def test_the_test_alert_says_whether_a_server_took_it(tmp_path, answers):
             path = AlertsPath(prometheus=asked, alertmanager=asked, log=asked)
             [delivery] = send_test(path, name=TEST_ALERT, integrations=["webhook"], timeout_seconds=5)
     assert (delivery.problem == "") is answers
+
+
+def test_a_dead_man_s_switch_is_called_while_all_is_well_and_never_told_that_it_is_over(tmp_path):
+    with http_server() as (url, called), http_server() as (other_url, others):
+        config = alertmanager_config(
+            {"RQMON_ALERT_WATCHDOG_URL": f"{url}/ping", "RQMON_ALERT_WEBHOOK_URL": other_url}, log_url=LOG
+        )
+        [route] = [it for it in config["route"]["routes"] if it["receiver"] == "watchdog"]
+        route["repeat_interval"] = "2s"
+        watchdog = {"labels": {"alertname": "RQWatchdog", "severity": "info"}}
+        with alertmanager(tmp_path, config) as server:
+            server.tell(watchdog)
+            wait_for(lambda: len(called) >= 3, what="it is called again and again")
+            server.tell({**watchdog, "startsAt": RESOLVED["startsAt"], "endsAt": RESOLVED["endsAt"]})
+            # Told later, and at once: what would be told of the watchdog's end has been told by then.
+            server.tell(FIRING, RESOLVED)
+            server.tell({**WARNING, "labels": {**WARNING["labels"], "queue": "b"}})
+            wait_for(lambda: others, what="the others are told")
+    assert {alert["status"] for call in called for alert in call["alerts"]} == {"firing"}
+    assert {alert["labels"]["alertname"] for call in called for alert in call["alerts"]} == {"RQWatchdog"}
+    assert "RQWatchdog" not in json.dumps(others)
