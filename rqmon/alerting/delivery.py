@@ -13,7 +13,7 @@ from rqmon.metrics import WATCHDOG
 from rqmon.resources import command_line
 
 _POLL_SECONDS = 0.2
-# Prometheus sends what fires each minute; the first time it has not found Alertmanager yet.
+# Prometheus sends what fires each minute: an Alertmanager that was away has it then.
 _WATCHDOG_SECONDS = 75.0
 # Where the log is told, all others are told elsewhere.
 LOG = "alert_log"

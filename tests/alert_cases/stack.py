@@ -136,8 +136,7 @@ CASES: tuple[Case, ...] = (
     Fires(
         alert=ALWAYS,
         series={},
-        at=0,
-        no_edge=True,
+        at=10,
         says=(
             "Alerts are evaluated and sent",
             "This alert always fires. Have something outside tell you when it stops arriving: then no other "
