@@ -269,3 +269,28 @@ def test_a_dead_man_s_switch_is_called_while_all_is_well_and_never_told_that_it_
     assert {alert["status"] for call in called for alert in call["alerts"]} == {"firing"}
     assert {alert["labels"]["alertname"] for call in called for alert in call["alerts"]} == {"RQWatchdog"}
     assert "RQWatchdog" not in json.dumps(others)
+
+
+def test_a_warning_that_ends_while_its_cause_fires_is_not_told_as_resolved(tmp_path):
+    with (
+        http_server() as (url, posted),
+        alertmanager(tmp_path, alertmanager_config({}, log_url=url)) as server,
+    ):
+
+        def told() -> list[tuple[str, str]]:
+            return [(it["labels"]["alertname"], it["status"]) for post in posted for it in post["alerts"]]
+
+        expected = [("RQQueueLatencyHigh", "firing")]
+        server.tell(WARNING)
+        wait_for(lambda: told() == expected, what="the warning is told")
+        server.tell(FIRING)
+        expected.append(("RQQueueNoWorkers", "firing"))
+        wait_for(lambda: told() == expected, what="the cause is told")
+        server.tell({**WARNING, "startsAt": RESOLVED["startsAt"], "endsAt": RESOLVED["endsAt"]})
+        # Told a second later: by then Alertmanager has looked at the warning's end.
+        server.tell({**WARNING, "labels": {**WARNING["labels"], "alertname": "RQRetryStorm", "queue": "b"}})
+        expected.append(("RQRetryStorm", "firing"))
+        wait_for(lambda: told() == expected, what="another queue's is told")
+        server.tell(RESOLVED)
+        expected.append(("RQQueueNoWorkers", "resolved"))
+        wait_for(lambda: told() == expected, what="the end of the cause is told")
