@@ -14,11 +14,11 @@ from datetime import timedelta
 from random import Random
 
 from dashboards.drills.receiver import Receiver
-from dashboards.drills.run import WATCHDOG
 from dashboards.drills.stage import Stage
 from dashboards.verify.own_stack import OwnStack, own_stack
 from rqmon.demo.jobs import queue_health_check, work_for
 from rqmon.entry_point import one_line_errors
+from rqmon.metrics import WATCHDOG
 from rqmon.terminal import say
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 

@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 
 from dashboards.drills.drill import Drill
 from dashboards.drills.stage import DrillError, Stage, filled
+from rqmon.metrics import WATCHDOG
 
-WATCHDOG = "RQWatchdog"
 # What a fault leaves in the longest windows, of six hours, is gone after six minutes.
 _SILENCE_SECONDS = 400.0
 # It looks at what is a minute old, and at a job's worker after two.

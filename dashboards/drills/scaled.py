@@ -1,6 +1,7 @@
 """The project's rules with every time divided, so that what takes an hour is seen within a minute.
 
-Signs of life are not: workers give them each half minute, whatever the rules say.
+Signs of life are not: workers give them each half minute, whatever the rules say. Nor is the watchdog's wait
+until Prometheus has found Alertmanager.
 """
 
 import re
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from rqmon.metrics import WATCHDOG
 from rqmon.objectives import Objective, Objectives
 
 # Waits of the objectives, 30 and 300 s, become 0.5 and 5 s, which are bounds of the histograms too.
@@ -46,6 +48,8 @@ def scaled_rules(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _scaled_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     scaled = dict(rule)
+    if rule.get("alert") == WATCHDOG:
+        return scaled
     if _NOT_SCALED not in rule["expr"]:
         scaled["expr"] = scaled_expr(rule["expr"])
     for name in ("for", "keep_firing_for"):

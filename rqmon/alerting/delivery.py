@@ -13,7 +13,7 @@ from rqmon.metrics import WATCHDOG
 from rqmon.resources import command_line
 
 _POLL_SECONDS = 0.2
-# Prometheus sends what fires each minute; the first time it has not found Alertmanager yet.
+# Prometheus sends what fires each minute: an Alertmanager that was away has it then.
 _WATCHDOG_SECONDS = 75.0
 # Where the log is told, all others are told elsewhere.
 LOG = "alert_log"
@@ -120,11 +120,11 @@ def _is_logged(log: Server, mark: str) -> bool:
 
 
 def _counts(alertmanager: Server) -> Mapping[str, float]:
-    """How many notifications of each kind were delivered."""
+    """How many requests of each kind succeeded; a notification is counted before its first request."""
     text = alertmanager.text("/metrics")
     found: dict[str, float] = {}
-    for name, sign in (("", 1), ("_failed", -1)):
-        pattern = rf'^alertmanager_notifications{name}_total{{(?:[^}}]*,)?integration="(\w+)"[^}}]*}} (\S+)$'
+    for name, sign in (("requests", 1), ("requests_failed", -1)):
+        pattern = rf'^alertmanager_notification_{name}_total{{(?:[^}}]*,)?integration="(\w+)"[^}}]*}} (\S+)$'
         for integration, value in re.findall(pattern, text, re.MULTILINE):
             found[integration] = found.get(integration, 0.0) + sign * float(value)
     if not found:

@@ -50,6 +50,11 @@ def why(job_id: str) -> str:
     return command_line(f"why {quoted(job_id)}")
 
 
+def uses_of(name: str) -> str:
+    """The command that shows the lines of Python with a name, and the arguments below it."""
+    return f"grep -rnF -A 4 --include='*.py' --exclude-dir='.venv*' -e {shlex.quote(name)} ."
+
+
 def start_worker(*queues: str) -> str:
     """The command that starts a worker, which looks after scheduled jobs too; twenty queues at most."""
     return command_line(f"worker {quoted(*queues[:_MOST_QUEUES])}")

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rqmon.metrics import WATCHDOG
+from rqmon.stack import messages
 from scheduler.errors import ConfigError
 
-WEBHOOK, SLACK, PAGERDUTY = (
+WEBHOOK, SLACK, PAGERDUTY, WATCHDOG_URL = (
     "RQMON_ALERT_WEBHOOK_URL",
     "RQMON_ALERT_SLACK_WEBHOOK_URL",
     "RQMON_ALERT_PAGERDUTY_KEY",
+    "RQMON_ALERT_WATCHDOG_URL",
 )
 _EMAIL = "RQMON_ALERT_EMAIL_"
 EMAIL_TO, EMAIL_FROM, EMAIL_SMARTHOST = f"{_EMAIL}TO", f"{_EMAIL}FROM", f"{_EMAIL}SMARTHOST"
@@ -30,6 +32,7 @@ VARIABLES = (
     EMAIL_SMARTHOST,
     EMAIL_USERNAME,
     EMAIL_PASSWORD,
+    WATCHDOG_URL,
 )
 
 _SERVER = ["job", "instance", "redis"]
@@ -56,13 +59,14 @@ def alertmanager_config(variables: Mapping[str, str], *, log_url: str) -> dict[s
 
     Args:
         variables: `RQMON_ALERT_WEBHOOK_URL`, `_SLACK_WEBHOOK_URL`, `_PAGERDUTY_KEY` (critical alerts only),
-            and `_EMAIL_TO`, `_FROM`, `_SMARTHOST`, with `_USERNAME` and `_PASSWORD` where it asks for them.
+            `_EMAIL_TO`, `_FROM`, `_SMARTHOST`, with `_USERNAME` and `_PASSWORD` where it asks for them,
+            and `_WATCHDOG_URL`, which is called while all is well.
         log_url: A webhook on this machine that keeps what it is told.
 
     Raises:
         ConfigError: A variable has what Alertmanager would not take, or another one is missing.
     """
-    tell, page = _receivers(variables)
+    tell, page, watchdog = _receivers(variables)
     if not tell:
         tell = {"webhook_configs": [{"url": log_url, "send_resolved": True}]}
     return {
@@ -82,11 +86,14 @@ def alertmanager_config(variables: Mapping[str, str], *, log_url: str) -> dict[s
                     "group_wait": "0s",
                     "group_interval": "1m",
                 },
-                # It says that the others would arrive: for a service that is told by its silence.
+                # It says that the others would arrive: for a service that is told by its silence. Each 5
+                # minutes: at the first multiple of group_interval after repeat_interval.
                 {
                     "matchers": [f'alertname="{WATCHDOG}"'],
                     "receiver": "watchdog",
-                    "repeat_interval": "5m",
+                    "group_wait": "0s",
+                    "group_interval": "1m",
+                    "repeat_interval": "270s",
                 },
                 {
                     "matchers": ['severity="critical"'],
@@ -102,7 +109,7 @@ def alertmanager_config(variables: Mapping[str, str], *, log_url: str) -> dict[s
             {"name": "default", **tell},
             {"name": "critical", **tell, **page},
             {"name": "info"},
-            {"name": "watchdog"},
+            {"name": "watchdog", **watchdog},
         ],
         "inhibit_rules": _inhibitions(),
     }
@@ -114,7 +121,7 @@ def integrations(variables: Mapping[str, str], *, log: str) -> list[str]:
     Raises:
         ConfigError: As `alertmanager_config` does.
     """
-    tell, page = _receivers(variables)
+    tell, page, _ = _receivers(variables)
     return [name.removesuffix("_configs") for name in tell | page] + ([] if tell else [log])
 
 
@@ -133,17 +140,19 @@ def write_config(path: Path, config: Mapping[str, Any], *, mode: int) -> None:
         json.dump(config, file, indent=2, ensure_ascii=False)
 
 
-def _receivers(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """How everybody is told, and how somebody is woken."""
+def _receivers(
+    variables: Mapping[str, str],
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """How everybody is told, how somebody is woken, and who is called while all is well."""
     given = {name: value.strip() for name, value in variables.items() if value.strip()}
     tell: dict[str, Any] = {}
-    for name in (WEBHOOK, SLACK):
+    for name in (WEBHOOK, SLACK, WATCHDOG_URL):
         if name in given and not re.fullmatch(r"https?://[^\s/]+\S*", given[name]):
             raise ConfigError(f"{name} is no address: use https://...")  # what it is may be secret
     if WEBHOOK in given:
         tell["webhook_configs"] = [{"url": given[WEBHOOK], "send_resolved": True}]
     if SLACK in given:
-        tell["slack_configs"] = [{"api_url": given[SLACK], "send_resolved": True, **_SLACK_TEXT}]
+        tell["slack_configs"] = [{"api_url": given[SLACK], "send_resolved": True, **messages.SLACK}]
     if emails := {name for name in given if name.startswith(_EMAIL)}:
         if missing := {EMAIL_TO, EMAIL_FROM, EMAIL_SMARTHOST} - emails:
             raise ConfigError(f"{', '.join(sorted(missing))} is missing: mail needs it beside {min(emails)}")
@@ -156,19 +165,16 @@ def _receivers(variables: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
             mail["auth_username"] = given[EMAIL_USERNAME]
         if EMAIL_PASSWORD in given:
             mail["auth_password"] = given[EMAIL_PASSWORD]
-        tell["email_configs"] = [{**mail, "send_resolved": True}]
+        tell["email_configs"] = [{**mail, "send_resolved": True, **messages.EMAIL}]
     page: dict[str, Any] = {}
     if PAGERDUTY in given:
-        page["pagerduty_configs"] = [{"routing_key": given[PAGERDUTY], "send_resolved": True}]
-    return tell, page
-
-
-_SLACK_TEXT = {
-    "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }}{{ with .CommonLabels.queue }} "
-    "{{ . }}{{ end }}",
-    "text": "{{ range .Alerts }}{{ .Annotations.summary }}. {{ .Annotations.description }}\n"
-    "{{ .Annotations.runbook_url }} {{ .Annotations.dashboard_url }}\n{{ end }}",
-}
+        page["pagerduty_configs"] = [
+            {"routing_key": given[PAGERDUTY], "send_resolved": True, **messages.PAGERDUTY}
+        ]
+    watchdog: dict[str, Any] = {}
+    if WATCHDOG_URL in given:
+        watchdog["webhook_configs"] = [{"url": given[WATCHDOG_URL], "send_resolved": False}]
+    return tell, page, watchdog
 
 
 def _inhibitions() -> list[dict[str, Any]]:

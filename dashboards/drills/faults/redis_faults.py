@@ -69,13 +69,13 @@ def _evict(stage: Stage) -> None:
         _later(stage, _BALLAST_BYTES)
 
 
-def _starve_exporter(stage: Stage) -> None:
-    """Let the exporter run for 0.1 of each 0.8 seconds, as on a machine that is overloaded."""
+def _slow_redis(stage: Stage) -> None:
+    """Let Redis answer for 0.1 of each 0.8 seconds, as one that is overloaded."""
 
     def turn() -> None:
-        stage.signal("rq_exporter", signal.SIGSTOP)
+        stage.signal("redis", signal.SIGSTOP)
         time.sleep(0.7)
-        stage.signal("rq_exporter", signal.SIGCONT)
+        stage.signal("redis", signal.SIGCONT)
 
     stage.repeat(turn, every_seconds=0.1)
 
@@ -120,8 +120,8 @@ DRILLS = (
     ),
     Drill(
         alert="RQScrapeSlow",
-        fault="the exporter gets an eighth of the processor's time",
-        inject=_starve_exporter,
+        fault="Redis gets an eighth of the processor's time (SIGSTOP)",
+        inject=_slow_redis,
         mend=("Stop what loads the machine or Redis",),
         act=Stage.calm,
     ),

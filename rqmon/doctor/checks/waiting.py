@@ -6,7 +6,7 @@ from rqmon.doctor.checks.silence import why_silent
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
 from rqmon.doctor.phrases import counted, listed, span
-from rqmon.doctor.remedies import rq, start_worker, why
+from rqmon.doctor.remedies import rq, start_worker, uses_of, why
 from rqmon.resources import command_line
 from rqmon.thresholds import OLDEST_JOB_AGE, REFUSED_SHARE, SCHEDULED_DELAY
 from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
@@ -148,9 +148,10 @@ def limited(facts: Facts, _now: float) -> Iterator[Finding]:
                 Severity.WARNING,
                 f"The rate limit of {listed([limit.resource])} for {listed([limit.client])} is used up: "
                 f"{limit.requests} of {limit.max_requests} in {span(limit.window_seconds)}.",
-                f"More is asked than it admits: {refused:,} refused, {admitted:,} admitted so far. "
-                "Fewer jobs at once, or a higher max_requests, end that.",
-                "grep -rn --include='*.py' RateLimit .",
+                f"More is asked than it admits: {refused:,} refused, {admitted:,} admitted so far. Queue "
+                "fewer such jobs at once (time_delta, retry_backoff), or raise "
+                f"max_requests={limit.max_requests} where the limit is made, if the third party allows that.",
+                uses_of(limit.resource),
             )
 
 

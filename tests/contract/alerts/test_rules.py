@@ -104,7 +104,6 @@ def test_every_alert_says_how_bad_it_is_and_where_to_look(alert):
 def test_alerts_that_wait_for_their_window_need_no_time_of_their_own():
     at_once = {alert.name for alert in ALERTS if not alert.for_seconds}
     assert at_once == {
-        "RQWatchdog",
         "RQRedisEvicting",
         "RQJobsAbandoned",
         "RQHorsesKilled",

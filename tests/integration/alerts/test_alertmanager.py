@@ -1,8 +1,6 @@
 """A real Alertmanager with the bundle's configuration: what is told, to whom, and what its cause silences."""
 
 import json
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,10 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from rqmon.ports import free_ports
-from rqmon.stack.receivers import alertmanager_config, write_config
+from rqmon.stack.receivers import alertmanager_config
+from tests.processes.alertmanager_process import PROGRAM, alertmanager
 
-PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.skipif(PROGRAM is None, reason="alertmanager is not on PATH; install the system's"),
@@ -52,29 +49,8 @@ def log() -> Iterator[tuple[str, list[dict]]]:
 @pytest.fixture(scope="module")
 def url(log, tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("alertmanager")
-    config = alertmanager_config({}, log_url=log[0])
-    # As in the bundle, but for seconds.
-    for route in (config["route"], *config["route"]["routes"]):
-        route |= {"group_wait": "1s", "group_interval": "1s"}
-    write_config(folder / "alertmanager.yml", config, mode=0o600)
-    [port] = free_ports(1)
-    process = subprocess.Popen(
-        [
-            PROGRAM,
-            f"--config.file={folder / 'alertmanager.yml'}",
-            f"--storage.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--cluster.listen-address=",
-        ],
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: httpx.get(f"{address}/-/ready").status_code == 200)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(10)
+    with alertmanager(folder, alertmanager_config({}, log_url=log[0])) as server:
+        yield server.url
 
 
 def wait_until(holds, seconds: float = 30) -> None:

@@ -14,7 +14,7 @@ from rq.suspension import is_suspended, suspend
 from rqmon.doctor.remedies import WHICH_REDIS, redis_cli, requeue
 from rqmon.why import lookup
 from rqmon.why.answers import answer
-from scheduler import job_scheduler
+from scheduler import RateLimit, TooManyRequests, job_scheduler
 from scheduler.cron.store.registry import CronRegistry
 from scheduler.serializers import SERIALIZERS
 from scheduler.workers.strategies import InProcessWorker
@@ -112,3 +112,23 @@ def test_a_cron_process_that_is_missing_is_started(redis_connection):
     job_scheduler(pid, cron="0 0 1 1 *", cron_id="yearly", queue_name="q")
     with process(*shlex.split(installed(found(redis_connection, "No cron process runs").command))):
         wait_for(lambda: not is_found(redis_connection, "cron process"), what="a cron process works")
+
+
+@pytest.mark.parametrize("resource", ["companies-house", "-e's \"$(house)"])
+def test_where_a_used_up_limit_is_written_is_shown(redis_connection, tmp_path, resource):
+    limit = RateLimit(resource, "importer", 1, 300, connection=redis_connection)
+    limit.increment_usage()
+    for _ in range(2):
+        with pytest.raises(TooManyRequests):
+            limit.increment_usage()
+    finding = found(redis_connection, "is used up: 1 of 1 in 5 min.")
+    assert "raise max_requests=1 where" in finding.cause
+    for path in ("app/calls.py", ".venv/lib/other.py"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(f"RateLimit(\n    '''{resource}''',\n    max_requests=1,\n)\n")
+    shown = subprocess.run(
+        finding.command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    assert "./app/calls.py-" in shown
+    assert "max_requests=1" in shown
+    assert ".venv" not in shown

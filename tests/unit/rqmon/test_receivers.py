@@ -23,6 +23,7 @@ ALL = {
     "RQMON_ALERT_WEBHOOK_URL": "https://hooks.example.org/a?b=c#d",
     "RQMON_ALERT_SLACK_WEBHOOK_URL": "https://hooks.slack.example.org/services/T/B/X",
     "RQMON_ALERT_PAGERDUTY_KEY": "0123456789abcdef",
+    "RQMON_ALERT_WATCHDOG_URL": "https://switch.example.org/0123",
 }
 
 
@@ -51,7 +52,16 @@ def test_everybody_is_told_of_warnings_and_somebody_is_woken_by_what_is_critical
     config = alertmanager_config(ALL, log_url=LOG)
     assert told(config, "default").keys() == {"webhook_configs", "slack_configs", "email_configs"}
     assert told(config, "critical").keys() - told(config, "default").keys() == {"pagerduty_configs"}
-    assert told(config, "info") == told(config, "watchdog") == {}
+    assert told(config, "info") == {}
+
+
+def test_a_dead_man_s_switch_alone_is_told_of_the_watchdog_and_of_nothing_else():
+    config = alertmanager_config({"RQMON_ALERT_WATCHDOG_URL": ALL["RQMON_ALERT_WATCHDOG_URL"]}, log_url=LOG)
+    assert told(config, "watchdog") == {
+        "webhook_configs": [{"url": ALL["RQMON_ALERT_WATCHDOG_URL"], "send_resolved": False}]
+    }
+    assert told(config, "default") == {"webhook_configs": [{"url": LOG, "send_resolved": True}]}
+    assert told(alertmanager_config({}, log_url=LOG), "watchdog") == {}
 
 
 def test_a_pager_alone_leaves_warnings_to_the_log():
@@ -76,6 +86,7 @@ def test_alertmanager_takes_it_from_a_file_that_others_can_t_read(variables, tmp
     ("variables", "says"),
     [
         ({"RQMON_ALERT_WEBHOOK_URL": "hooks.example.org"}, "RQMON_ALERT_WEBHOOK_URL"),
+        ({"RQMON_ALERT_WATCHDOG_URL": "hooks.example.org"}, "RQMON_ALERT_WATCHDOG_URL"),
         ({"RQMON_ALERT_SLACK_WEBHOOK_URL": "https:///x"}, "RQMON_ALERT_SLACK_WEBHOOK_URL"),
         ({"RQMON_ALERT_EMAIL_TO": "a@example.org"}, "RQMON_ALERT_EMAIL_FROM, RQMON_ALERT_EMAIL_SMARTHOST"),
         ({**MAIL, "RQMON_ALERT_EMAIL_SMARTHOST": "mail.example.org"}, "use host:port"),
