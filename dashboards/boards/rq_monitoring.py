@@ -48,6 +48,7 @@ def build() -> core.Dashboard:
         "rq-monitoring",
         "Whether what the other dashboards show can be trusted: the exporter, Prometheus, rules and alerts.",
         [*now(), *targets(), *scrapes(), *prometheus()],
+        without=("queue", "function", "rq_dashboard"),
     )
 
 

@@ -39,6 +39,7 @@ def build() -> core.Dashboard:
         "rq-redis",
         "Whether Redis answers, has room, and keeps what RQ gives it.",
         [*now(), *availability(), *memory(), *load()],
+        without=("queue", "function", "rq_dashboard"),
     )
 
 

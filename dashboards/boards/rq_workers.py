@@ -28,6 +28,7 @@ def build() -> core.Dashboard:
         "rq-workers",
         "How many workers there are, what each of them does, and which of them died.",
         [*now(), *throughput(), *deaths(), *workers()],
+        without=("function",),
     )
 
 

@@ -1,5 +1,6 @@
 """What every dashboard has: variables, time range, links to the others and annotations."""
 
+from collections.abc import Collection
 from typing import Any
 
 from grafanalib import core
@@ -12,8 +13,13 @@ from rqmon.metrics import ALERTS, RQ_CRON_PROCESSES, RQ_EXPORTER_BUILD_INFO
 TAG = "rq"
 
 
-def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) -> core.Dashboard:
-    """Make a dashboard of this bundle; sections are rows, which collapse."""
+def dashboard(
+    title: str, uid: str, description: str, panels: list[core.Panel], *, without: Collection[str] = ()
+) -> core.Dashboard:
+    """Make a dashboard of this bundle; sections are rows, which collapse.
+
+    `without` names the variables that would change nothing on it.
+    """
     build, versions = select(RQ_EXPORTER_BUILD_INFO), ", ".join(RQ_EXPORTER_BUILD_INFO.labels)
     return core.Dashboard(
         title=title,
@@ -24,7 +30,7 @@ def dashboard(title: str, uid: str, description: str, panels: list[core.Panel]) 
         refresh="10s",
         timezone="browser",
         graphTooltip=core.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
-        templating=core.Templating(variables.every()),
+        templating=core.Templating([v for v in variables.every() if v.name not in without]),
         links=[
             core.DashboardLink(
                 title="RQ", tags=[TAG], type="dashboards", asDropdown=True, includeVars=True, keepTime=True

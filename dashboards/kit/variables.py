@@ -14,7 +14,7 @@ def datasource() -> Template:
 
 
 def every() -> list[Template]:
-    """The variables of every dashboard: the same, so that choices survive going from one to the next."""
+    """All variables: the same everywhere, so that choices survive going from one dashboard to the next."""
     return [
         datasource(),
         _labels("redis", "Redis", RQ_REDIS_UP),

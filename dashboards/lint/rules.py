@@ -1,8 +1,8 @@
 """`python -m dashboards.lint`: checks the generated JSON against grafana/dashboard-linter's rules.
 
-Rules have the linter's names; target-gauge-rule, target-instant-rule, target-peak-rule, panel-sort-rule and
-panel-unknown-rule are ours. Left out: job and instance variables (this bundle's metrics have `redis` instead,
-to which every query is narrowed) and "uneditable" (which provisioning sets).
+Rules have the linter's names; target-gauge-rule, target-instant-rule, target-peak-rule, panel-sort-rule,
+panel-unknown-rule and template-unused-rule are ours. Left out: job and instance variables (this bundle's
+metrics have `redis` instead, to which every query is narrowed) and "uneditable" (which provisioning sets).
 """
 
 import json
@@ -155,6 +155,10 @@ def _of_dashboard(dashboard: Json, panels: Sequence[Json]) -> Iterator[tuple[str
         if variable.get("refresh") != 2:
             yield "template-on-time-change-reload-rule", f"set refresh=2 on the variable {variable['name']}"
         yield from _of_variable(variable)
+    used = json.dumps([list(panels), dashboard["annotations"]["list"]])
+    for name in (v["name"] for v in variables if v["type"] != "datasource"):
+        if not re.search(rf"\$\{{?{re.escape(name)}\b", used):
+            yield "template-unused-rule", f"take the variable {name} out: it changes nothing here"
     for annotation in (a for a in dashboard["annotations"]["list"] if "expr" in a):
         for rule, what_to_do in _of_query(annotation["expr"]):
             yield rule, f"annotation {annotation['name']}: {what_to_do}"

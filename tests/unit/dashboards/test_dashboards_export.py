@@ -35,19 +35,22 @@ def test_every_dashboard_is_exported_and_differs_only_in_what_an_import_asks_for
     assert {file.name for file in files} == set(generated)
     for file in files:
         exported = json.loads(file.read_text())
-        source, address = exported["__inputs"]
+        source, *addresses = exported["__inputs"]
         assert (source["type"], source["pluginId"]) == ("datasource", "prometheus")
-        assert (address["type"], address["value"]) == ("constant", "http://127.0.0.1:9181")
+        asked = [(address["type"], address["value"]) for address in addresses]
         original = generated[file.name]
-        found = imported(exported, DS_PROMETHEUS="mine", VAR_RQ_DASHBOARD="https://rq.example.org")
+        constants = [v for v in original["templating"]["list"] if v["type"] == "constant"]
+        assert asked == [("constant", "http://127.0.0.1:9181") for _ in constants]
+        given = {f"VAR_{constant['name'].upper()}": "https://rq.example.org" for constant in constants}
+        found = imported(exported, DS_PROMETHEUS="mine", **given)
         for variable in found["templating"]["list"]:
             if variable["type"] == "datasource":
                 assert variable.pop("current") == {"selected": False, "text": "mine", "value": "mine"}
             if variable["type"] == "constant":
                 assert variable.pop("current")["value"] == variable.pop("query") == "https://rq.example.org"
         original["templating"]["list"][0].pop("current")
-        for key in ("current", "query"):
-            original["templating"]["list"][-1].pop(key)
+        for constant in constants:
+            del constant["current"], constant["query"]
         added = {key: found.pop(key) for key in ("__elements", "__requires", "id")}
         assert found == original
         assert added["id"] is None

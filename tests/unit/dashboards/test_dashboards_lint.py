@@ -54,6 +54,11 @@ def instead(key: str, value: object) -> Callable[[Json], object]:
             lambda d: d["templating"]["list"][1]["query"].update(query="label_values(nope, redis)"),
             "template-label-promql-rule",
         ),
+        (
+            "",
+            lambda d: d["templating"]["list"].append({**d["templating"]["list"][1], "name": "worker"}),
+            "template-unused-rule",
+        ),
         ("", lambda d: d["annotations"]["list"][1].update(expr="delta("), "target-promql-rule"),
         ("", lambda d: d["panels"][2].update(id=d["panels"][1]["id"]), "panel-id-rule"),
         (STAT, lambda p: p.update(description=""), "panel-title-description-rule"),
