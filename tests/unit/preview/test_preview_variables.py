@@ -82,7 +82,9 @@ def test_a_constant_may_be_another_where_the_preview_runs() -> None:
         ({}, "http://127.0.0.1:9181"),
         ({"rq_dashboard": "http://x", "queue": "q"}, "http://x"),
     ):
-        for dashboard in load_dashboards(folder, given).values():
+        dashboards = load_dashboards(folder, given)
+        for uid in ("rq-dashboard", "rq-queues"):
+            dashboard = dashboards[uid]
             variables = {variable.name: variable for variable in dashboard.variables}
             constant = variables["rq_dashboard"]
             assert constant.hidden
