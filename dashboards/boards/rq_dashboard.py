@@ -98,6 +98,7 @@ def jobs_now() -> list[core.Panel]:
                 theme.column_thresholds("Failed", steps(NEUTRAL, (1, CRITICAL))),
             ],
             sort="Queued",
+            no_value="No jobs yet, or nobody knows: make demo queues some",
             link=links.QUEUED,
         ),
         shared.backlog_by_queue(width=12),

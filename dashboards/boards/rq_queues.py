@@ -85,5 +85,6 @@ def now() -> list[core.Panel]:
             ],
             link=links.QUEUED,
             sort="Oldest",
+            no_value="No jobs yet, or nobody knows: make demo queues some",
         ),
     ]

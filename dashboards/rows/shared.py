@@ -48,6 +48,8 @@ _ADVICE = {
     "finished": "Not a total: it falls as results expire. Rates are in Jobs ended, below.",
     "failed": "Read why in rq-dashboard, then requeue or delete them.",
 }
+# Not "Failed": executions fail too, and their job may run again.
+_TITLES = {"failed": "In the failed registry"}
 _COLORS = {
     "queued": steps(INFO, *above(QUEUED_JOBS)),
     "finished": steps(OK),
@@ -58,7 +60,7 @@ _COLORS = {
 def jobs_with(status: str) -> core.Stat:
     """How many jobs of the chosen queues have the status now."""
     return panels.stat(
-        status.capitalize(),
+        _TITLES.get(status, status.capitalize()),
         f"{JOB_STATUSES[status]} {_ADVICE[status]}",
         {status.capitalize(): or_zero(jobs(status=status))},
         unit=theme.COUNT,

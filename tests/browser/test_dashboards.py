@@ -136,6 +136,14 @@ def test_links_to_the_others_keep_what_is_chosen(uid: str, page: Page, stack: St
     expect(page.get_by_role("combobox", name="Queue")).to_have_value(STILL)
 
 
+def test_a_tile_leads_to_where_one_reads_on_with_what_is_chosen(page: Page, stack: Stack) -> None:
+    open_dashboard(page, f"{stack.url('grafana')}/d/rq-dashboard?{CHOSEN}")
+    panel(page, "Oldest waiting job").get_by_title("Read on in RQ Queues").click()
+    page.wait_for_url(re.compile("/d/rq-queues"))
+    asked = query_of(page)
+    assert (asked["var-queue"], asked["from"], asked["to"]) == ([STILL], ["now-15m"], ["now"])
+
+
 @pytest.mark.parametrize("uid", STATS)
 def test_a_stat_equals_what_prometheus_says(uid: str, page: Page, stack: Stack) -> None:
     wait_for(lambda: stack.query(f'rq_jobs{{status="queued", queue="{STILL}"}} == {WAITING}'))

@@ -52,6 +52,16 @@ def test_one_expression_has_one_name_on_every_dashboard() -> None:
     assert {expression: found for expression, found in names.items() if len(found) > 1} == {}
 
 
+def test_tables_of_queues_say_what_to_do_where_there_are_none() -> None:
+    tables = {
+        (uid, panel["title"]): panel["fieldConfig"]["defaults"]
+        for uid, panel in _shown(FILES)
+        if panel["type"] == "table"
+    }
+    for place in (("rq-dashboard", "Jobs in each queue"), ("rq-queues", "All queues")):
+        assert "make demo" in tables[place]["noValue"]
+
+
 @pytest.mark.parametrize("kind", COLORS)
 def test_every_state_and_outcome_has_its_colour(kind: str) -> None:
     colors, names = COLORS[kind]

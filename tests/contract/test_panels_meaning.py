@@ -189,8 +189,14 @@ CASES = [
     Case("rq-dashboard", "Slowest queue drains in", NOT_RECORDED, 60 / (4 / 5)),
     Case("rq-dashboard", "Slowest queue drains in", UP, 0),
     Case("rq-dashboard", "Slowest queue drains in", ONE_RECORDED, None),
-    *(Case("rq-dashboard", panel, UP, 0) for panel in ("Workers", "Queued", "Failed", "Failing share")),
-    *(Case("rq-dashboard", panel, DOWN, None) for panel in ("Workers", "Queued", "Failed", "Failing share")),
+    *(
+        Case("rq-dashboard", panel, UP, 0)
+        for panel in ("Workers", "Queued", "In the failed registry", "Failing share")
+    ),
+    *(
+        Case("rq-dashboard", panel, DOWN, None)
+        for panel in ("Workers", "Queued", "In the failed registry", "Failing share")
+    ),
     Case("rq-dashboard", "Failing share", RECORDED, 0.125),
     Case("rq-dashboard", "Failing share", RECORDED, 0, {"function": "another"}),
     Case("rq-dashboard", "Failing share", NOT_RECORDED, 0.25),

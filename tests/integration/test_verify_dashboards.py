@@ -83,9 +83,9 @@ def test_a_broken_query_is_named(short_folder):
     broken = copy.deepcopy(DASHBOARD)
     panels = {panel["title"]: panel for panel in broken["panels"]}
     panels["Queued"]["targets"][0]["expr"] = "sum(rq_jobs"
-    misspelt = panels["Failed"]["targets"][0]["expr"].replace("failed", "failure")
+    misspelt = panels["In the failed registry"]["targets"][0]["expr"].replace("failed", "failure")
     assert " or vector(0)" in misspelt
-    panels["Failed"]["targets"][0]["expr"] = misspelt
+    panels["In the failed registry"]["targets"][0]["expr"] = misspelt
     panels["Capacity"]["targets"][1]["expr"] = "count(rq_workers) * 1.5"
     panels["Started"]["targets"][0]["expr"] = "sum(rq_jobs) + 0.5"
     (short_folder / "dashboards").mkdir()
@@ -93,12 +93,12 @@ def test_a_broken_query_is_named(short_folder):
     done = verify("--dashboards", str(short_folder / "dashboards"), "--seconds", "20", folder=short_folder)
     assert done.returncode == 1, done.stderr
     assert re.search(r"^Queued +A: Queued +error: .*parse error", done.stdout, re.MULTILINE)
-    assert re.search(r"^Failed +A: Failed +empty *$", done.stdout, re.MULTILINE)
+    assert re.search(r"^In the failed registry +A: Failed +empty *$", done.stdout, re.MULTILINE)
     assert re.search(
         r"^Capacity +B: Idle +out of range: Idle: .* not within 0 to 1", done.stdout, re.MULTILINE
     )
     assert re.search(r"^Started +A: Started +out of range: .* a count of \d+\.5", done.stdout, re.MULTILINE)
-    for title in ("Queued", "Failed", "Capacity", "Started"):
+    for title in ("Queued", "In the failed registry", "Capacity", "Started"):
         assert f"RQ Dashboard: {title} (" in done.stderr.splitlines()[-1]
     assert left_behind(short_folder) == []
 

@@ -10,6 +10,7 @@ from rqmon.preview.draw.charts import timeseries_option
 from rqmon.preview.draw.frames import Answer, frames_of
 from rqmon.preview.draw.tables import legend_html, state_legend_html, table_html
 from rqmon.preview.draw.widgets import bar_gauge_html, gauge_html, stat_html
+from rqmon.preview.grafana.links import link_html
 from rqmon.preview.grafana.model import Panel, Target
 from rqmon.preview.grafana.queries import Query
 from rqmon.preview.grafana.timerange import TimeRange
@@ -78,7 +79,9 @@ def view(
     frames, count = frames_of(panel, answers, values, most=MOST_SERIES)
     cut = _cut(MOST_SERIES, count, "largest series")
     if panel.type in WIDGETS:
-        return View(html=WIDGETS[panel.type](panel, frames), cut=cut)
+        html = WIDGETS[panel.type](panel, frames)
+        linked = link_html(panel.defaults.get("links") or (), frames[0].labels, values, html=html)
+        return View(html=linked or html, cut=cut)
     if panel.type == "state-timeline":
         option = state_timeline_option(panel, frames, time_range)
         return View(option=option, legend=state_legend_html(frames), cut=cut)

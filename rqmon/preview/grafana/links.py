@@ -1,4 +1,4 @@
-"""Data links: from a series or a table cell to a page about it."""
+"""Data links: from a number, a series or a table cell to a page about it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,8 @@ from rqmon.preview.grafana.variables import Value, interpolate
 
 _LABEL = re.compile(r"\$\{(?:__data\.fields|__field\.labels)\.(\w+)(:percentencode)?\}")
 
+_DASHBOARD = re.compile(r"/d/[\w-]+(?=\?|$)")
+
 
 def link_html(
     links: Sequence[Json],
@@ -19,15 +21,20 @@ def link_html(
     html: str,
     name: str = "",
 ) -> str:
-    """Wrap HTML in the first data link, opened in a new tab; empty if it leads nowhere.
+    """Wrap HTML in the first data link, in a new tab if it leads outside; empty if it leads nowhere.
 
     `name` is for screen readers, if the HTML has no text.
     """
-    url = _url(str(links[0].get("url") or ""), labels, values) if links else ""
+    if not links:
+        return ""
+    url = _url(str(links[0].get("url") or ""), labels, values)
+    title = str(links[0].get("title") or "Open")
+    if dashboard := _DASHBOARD.match(url):
+        # preview.js adds the page's own range and choices.
+        return f'<a class="inward" href="{escape(dashboard.group())}" title="{escape(title)}">{html}</a>'
     # Variables come from the page's address, which must not bring in a javascript: URL.
     if not url.startswith(("http://", "https://")):
         return ""
-    title = str(links[0].get("title") or "Open")
     label = f' aria-label="{escape(f"{title}: {name}")}"' if name else ""
     # preview.js adds target=_blank, since NiceGUI's sanitiser removes it.
     return f'<a href="{escape(url)}" rel="noopener" title="{escape(title)}"{label}>{html}</a>'

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from rqmon.preview.draw.annotations import marks_of
+from rqmon.preview.grafana.links import link_html
 from rqmon.preview.grafana.model import Annotation, Dashboard, parse_dashboard
 from rqmon.preview.prometheus import Series
 from rqmon.preview.web.view_state import path_between
@@ -41,6 +42,23 @@ def test_the_first_link_to_all_of_its_tags_decides(
     links: tuple[dict[str, Any], ...], tags: tuple[str, ...], path: str
 ) -> None:
     assert path_between(dashboard(links=links).links, dashboard(*tags), PAIRS) == path
+
+
+@pytest.mark.parametrize(
+    ("url", "leads_to"),
+    [
+        ("/d/rq-queues?${__url_time_range}&${__all_variables}", '<a class="inward" href="/d/rq-queues"'),
+        ("/d/${__data.fields.dashboard}?${__all_variables}", '<a class="inward" href="/d/rq-jobs"'),
+        ("https://example.org/${__data.fields.dashboard}", '<a href="https://example.org/rq-jobs"'),
+        ("/d/../logout", ""),
+        ("//example.org/d/x", ""),
+        ("javascript:alert(1)", ""),
+    ],
+)
+def test_a_data_link_leads_to_a_dashboard_or_outside(url: str, leads_to: str) -> None:
+    html = link_html([{"title": "Go", "url": url}], {"dashboard": "rq-jobs"}, {}, html="7")
+    assert html.startswith(leads_to)
+    assert html.endswith(">7</a>") is bool(leads_to)
 
 
 def test_an_event_is_marked_where_it_starts() -> None:

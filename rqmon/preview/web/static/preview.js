@@ -101,6 +101,8 @@ window.rqmon = (() => {
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.(".panel a[rel=noopener]");
   if (link) link.target = "_blank";
+  const inward = event.target.closest?.(".panel a.inward");
+  if (inward) inward.search = location.search; // the same range and choices there
 });
 
 // A click on a legend's name shows that series alone, a second click all of them again, as in Grafana;
