@@ -48,7 +48,7 @@ def frames_of(
 ) -> tuple[list[Frame], int]:
     """Return a panel's frames, in the order of its targets, and how many there are in total.
 
-    Hidden series (`custom.hideFrom.viz`) are left out; beyond `most`, so are those with the lowest peaks.
+    Hidden series (`custom.hideFrom.viz`) are left out; beyond `most`, those with the least last values too.
     """
     shown: list[tuple[Answer, Series, str, Field]] = []
     fields: dict[tuple[int, ...], Field] = {}
@@ -66,7 +66,7 @@ def frames_of(
                 shown.append((answer, series, name, field))
     kept = shown
     if len(shown) > most:
-        largest = heapq.nlargest(most, range(len(shown)), key=lambda place: _peak(shown[place][1]))
+        largest = heapq.nlargest(most, range(len(shown)), key=lambda place: _last(shown[place][1]))
         kept = [shown[place] for place in sorted(largest)]
     frames: list[Frame] = []
     for answer, series, name, field in kept:
@@ -79,8 +79,8 @@ def frames_of(
     return frames, len(shown)
 
 
-def _peak(series: Series) -> float:
-    return max((value for _, value in series.points if not math.isnan(value)), default=-math.inf)
+def _last(series: Series) -> float:
+    return next((value for _, value in reversed(series.points) if not math.isnan(value)), -math.inf)
 
 
 def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> str:

@@ -1,9 +1,10 @@
 """HTML of the table panel and of chart legends."""
 
 import heapq
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from rqmon.preview.draw.colors import with_alpha
 from rqmon.preview.draw.fields import Field, field_for
@@ -13,6 +14,7 @@ from rqmon.preview.grafana.model import Panel
 from rqmon.preview.grafana.variables import Value
 
 Row = dict[str, str | float | None]
+T = TypeVar("T")
 
 _OUTWARD = (
     '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" aria-hidden="true">'
@@ -37,19 +39,26 @@ def table_html(
         column: field_for(names[column], ref_id="", defaults=panel.defaults, overrides=panel.overrides)
         for column in columns
     }
-    for sort in reversed(panel.options.get("sortBy") or ()):
+    sorts: dict[str, bool] = {}
+    for sort in panel.options.get("sortBy") or ():
         column = next((c for c in columns if sort.get("displayName") in (names[c], c)), None)
         if column:
-            rows.sort(key=lambda row, c=column: _sort_key(row.get(c)), reverse=bool(sort.get("desc")))  # type: ignore[misc]  # mypy: lambda defaults
+            sorts.setdefault(column, bool(sort.get("desc")))
+    for column, descending in reversed(sorts.items()):
+        rows = _ordered(rows, [row.get(column) for row in rows], descending=descending)
     numeric = {c for c in columns if any(isinstance(row.get(c), float) for row in rows)}
     shown = rows[:most]
     if len(rows) > most and not panel.options.get("sortBy"):
         first = next((c for c in columns if c.startswith("Value")), "")
         largest = heapq.nlargest(most, range(len(rows)), key=lambda place: _sort_key(rows[place].get(first)))
         shown = [rows[place] for place in sorted(largest)]
+    first_sort = next(iter(sorts), "")
     head = "".join(
-        f'<th scope="col" class="{"num" if c in numeric else ""}">'
-        f"{escape(fields[c].display_name or names[c])}</th>"
+        _head(
+            fields[c].display_name or names[c],
+            numeric=c in numeric,
+            descending=sorts[c] if c == first_sort else None,
+        )
         for c in columns
     )
     body = "".join(
@@ -61,6 +70,30 @@ def table_html(
         f"<tbody>{body}</tbody></table></div>"
     )
     return html, len(rows)
+
+
+def _head(name: str, *, numeric: bool, descending: bool | None) -> str:
+    """A column's heading, as a button that sorts by it (by panels.js); `descending` tells the sort so far."""
+    told = "" if descending is None else f' aria-sort="{"descending" if descending else "ascending"}"'
+    return (
+        f'<th scope="col" class="{"num" if numeric else ""}"{told}>'
+        f'<button type="button" class="sort">{escape(name)}</button></th>'
+    )
+
+
+def _ordered(items: Iterable[T], keys: Iterable[str | float | None], *, descending: bool) -> list[T]:
+    """Return the items in the order of their keys; in both directions, those without a value are last."""
+    pairs = [(_sort_key(key), item) for key, item in zip(keys, items, strict=True)]
+    known = [pair for pair in pairs if pair[0][0] >= 0]
+    known.sort(key=lambda pair: pair[0], reverse=descending)
+    return [item for _, item in known] + [item for key, item in pairs if key[0] < 0]
+
+
+def _data(value: float | None) -> str:
+    """The attribute with a cell's value, as JavaScript reads it; none if there is no value."""
+    if value is None or math.isnan(value):
+        return ""
+    return f' data-value="{str(value).replace("inf", "Infinity")}"'
 
 
 def _joined(answers: Sequence[Answer]) -> tuple[list[Row], list[str]]:
@@ -97,8 +130,8 @@ def _organize(panel: Panel, columns: Sequence[str]) -> tuple[dict[str, str], lis
 
 def _sort_key(value: str | float | None) -> tuple[int, float, str]:
     if isinstance(value, float):
-        return 1, value, ""
-    return (0, 0.0, value) if value is not None else (-1, 0.0, "")
+        return (-1, 0.0, "") if math.isnan(value) else (1, value, "")
+    return (0, 0.0, value) if value else (-1, 0.0, "")
 
 
 def _cell(column: str, row: Row, field: Field, values: Mapping[str, Value], *, numeric: bool) -> str:
@@ -118,7 +151,7 @@ def _cell(column: str, row: Row, field: Field, values: Mapping[str, Value], *, n
         bar = f'<span class="cell-bar"><span style="width: {share:.1f}%; background: {color}"></span></span>'
     text = escape(field.text(value))
     content = link_html(field.links, row, values, html=text) or text
-    return f'<td class="num" style="{style}">{bar}{content}</td>'
+    return f'<td class="num" style="{style}"{_data(value)}>{bar}{content}</td>'
 
 
 def legend_html(panel: Panel, frames: Sequence[Frame], values: Mapping[str, Value]) -> str:
@@ -134,17 +167,26 @@ def legend_html(panel: Panel, frames: Sequence[Frame], values: Mapping[str, Valu
             for frame in shown
         )
         return f'<ul class="legend-list">{items}</ul>'
-    head = "".join(f'<th scope="col" class="num">{escape(calc_name(calc))}</th>' for calc in calcs)
+    sort, descending = legend.get("sortBy"), bool(legend.get("sortDesc"))
+    by_calc = next((calc for calc in calcs if sort in (calc, calc_name(calc))), None)
+    if by_calc:
+        shown = _ordered(shown, [reduce(frame.values, by_calc) for frame in shown], descending=descending)
+    elif sort == "Name":
+        shown = _ordered(shown, [frame.name for frame in shown], descending=descending)
+    head = _head("Name", numeric=False, descending=descending if sort == "Name" else None) + "".join(
+        _head(calc_name(calc), numeric=True, descending=descending if calc == by_calc else None)
+        for calc in calcs
+    )
     rows = "".join(
         f"<tr><td>{_key(frame, values)}</td>"
-        + "".join(f'<td class="num">{escape(_calc(frame, calc))}</td>' for calc in calcs)
+        + "".join(
+            f'<td class="num"{_data(reduce(frame.values, calc))}>{escape(_calc(frame, calc))}</td>'
+            for calc in calcs
+        )
         + "</tr>"
         for frame in shown
     )
-    return (
-        f'<table class="legend-table"><thead><tr><th scope="col">Name</th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    return f'<table class="legend-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def state_legend_html(frames: Sequence[Frame]) -> str:

@@ -73,11 +73,12 @@ def view(
     if panel.type == "table":
         html, count = table_html(panel, answers, values, most=MOST_ROWS)
         sorted_by = "first" if panel.options.get("sortBy") else "largest"
-        return View(html=html, cut=_cut(MOST_ROWS, count, f"{sorted_by} rows"))
+        cut = f"The {MOST_ROWS} {sorted_by} rows of {count:,}" if count > MOST_ROWS else ""
+        return View(html=html, cut=cut)
     if panel.type == "heatmap":  # needs all its series: each is the difference from the one before
         return View(option=heatmap_option(panel, frames_of(panel, answers, values)[0], time_range))
     frames, count = frames_of(panel, answers, values, most=MOST_SERIES)
-    cut = _cut(MOST_SERIES, count, "largest series")
+    cut = f"{MOST_SERIES} of {count:,} series, by last value" if count > MOST_SERIES else ""
     if panel.type in WIDGETS:
         html = WIDGETS[panel.type](panel, frames)
         linked = link_html(panel.defaults.get("links") or (), frames[0].labels, values, html=html)
@@ -89,7 +90,3 @@ def view(
         option = timeseries_option(panel, frames, time_range, marks)
         return View(option=option, legend=legend_html(panel, frames, values), cut=cut)
     return View(message=f"The preview does not draw {panel.type} panels; Grafana does.")
-
-
-def _cut(most: int, count: int, what: str) -> str:
-    return f"The {most} {what} of {count:,}" if count > most else ""

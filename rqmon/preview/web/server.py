@@ -41,7 +41,8 @@ def serve(
     app.middleware("http")(_secure)
     app.add_middleware(Guard, names=names)
     ui.add_head_html(
-        '<link rel="stylesheet" href="/assets/preview.css"><script src="/assets/preview.js"></script>',
+        '<link rel="stylesheet" href="/assets/preview.css"><script src="/assets/preview.js"></script>'
+        '<link rel="stylesheet" href="/assets/panels.css"><script src="/assets/panels.js"></script>',
         shared=True,
     )
     _add_routes(dashboards, prometheus)

@@ -11,12 +11,12 @@ from tests.unit.preview.drawing import drawn, panel
 @pytest.mark.parametrize("kind", ["timeseries", "state-timeline", "stat", "gauge", "bargauge"])
 def test_of_many_series_the_largest_are_drawn_and_the_panel_says_so(kind: str) -> None:
     subject = panel(kind, options={"textMode": "value_and_name"})
-    # By their peaks, wherever those are, and in the order in which they came.
-    shown = drawn(subject, *(({"queue": f"q-{i:04}"}, [i, math.nan, 0]) for i in range(1012)))
+    # By their last known values, whatever they were before, and in the order in which they came.
+    shown = drawn(subject, *(({"queue": f"q-{i:04}"}, [1012 - i, i, math.nan]) for i in range(1012)))
     text = shown.html + json.dumps(shown.option)
     assert ("q-0911" in text, "q-0912" in text, "q-1011" in text) == (False, True, True)
     assert text.index("q-0912") < text.index("q-1011")
-    assert shown.cut == "The 100 largest series of 1,012"
+    assert shown.cut == "100 of 1,012 series, by last value"
     assert drawn(subject, *(({"queue": f"q-{i}"}, [1]) for i in range(100))).cut == ""
 
 

@@ -1,10 +1,12 @@
 """Tables, and the links of table rows and series."""
 
+import math
+
 import pytest
 
 from rqmon.preview.draw.views import view
 from rqmon.preview.grafana.variables import Value
-from tests.unit.preview.drawing import RANGE, answer, panel
+from tests.unit.preview.drawing import RANGE, answer, drawn, panel
 
 
 def test_tables_join_on_labels_and_organize() -> None:
@@ -25,10 +27,22 @@ def test_tables_join_on_labels_and_organize() -> None:
     first = answer(subject, ({"queue": "a"}, [1]), ({"queue": "b"}, [2]))
     second = answer(subject, ({"queue": "a"}, [5]), target=1)
     html = view(subject, [first, second], RANGE, {}).html
-    heads = [part.split(">")[1].split("<")[0] for part in html.split("<th ")[1:]]
+    heads = [part.split("<")[0] for part in html.split('class="sort">')[1:]]
     cells = [part.split(">")[1].split("<")[0] for part in html.split("<td ")[1:]]
     assert heads == ["queue", "Jobs", "Value #B"]
     assert cells == ["b", "2", "", "a", "1", "5"]
+
+
+@pytest.mark.parametrize(("descending", "queues"), [(True, ["c", "a", "b"]), (False, ["a", "c", "b"])])
+def test_rows_and_legends_without_a_value_are_last(descending: bool, queues: list[str]) -> None:
+    series = [({"queue": "a"}, [9]), ({"queue": "b"}, [math.nan]), ({"queue": "c"}, [10])]
+    table = panel("table", options={"sortBy": [{"displayName": "Value", "desc": descending}]})
+    legend = {"displayMode": "table", "calcs": ["lastNotNull"], "sortBy": "Last *", "sortDesc": descending}
+    chart = panel("timeseries", options={"legend": legend})
+    direction = "descending" if descending else "ascending"
+    for html in (drawn(table, *series).html, drawn(chart, *series).legend):
+        assert sorted(queues, key=lambda queue: html.index(f">{queue}<")) == queues
+        assert html.count("aria-sort") == html.count(f'aria-sort="{direction}"><button') == 1
 
 
 LINKS = [{"title": "Jobs", "url": "${rq}/${__data.fields.queue:percentencode}/${__field.labels.queue}"}]
