@@ -99,18 +99,22 @@ def test_the_scheduler_of_a_killed_worker_leaves_and_gives_up_its_lock(
     def workers() -> list[psutil.Process]:
         return started.children() if strategy == "pool" else [started]
 
-    wait_for(
-        lambda: redis_connection.exists(lock) and any(it.children() for it in workers()),
-        what="a worker has a scheduler",
-    )
-    children = started.children(recursive=True)
+    children = []
     try:
+        wait_for(
+            lambda: redis_connection.exists(lock) and any(it.children() for it in workers()),
+            what="a worker has a scheduler",
+        )
+        children = started.children(recursive=True)
         for victim in (started, *workers()):  # the pool first: it would start other workers
             victim.kill()
         process.wait()
         wait_for(lambda: not any(runs(child) for child in children))
         assert not redis_connection.exists(lock)
     finally:
+        if process.poll() is None:
+            kill_with_children(process.pid)
+            process.wait()
         for left in children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 left.kill()
