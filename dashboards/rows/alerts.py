@@ -70,8 +70,8 @@ def problems() -> core.Table:
     }
     return panels.table(
         "Problems now",
-        "Whatever breaks a threshold now, whatever is chosen above, and for how long; just now: not yet "
-        "long enough to be told. Of a queue: its waiting jobs, the oldest one, and the failing share.",
+        "Every alert that fires or is pending, whatever is chosen above, and for how long; just now: not for "
+        "long enough to be sent. For a queue: its waiting jobs, the oldest one's age, and the failing share.",
         {
             "State": f"{_row(graded)} or {none} or {unknown}",
             "For": _row(f"time() - {select(ALERTS_FOR_STATE)}"),

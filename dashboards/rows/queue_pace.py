@@ -37,7 +37,7 @@ def slowest_queue() -> core.Stat:
     return panels.stat(
         "Slowest queue drains in",
         "Queued jobs by the pace of the last 5 minutes, of the queue that needs longest. Rising: add "
-        "workers to it. A standstill, or no worker, shows as 'Over a day'. Unknown: the pace of a queue is.",
+        "workers to it. A standstill, or no worker, shows as 'Over a day'. Unknown if any queue's pace is.",
         {
             "{{queue}}": known(
                 f"topk(1, max by (queue) ({_BUSY}) unless on () ({unknown})) "

@@ -27,7 +27,7 @@ _LONGEST_SECONDS = 366 * 86400
 @_json
 @click.pass_context
 def alerts(context: click.Context, *, as_json: bool) -> None:
-    """Show what fires: exit with 1 when something does, or when nobody knows."""
+    """Show what fires; exit with 1 if something does, or if alerts are not evaluated or not sent."""
     if context.invoked_subcommand:
         return
     path = _path(StackConfig.from_env())
@@ -79,7 +79,7 @@ def test(*, timeout_seconds: int, as_json: bool) -> None:
 @click.option("--lines", type=click.IntRange(1, 100_000), default=20, show_default=True, help="How many.")
 @_json
 def log(*, lines: int, as_json: bool) -> None:
-    """Show what was told while `.env` named no receiver."""
+    """Show the alerts that were sent while `.env` named no receiver."""
     config = StackConfig.from_env()
     told = _path(config).log.get(f"{PATH}?last={lines}")
     if as_json:
@@ -130,7 +130,7 @@ def backtest_(*, since: str, as_json: bool) -> None:
     if result.recorded_seconds < result.asked_seconds:
         say(f"Prometheus ran for {_for(result.recorded_seconds)} of these {_for(result.asked_seconds)}.")
     if result.rules_seconds < result.recorded_seconds:
-        say(f"Most alerts ask recorded series, which were there for {_for(result.rules_seconds)}.")
+        say(f"Most alerts need recorded series, which exist for only {_for(result.rules_seconds)}.")
 
 
 def _path(config: StackConfig) -> Path:

@@ -53,9 +53,10 @@ def demo(*, seconds: int, seed: int) -> None:
     """
     mix = Mix(seed)
     _say_where_to_watch()
-    with demo_crons(), _progress("Demo, seconds") as progress:
+    with demo_crons() as leave_if_told, _progress("Demo, seconds") as progress:
         task = progress.add_task("", total=seconds)
         for _ in range(seconds):
+            leave_if_told()
             mix.queue_one_second()
             progress.advance(task)
             time.sleep(1)

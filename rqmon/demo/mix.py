@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import FrameType
 
 from redis.exceptions import RedisError
 
@@ -63,10 +64,24 @@ class Mix:
 
 
 @contextmanager
-def demo_crons() -> Iterator[None]:
-    """Register entries with slots every few seconds, and remove them when the block ends, even by SIGTERM."""
+def demo_crons() -> Iterator[Callable[[], None]]:
+    """Register entries with slots every few seconds, and remove them when the block ends, even by a signal.
+
+    The block calls what it is given every second: where Python happens to be in a destructor, the exception
+    that a signal raises is lost.
+    """
     registered: list[str] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    told: list[int] = []
+
+    def leave_if_told() -> None:
+        if told:
+            sys.exit(128 + told[0])
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        leave_if_told()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with Scheduler(connection=shared_connection()) as scheduler:
             for cron_id, (queue, interval_seconds, run_seconds) in _CRONS.items():
@@ -84,7 +99,7 @@ def demo_crons() -> Iterator[None]:
                 except RedisError:
                     registered.pop()
                     raise
-        yield
+        yield leave_if_told
     finally:
         registry = CronRegistry(shared_connection())
         for cron_id in registered:
@@ -98,4 +113,5 @@ def demo_crons() -> Iterator[None]:
                     f"with {command_line(f'cron remove {cron_id}')}",
                     err=True,
                 )
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -98,7 +98,7 @@ ALERTMANAGER = Service(
 # Whom Alertmanager tells where `.env` names nobody else.
 ALERT_LOG = Service(
     name="alert_log",
-    purpose="keeps what alerts told",
+    purpose="keeps the alerts that were sent",
     command=("python", "-m", "rqmon.alerting"),
     port_variable="ALERT_LOG_PORT",
     health_path="/healthz",

@@ -112,6 +112,6 @@ def failing(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"{of} failed {'job' if number == 1 else 'jobs'}: {_WITHOUT_CLASS.get(exception, exception)}, "
             f"in {listed([queue for queue, _ in queues[exception].most_common()])}.",
-            f"The newest is {newest.id}. When its cause is mended: {again}",
+            f"The newest is {newest.id}. Once its cause is fixed: {again}",
             why(newest.id),
         )

