@@ -251,7 +251,12 @@ def table(
         **frame,
         unit=theme.COUNT,
         thresholds=theme.steps(theme.NEUTRAL),
-        overrides=[*overrides, *([link.of_column(next(iter(labels.values())))] if link else [])],
+        overrides=[
+            # Grafana would write it into every empty cell too.
+            *([theme.no_text_in_empty_cells()] if no_value else []),
+            *overrides,
+            *([link.of_column(next(iter(labels.values())))] if link else []),
+        ],
         sortBy=[core.TableSortByField(displayName=sort, desc=True)],
         extraJson={"fieldConfig": {"defaults": {"noValue": no_value}}} if no_value else None,
         transformations=[

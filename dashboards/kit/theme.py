@@ -81,6 +81,14 @@ def thresholds_of(name: str, thresholds: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
+def no_text_in_empty_cells() -> dict[str, Any]:
+    """Return an override that leaves a table's empty cells empty, whatever it says without rows."""
+    return {
+        "matcher": {"id": "byRegexp", "options": "/.*/"},
+        "properties": [{"id": "noValue", "value": ""}],
+    }
+
+
 def column_unit(column: str, unit: str) -> dict[str, Any]:
     """Return an override that gives one table column its own unit."""
     return {"matcher": {"id": "byName", "options": column}, "properties": [{"id": "unit", "value": unit}]}

@@ -14,7 +14,7 @@ def datasource() -> Template:
 
 
 def every() -> list[Template]:
-    """All variables: the same everywhere, so that choices survive going from one dashboard to the next."""
+    """All variables; a dashboard leaves out those that would change nothing on it."""
     return [
         datasource(),
         _labels("redis", "Redis", RQ_REDIS_UP),

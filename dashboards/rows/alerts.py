@@ -71,7 +71,7 @@ def problems() -> core.Table:
     return panels.table(
         "Problems now",
         "Every alert that fires or is pending, whatever is chosen above, and for how long; just now: not for "
-        "long enough to be sent. For a queue: its waiting jobs, the oldest one's age, and the failing share.",
+        "long enough to be sent. Waiting, Oldest and Failing are of the chosen queues and functions.",
         {
             "State": f"{_row(graded)} or {none} or {unknown}",
             "For": _row(f"time() - {select(ALERTS_FOR_STATE)}"),
@@ -109,6 +109,7 @@ def _row(expr: str) -> str:
         looked_at[alert.dashboard].append(alert.name)
     places = ", ".join(f'"{label}"' for label in _PLACES)
     expr = f'label_join({expr}, "where", " ", {places})'
+    expr = f'label_replace({expr}, "where", "$1", "where", " *(.*?) *")'
     expr = f'label_replace({expr}, "runbook", "docs/runbooks.md, $1", "alertname", "(.+)")'
     for uid, names in looked_at.items():
         expr = f'label_replace({expr}, "dashboard", "{uid}", "alertname", "{"|".join(names)}")'

@@ -3,7 +3,7 @@
 from grafanalib import core
 
 from dashboards.kit import links, panels, theme
-from dashboards.kit.queries import RANGE, RECENT, events, rate, select, worst_or
+from dashboards.kit.queries import RANGE, RECENT, events, jobs, rate, select, worst_or
 from dashboards.kit.theme import CRITICAL, NEUTRAL, OK, above, steps
 from rqmon.metrics import (
     RQ_JOB_FAILURES_TOTAL,
@@ -43,16 +43,15 @@ def failing_share() -> core.Stat:
         for metric in (RQ_WORKERS_FAILED_TOTAL, RQ_WORKERS_SUCCESS_TOTAL)
     )
     counted = f'label_join({failed} / ({succeeded} + {failed} > 0), "queue", "", "queues")'
-    recorded = f"group(rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}]))"
+    recorded = f"rate({select(RQ_JOBS_PROCESSED_TOTAL, any_function=True)}[{RECENT}])"
+    # A worker of several queues counts for none of them: it is only asked where nothing at all is recorded.
+    of_one = f"{counted} and on (queue) {jobs('queue')} unless on (queue) group by (queue) ({recorded})"
+    of_any = f"{counted} unless on () group({recorded})"
     return panels.stat(
         "Failing share",
         "The share of executions that left their job failed for good, over 5 minutes, of the queue where it "
         "is largest; where workers do not record, retried ones too. Above zero: read the exceptions.",
-        {
-            "{{queue}}": worst_or(
-                "Every queue", f"{SHARE_BY_QUEUE} or {counted} unless on () {recorded}", "queue"
-            )
-        },
+        {"{{queue}}": worst_or("Every queue", f"{SHARE_BY_QUEUE} or {of_one} or {of_any}", "queue")},
         unit="percentunit",
         decimals=1,
         thresholds=steps(OK, *above(FAILING_SHARE)),

@@ -99,11 +99,11 @@ def log(*, lines: int, as_json: bool) -> None:
             say("  ".join(foreign(word) for word in words if word))
         if record["left_out"]:
             say(f"{at:%Y-%m-%d %H:%M:%S} and {record['left_out']} more")
-    others = ", ".join(name for name in integrations(config.variables, log=LOG) if name != LOG)
+    ways = integrations(config.variables, log=LOG)
     if not told:
-        say("This log is empty: no alert was sent to it yet." if not others else "This log is empty.")
-    if others:
-        say(f"Alerts go to {others} now, and not to this log.")
+        say("This log is empty: no alert was sent to it yet." if LOG in ways else "This log is empty.")
+    if LOG not in ways:
+        say(f"Alerts go to {', '.join(ways)} now, and not to this log.")
 
 
 @alerts.command("backtest")
@@ -156,9 +156,9 @@ def _print(found: Answer) -> None:
     if not found.firing and not found.problems:
         say("Nothing fires.")
     for it in found.pending:
-        about = " ".join(filter(None, (it.queue, it.about)))
+        what = " ".join(foreign(word) for word in (it.name, it.queue, it.about) if word)
         seconds = (datetime.now(UTC) - it.since).total_seconds()
-        say(f"Pending, not sent yet: {foreign(it.name)} {foreign(about)}, for {_for(seconds)}.")
+        say(f"Pending, not sent yet: {what}, for {_for(seconds)}.")
 
 
 def _since(moment: datetime) -> str:

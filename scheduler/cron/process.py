@@ -138,6 +138,7 @@ class CronProcess:
         self._upkeep.mend_all_slots()
         self._is_started = True
         # The entries live as long as the process: garbage collection need not look at them.
+        gc.collect()
         gc.freeze()
         self._heart.worked()
 

@@ -26,6 +26,10 @@ NOT_RECORDED = {
     'rq_workers_success_total{name="w", queues="plain"}': "0+3x180",
     'rq_workers_failed_total{name="w", queues="plain"}': "0+1x180",
 }
+OF_TWO_QUEUES = {
+    'rq_workers_success_total{name="v", queues="short,other"}': "0+1x180",
+    'rq_workers_failed_total{name="v", queues="short,other"}': "0+9x180",
+}
 # One in eight of its executions fails for good; its worker counts one in four, because some are retried.
 RECORDED = {
     **UP,
@@ -200,6 +204,9 @@ CASES = [
     Case("rq-dashboard", "Failing share", RECORDED, 0.125),
     Case("rq-dashboard", "Failing share", RECORDED, 0, {"function": "another"}),
     Case("rq-dashboard", "Failing share", NOT_RECORDED, 0.25),
+    # A queue whose worker does not record is not forgotten beside one that does, nor counted twice.
+    Case("rq-dashboard", "Failing share", {**RECORDED, **NOT_RECORDED}, 0.25),
+    Case("rq-dashboard", "Failing share", {**RECORDED, **OF_TWO_QUEUES}, 0.125),
     Case("rq-jobs", "Failing share", RECORDED, 0.125),
     Case("rq-limits", "Retried share", {**RECORDED, 'rq_job_retries_total{queue="short"}': "0+1x180"}, 0.125),
     *(Case("rq-queues", panel, DOWN, None) for panel in ("Queued", "Queues without workers")),

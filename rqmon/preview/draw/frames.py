@@ -66,7 +66,7 @@ def frames_of(
                 shown.append((answer, series, name, field))
     kept = shown
     if len(shown) > most:
-        largest = heapq.nlargest(most, range(len(shown)), key=lambda place: _last(shown[place][1]))
+        largest = heapq.nlargest(most, range(len(shown)), key=lambda place: _size(shown[place][1]))
         kept = [shown[place] for place in sorted(largest)]
     frames: list[Frame] = []
     for answer, series, name, field in kept:
@@ -79,8 +79,10 @@ def frames_of(
     return frames, len(shown)
 
 
-def _last(series: Series) -> float:
-    return next((value for _, value in reversed(series.points) if not math.isnan(value)), -math.inf)
+def _size(series: Series) -> tuple[float, float]:
+    """The last value; of series that are alike by it, such as counts in steps, the total decides."""
+    known = [value for _, value in series.points if not math.isnan(value)]
+    return (known[-1], math.fsum(known)) if known else (-math.inf, 0.0)
 
 
 def series_name(answer: Answer, series: Series, values: Mapping[str, Value]) -> str:

@@ -81,7 +81,8 @@ def view(
     cut = f"{MOST_SERIES} of {count:,} series, by last value" if count > MOST_SERIES else ""
     if panel.type in WIDGETS:
         html = WIDGETS[panel.type](panel, frames)
-        linked = link_html(panel.defaults.get("links") or (), frames[0].labels, values, html=html)
+        labels = frames[0].labels if frames else {}
+        linked = link_html(panel.defaults.get("links") or (), labels, values, html=html)
         return View(html=linked or html, cut=cut)
     if panel.type == "state-timeline":
         option = state_timeline_option(panel, frames, time_range)

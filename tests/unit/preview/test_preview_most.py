@@ -20,6 +20,13 @@ def test_of_many_series_the_largest_are_drawn_and_the_panel_says_so(kind: str) -
     assert drawn(subject, *(({"queue": f"q-{i}"}, [1]) for i in range(100))).cut == ""
 
 
+def test_of_many_series_that_end_alike_the_largest_in_total_are_drawn() -> None:
+    # Counts in steps: little happens in the last one.
+    shown = drawn(panel("timeseries"), *(({"queue": f"q-{i:03}"}, [i, 0]) for i in range(150)))
+    names = [series["name"] for series in shown.option["series"]]
+    assert (len(names), names[0], names[-1]) == (100, "q-050", "q-149")
+
+
 def test_of_many_rows_the_first_as_sorted_are_shown() -> None:
     subject = panel("table", options={"sortBy": [{"displayName": "Value", "desc": True}]})
     shown = drawn(subject, *(({"queue": f"q-{i}"}, [i]) for i in range(201)))
