@@ -60,6 +60,7 @@ def render(dashboard: Dashboard) -> str:
     model: Json = json.loads(json.dumps(dashboard, cls=DashboardEncoder))
     panels = [_panel(panel) for panel in model["panels"]]
     _place(panels)
+    _leave_out_links_to_itself(model["uid"], panels)
     normalised = {key: model[key] for key in DASHBOARD_KEYS} | {
         "annotations": {"list": [ANNOTATIONS, *model["annotations"]["list"]]},
         "editable": True,
@@ -73,6 +74,14 @@ def render(dashboard: Dashboard) -> str:
         "version": 1,
     }
     return json.dumps(_without_nulls(normalised), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _leave_out_links_to_itself(uid: str, panels: list[Json]) -> None:
+    """A number that two dashboards share leads to one of them, and there to nothing."""
+    for panel in panels:
+        defaults = panel.get("fieldConfig", {}).get("defaults", {})
+        if "links" in defaults:
+            defaults["links"] = [it for it in defaults["links"] if not it["url"].startswith(f"/d/{uid}?")]
 
 
 def _place(panels: list[Json]) -> None:

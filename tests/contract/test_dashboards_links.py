@@ -78,3 +78,8 @@ def test_an_alert_s_row_leads_to_the_dashboard_that_the_alert_names() -> None:
         )
         assert told is not None, alert.name
         assert told[1] == alert.dashboard
+
+
+def test_no_link_leads_to_the_dashboard_that_it_is_on() -> None:
+    for uid, model in MODELS.items():
+        assert f'"/d/{uid}?' not in json.dumps(model["panels"])
