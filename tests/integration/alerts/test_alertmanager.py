@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -11,6 +10,7 @@ import pytest
 
 from rqmon.stack.receivers import alertmanager_config
 from tests.processes.alertmanager_process import PROGRAM, alertmanager
+from tests.servers import wait_for
 
 pytestmark = [
     pytest.mark.stack,
@@ -53,18 +53,6 @@ def url(log, tmp_path_factory) -> Iterator[str]:
         yield server.url
 
 
-def wait_until(holds, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            if holds():
-                return
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.1)
-
-
 def active(url: str) -> dict[str, bool]:
     """{alert and queue: whether it is silenced}."""
     found = httpx.get(f"{url}/api/v2/alerts").json()
@@ -98,7 +86,7 @@ def test_what_follows_is_silenced_and_what_does_not_is_told_once(url, log):
         "RQRedisMemoryHigh": False,
         "RQCronOverlapping": False,
     }
-    wait_until(lambda: active(url) == expected)
+    wait_for(lambda: active(url) == expected)
 
     def of_log() -> set[tuple[str, str]]:
         return {
@@ -107,7 +95,7 @@ def test_what_follows_is_silenced_and_what_does_not_is_told_once(url, log):
             for each in message["alerts"]
         }
 
-    wait_until(lambda: len(of_log()) >= 3)
+    wait_for(lambda: len(of_log()) >= 3)
     # Nobody is told of info, nor of the watchdog, nor of what is silenced.
     assert of_log() == {
         ("critical", "RQQueueNoWorkers"),
@@ -120,17 +108,17 @@ def test_a_redis_that_is_down_silences_all_of_it_and_an_exporter_that_is_down_to
     for cause, code in (("RQRedisDown", ""), ("RQRedisRefusing", "OOM"), ("RQExporterDown", "")):
         labels = {"code": code} if code else {}
         httpx.post(f"{url}/api/v2/alerts", json=[alert(cause, "critical", **labels)]).raise_for_status()
-        wait_until(lambda: active(url)["RQQueueNoWorkers a"] and active(url)["RQRedisMemoryHigh"])
+        wait_for(lambda: active(url)["RQQueueNoWorkers a"] and active(url)["RQRedisMemoryHigh"])
         assert not active(url)["RQWatchdog"]
         ended = {**alert(cause, "critical", **labels), "endsAt": "2020-01-01T00:00:00Z"}
         httpx.post(f"{url}/api/v2/alerts", json=[ended]).raise_for_status()
-        wait_until(lambda cause=cause: cause not in active(url))
-    wait_until(lambda: not active(url)["RQQueueNoWorkers a"])
+        wait_for(lambda cause=cause: cause not in active(url))
+    wait_for(lambda: not active(url)["RQQueueNoWorkers a"])
 
 
 def test_who_lacks_a_right_is_told_of_the_rest(url):
     httpx.post(
         f"{url}/api/v2/alerts", json=[alert("RQRedisRefusing", "critical", code="NOPERM")]
     ).raise_for_status()
-    wait_until(lambda: "RQRedisRefusing" in active(url))
+    wait_for(lambda: "RQRedisRefusing" in active(url))
     assert not active(url)["RQQueueNoWorkers a"]
