@@ -469,6 +469,14 @@ RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS = Metric(
     help="When Redis last saved a snapshot.",
     source="Redis INFO",
 )
+RQ_REDIS_CHANGES_SINCE_LAST_SAVE = Metric(
+    name="rq_redis_changes_since_last_save",
+    type="gauge",
+    unit="changes",
+    labels=(),
+    help="Changes that no snapshot holds yet.",
+    source="Redis INFO",
+)
 RQ_REDIS_KEYS = Metric(
     name="rq_redis_keys",
     type="gauge",
@@ -550,12 +558,20 @@ PROMETHEUS_NOTIFICATIONS_DROPPED_TOTAL = Metric(
     help="Alerts that Prometheus gave up sending.",
     source="Prometheus",
 )
-ALERTMANAGER_NOTIFICATIONS_FAILED_TOTAL = Metric(
-    name="alertmanager_notifications_failed_total",
+ALERTMANAGER_NOTIFICATION_REQUESTS_TOTAL = Metric(
+    name="alertmanager_notification_requests_total",
     type="counter",
-    unit="notifications",
+    unit="requests",
     labels=("integration",),
-    help="Notifications that Alertmanager could not deliver, by the way it told them.",
+    help="Attempts to deliver a notification, by the way Alertmanager tells it.",
+    source="Alertmanager",
+)
+ALERTMANAGER_NOTIFICATION_REQUESTS_FAILED_TOTAL = Metric(
+    name="alertmanager_notification_requests_failed_total",
+    type="counter",
+    unit="requests",
+    labels=("integration",),
+    help="Attempts to deliver a notification that failed, by the way Alertmanager tells it.",
     source="Alertmanager",
 )
 

@@ -40,13 +40,14 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
+def recorded(expected: Objectives) -> list[Group]:
+    """The recording rules of all topics."""
+    return [*recording.groups(), Group(name="rq-objectives-burn", rules=objectives.recordings(expected))]
+
+
 def rule_files(expected: Objectives) -> dict[str, str]:
     """{path under monitoring/prometheus: text} of all rules."""
-    recorded = [
-        *recording.groups(),
-        Group(name="rq-objectives-burn", rules=objectives.recordings(expected)),
-    ]
-    files = {"rules/recording.yml": _file("recording.py and objectives.py", recorded)}
+    files = {"rules/recording.yml": _file("recording.py and objectives.py", recorded(expected))}
     for topic, alerts in TOPICS.items():
         seldom = [alert for alert in alerts if alert.name in _SELDOM]
         groups = [Group(name=f"rq-{topic}", rules=[alert for alert in alerts if alert not in seldom])]

@@ -1,10 +1,10 @@
 """Alerts about jobs: those that fail, run on, are lost, or don't run any more."""
 
-from dashboards.alerts.model import QUEUE, Alert, events
+from dashboards.alerts.model import QUEUE, Alert, events, rise
 from rqmon.thresholds import FAILING_SHARE, LEAST_EXECUTIONS, RETRIED_SHARE, STEADY_SHARE
 
 _CHOSEN = ("queue",)
-_ENDED_15M = "queue:rq_jobs_processed:sum - min_over_time(queue:rq_jobs_processed:sum[15m])"
+_ENDED_15M = rise("queue:rq_jobs_processed:sum", "15m")
 _ABANDONED = events('rq_jobs_processed_total{outcome="abandoned"}', by=QUEUE, window="15m")
 KILLED = events("rq_work_horses_killed_total", by=QUEUE, window="15m")
 _HOURLY = "queue_function:rq_jobs_processed:rate1h"
@@ -15,6 +15,7 @@ ALERTS = (
         fault="Jobs of a queue raise.",
         expr="avg_over_time(queue:rq_jobs_failed:rate5m[15m]) "
         f"/ avg_over_time(queue:rq_jobs_processed:rate5m[15m]) > {FAILING_SHARE.alert} "
+        f"and {rise('queue:rq_jobs_failing:sum', '15m')} > {FAILING_SHARE.alert} * {_ENDED_15M} "
         f"and {_ENDED_15M} >= {LEAST_EXECUTIONS}",
         for_seconds=300,
         keep_firing_for_seconds=300,
@@ -30,8 +31,10 @@ ALERTS = (
     Alert(
         name="RQRetryStorm",
         fault="Jobs of a queue raise and are retried, again and again.",
-        expr="avg_over_time(queue:rq_jobs_retried:ratio_rate5m[15m]) "
-        f"> {RETRIED_SHARE.critical} and {_ENDED_15M} >= {LEAST_EXECUTIONS}",
+        expr="avg_over_time(queue:rq_jobs_retried:rate5m[15m]) "
+        f"/ avg_over_time(queue:rq_jobs_processed:rate5m[15m]) > {RETRIED_SHARE.critical} "
+        f"and {rise('queue:rq_jobs_retried:sum', '15m')} > {RETRIED_SHARE.critical} * {_ENDED_15M} "
+        f"and {_ENDED_15M} >= {LEAST_EXECUTIONS}",
         for_seconds=300,
         keep_firing_for_seconds=300,
         severity="warning",

@@ -72,6 +72,16 @@ class Group:
     interval_seconds: int = 0
 
 
+def rise(series: str, window: str) -> str:
+    """How much it rose within the window, at least.
+
+    A Redis that fails over may have lost the last counts, and 499 after 500 is 499 events to `rate()`: what
+    compares rates asks for the rise too. Alone it does not do: it would count all of a series that was gone
+    for a moment.
+    """
+    return f"({series} - min_over_time({series}[{window}]))"
+
+
 def events(selector: str, *, by: str, window: str) -> str:
     """How often something was counted within the window: a whole number, also of a series that is new.
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from dashboards.alerts.model import QUEUE, Alert, Recording
+from dashboards.alerts.model import QUEUE, Alert, Recording, rise
 from rqmon.objectives import Objective, Objectives
 from rqmon.thresholds import FAST_BURN, LEAST_EXECUTIONS, SLOW_BURN
 
@@ -37,7 +37,18 @@ def recordings(objectives: Objectives) -> list[Recording]:
         ),
         Recording(
             record="queue:rq_job_wait_late:rate5m",
-            expr=f"clamp_min(queue:rq_job_wait_seconds_count:rate5m - ({_in_time(objectives)}), 0)",
+            expr="clamp_min(queue:rq_job_wait_seconds_count:rate5m - "
+            f"({_in_time(objectives, 'rate(%s[5m])')}), 0)",
+            labels=QUEUE,
+        ),
+        Recording(
+            record="queue:rq_job_wait_seconds_count:sum",
+            expr=f"sum by ({QUEUE}) (rq_job_wait_seconds_count)",
+            labels=QUEUE,
+        ),
+        Recording(
+            record="queue:rq_job_wait_late:sum",
+            expr=f"queue:rq_job_wait_seconds_count:sum - ({_in_time(objectives, '%s')})",
             labels=QUEUE,
         ),
         *(_burn("wait", window) for window in (*_FAST, *_SLOW)),
@@ -54,13 +65,13 @@ def _of_each_queue(objectives: Objectives, value: Callable[[Objective], float]) 
     return "\nor ".join([*named, f"{value(objectives.default):g} * group by ({QUEUE}) (rq_jobs)"])
 
 
-def _in_time(objectives: Objectives) -> str:
-    """How many executions a second had waited no longer; nothing where that is no bound of the histogram."""
+def _in_time(objectives: Objectives, counted: str) -> str:
+    """How many executions had waited no longer; nothing where that is no bound of the histogram."""
 
     def selected(matchers: str, seconds: float) -> str:
         # As the exporter and Prometheus write a bound.
         le = json.dumps(repr(float(seconds)))
-        return f"sum by ({QUEUE}) (rate(rq_job_wait_seconds_bucket{{{matchers}le={le}}}[5m]))"
+        return f"sum by ({QUEUE}) ({counted % f'rq_job_wait_seconds_bucket{{{matchers}le={le}}}'})"
 
     # By name, not by `or` alone: where a queue's own bound is not counted, the default's would be taken.
     others = "".join(f"queue!={_quoted(queue)}, " for queue in objectives.queues)
@@ -92,11 +103,15 @@ def _burn(what: str, window: str) -> Recording:
 def _burns(what: str, windows: tuple[str, str], factor: float) -> str:
     """Both windows burn, and there were enough executions for a share to say something."""
     long, short = windows
-    ended = "queue:rq_jobs_processed:sum"
+    bad, all_ = {
+        "wait": ("queue:rq_job_wait_late:sum", "queue:rq_job_wait_seconds_count:sum"),
+        "error": ("queue:rq_jobs_failing:sum", "queue:rq_jobs_processed:sum"),
+    }[what]
     return (
         f"queue:rq_job_{what}_objective:burnrate{long} > {factor:g} "
         f"and queue:rq_job_{what}_objective:burnrate{short} > {factor:g} "
-        f"and {ended} - min_over_time({ended}[{long}]) >= {LEAST_EXECUTIONS}"
+        f"and {rise(bad, long)} > {factor:g} * queue:rq_job_{what}_objective:budget * {rise(all_, long)} "
+        f"and {rise('queue:rq_jobs_processed:sum', long)} >= {LEAST_EXECUTIONS}"
     )
 
 
@@ -174,7 +189,7 @@ ALERTS = (
         "counted: its "
         "wait_seconds is no bound of RQ_JOB_BUCKETS.",
         dashboard="rq-queues",
-        panel="Waited at most 30 s",
+        panel="Objectives by queue",
         chosen=("queue",),
     ),
 )

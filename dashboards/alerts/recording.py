@@ -27,8 +27,7 @@ sum by ({QUEUE}) (rate(rq_jobs_processed_total{{outcome="failed"}}[5m]))
 + clamp_min(
   sum by ({QUEUE}) (rate(rq_jobs_processed_total{{outcome=~"abandoned|rate_limited"}}[5m]))
   - clamp_min(
-    sum by ({QUEUE}) (rate(rq_job_retries_total[5m]))
-    - sum by ({QUEUE}) (rate(rq_jobs_processed_total{{outcome="retried"}}[5m])), 0
+    sum by ({QUEUE}) (rate(rq_job_retries_total[5m])) - queue:rq_jobs_retried:rate5m, 0
   ), 0
 )"""
     return [
@@ -48,17 +47,25 @@ sum by ({QUEUE}) (rate(rq_jobs_processed_total{{outcome="failed"}}[5m]))
             expr=f"sum by ({QUEUE}) (rq_jobs_processed_total)",
             labels=QUEUE,
         ),
+        Recording(
+            record="queue:rq_jobs_retried:rate5m",
+            expr=f'sum by ({QUEUE}) (rate(rq_jobs_processed_total{{outcome="retried"}}[5m]))',
+            labels=QUEUE,
+        ),
         Recording(record="queue:rq_jobs_failed:rate5m", expr=failed.strip(), labels=QUEUE),
         Recording(
             record="queue:rq_jobs_failed:ratio_rate5m",
             expr="queue:rq_jobs_failed:rate5m / (queue:rq_jobs_processed:rate5m > 0)",
             labels=QUEUE,
         ),
-        Recording(
-            record="queue:rq_jobs_retried:ratio_rate5m",
-            expr=f'sum by ({QUEUE}) (rate(rq_jobs_processed_total{{outcome="retried"}}[5m])) '
-            "/ (queue:rq_jobs_processed:rate5m > 0)",
-            labels=QUEUE,
+        # Those that failed, or may have.
+        *(
+            Recording(
+                record=f"queue:rq_jobs_{what}:sum",
+                expr=f"sum by ({QUEUE}) (rq_jobs_processed_total{{outcome{matcher}}})",
+                labels=QUEUE,
+            )
+            for what, matcher in (("failing", '=~"failed|abandoned|rate_limited"'), ("retried", '="retried"'))
         ),
         *(
             Recording(

@@ -1,16 +1,21 @@
 """Alerts about what everything else needs: the exporter, Redis, and the way that alerts take."""
 
-from dashboards.alerts.model import SERVER, Alert, events
+from dashboards.alerts.model import SERVER, Alert, events, rise
 from rqmon.metrics import WATCHDOG
 from rqmon.thresholds import REDIS_MEMORY_SHARE, SCRAPE_DURATION, SCRAPE_ERRORS, SNAPSHOT_AGE_SECONDS
 
-_NOT_SENT = """
-up{job=~"alertmanager|prometheus"} == 0
-or absent(up{job="alertmanager"})
-or sum by (job, instance) (rate(prometheus_notifications_errors_total[5m]))
-  + sum by (job, instance) (rate(prometheus_notifications_dropped_total[5m])) > 0
-  unless on () (up{job="alertmanager"} == 0)
-or sum by (job, instance, integration) (rate(alertmanager_notifications_failed_total[5m])) > 0
+# What Prometheus could not send it sends again after a minute, and Alertmanager after a group's interval, a
+# minute or two: one message that was lost, or an Alertmanager that starts again, is no news.
+_FAILED = rise("alertmanager_notification_requests_failed_total", "5m")
+_ASKED = rise("alertmanager_notification_requests_total", "5m")
+_NOT_SENT = f"""
+up{{job=~"alertmanager|prometheus"}} == 0
+or absent(up{{job="alertmanager"}})
+or sum by (job, instance) (rate(prometheus_notifications_errors_total[2m]))
+  + sum by (job, instance) (rate(prometheus_notifications_dropped_total[2m])) > 0
+  unless on () (up{{job="alertmanager"}} == 0)
+or sum by (job, instance, integration) ({_FAILED}) > 0
+  and sum by (job, instance, integration) ({_ASKED}) - sum by (job, instance, integration) ({_FAILED}) == 0
 """.strip()
 
 # A file that could not be written, or no file at all: the label `kind` tells which.
@@ -18,6 +23,7 @@ _NOT_WRITTEN = f"""
 rq_redis_last_write_ok == 0
 or label_replace(
   rq_redis_aof_enabled == 0
+  and rq_redis_changes_since_last_save > 0
   and time() - rq_redis_last_save_timestamp_seconds > {SNAPSHOT_AGE_SECONDS}, "kind", "none", "", ""
 )
 """.strip()
@@ -137,7 +143,7 @@ ALERTS = (
         for_seconds=300,
         severity="warning",
         summary="Redis does not write its data to disk ({{ $labels.kind }})",
-        description='{{ if eq $labels.kind "none" }}Redis has no append-only file and has saved no snapshot '
+        description='{{ if eq $labels.kind "none" }}Redis has no append-only file, and has saved no change '
         "for "
         f"{SNAPSHOT_AGE_SECONDS // 3600} hours"
         "{{ else }}The last write of {{ $labels.kind }} failed{{ end }}. When Redis restarts, jobs are lost.",
@@ -148,7 +154,7 @@ ALERTS = (
         name="RQAlertsNotDelivered",
         fault="Alertmanager is down, or what it is to tell refuses.",
         expr=_NOT_SENT,
-        for_seconds=120,
+        for_seconds=180,
         severity="critical",
         summary="Alerts are not delivered",
         description="{{ with $labels.integration }}Alertmanager's notifications by {{ . }} fail{{ else }}"

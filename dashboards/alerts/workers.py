@@ -9,7 +9,8 @@ ALERTS = (
         name="RQWorkersSaturated",
         fault="All workers are busy, and jobs wait.",
         expr=f"avg_over_time(redis:rq_workers_busy:ratio[5m]) >= {BUSY_SHARE.alert} and on ({SERVER}) "
-        "(rq_queue_oldest_job_age_seconds > queue:rq_job_wait_objective:seconds)",
+        # A queue that nobody listens to needs its own workers, not more of these.
+        "(rq_queue_oldest_job_age_seconds > queue:rq_job_wait_objective:seconds and rq_queue_workers > 0)",
         # Not later than RQQueueLatencyHigh of these queues, which is not told beside it.
         for_seconds=60,
         keep_firing_for_seconds=120,

@@ -62,6 +62,11 @@ def select(metric: Metric, suffix: str = "", *, any_function: bool = False, **la
     return f"{metric.name}{suffix}" + (f"{{{', '.join(matchers)}}}" if matchers else "")
 
 
+def recorded(record: str) -> str:
+    """Return a recording rule's series of each queue, narrowed to the chosen servers and queues."""
+    return f'{record}{{{MATCHERS["queue"]}, redis=~"$redis"}}'
+
+
 def _require(metric: Metric, suffix: str, labels: Iterable[str]) -> None:
     known = (*metric.labels, *(["le"] if suffix == "_bucket" else []), "redis")
     if unknown := set(labels) - set(known):

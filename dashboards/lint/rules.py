@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dashboards.alerts.files import recorded
+from dashboards.alerts.model import Recording
 from dashboards.kit.theme import OK
 from dashboards.kit.variables import DATASOURCE
 from dashboards.lint import promql
 from dashboards.paths import DASHBOARDS, ROOT
+from rqmon import objectives
 from rqmon.metrics import ALERTS, METRICS, WATCHDOG
 
 Json = dict[str, Any]
@@ -39,6 +42,12 @@ GAUGE_FUNCTIONS = {"rate", "delta", "deriv"} | OVER_TIME
 COUNTER_FUNCTIONS = {"rate", "irate", "increase", "changes", "resets"} | OVER_TIME
 AGGREGATIONS = {"sum", "avg", "max", "min", "count", "topk", "bottomk", "quantile", "group"}
 SAMPLES = {sample for metric in METRICS for sample in metric.samples}
+RECORDED = {
+    rule.record
+    for group in recorded(objectives.read())
+    for rule in group.rules
+    if isinstance(rule, Recording)
+}
 GAUGES = {sample for metric in METRICS if metric.type == "gauge" for sample in metric.samples}
 INFOS = {sample for metric in METRICS if metric.unit == "info" for sample in metric.samples}
 COUNTERS = {sample for metric in METRICS if metric.type != "gauge" for sample in metric.samples}
@@ -76,12 +85,6 @@ EXCLUSIONS = (
         "Workers gone",
         "target-peak-rule",
         "those of the step that are gone at its end",
-    ),
-    Exclusion(
-        "rq-queues",
-        "Burn rate, 1 hour",
-        "target-rate-interval-rule",
-        "a burn rate is that of its window, whatever the graph's step",
     ),
 )
 
@@ -252,8 +255,11 @@ def _of_query(expr: str) -> Iterator[tuple[str, str]]:
     except ValueError as error:
         yield "target-promql-rule", f"Prometheus will not read it: {error}"
         return
-    for sample in sorted({use.sample for use in promql.uses(tree)} - SAMPLES):
-        yield "target-metric-rule", f"{sample or 'a selector'} is not in rqmon/metrics.py"
+    for sample in sorted({use.sample for use in promql.uses(tree)} - SAMPLES - RECORDED):
+        yield (
+            "target-metric-rule",
+            f"{sample or 'a selector'} is not in rqmon/metrics.py, and no rule records it",
+        )
 
 
 def _of_window(use: promql.Use, allowed: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -223,6 +223,7 @@ def _redis(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
         (catalog.RQ_REDIS_UPTIME_SECONDS, info.uptime_in_seconds),
         (catalog.RQ_REDIS_AOF_ENABLED, info.aof_enabled),
         (catalog.RQ_REDIS_LAST_SAVE_TIMESTAMP_SECONDS, info.rdb_last_save_time),
+        (catalog.RQ_REDIS_CHANGES_SINCE_LAST_SAVE, info.rdb_changes_since_last_save),
     ):
         if number is not None:
             page.add(metric, text, number)

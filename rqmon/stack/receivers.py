@@ -44,7 +44,6 @@ _FOLLOWS: tuple[tuple[str, str, list[str]], ...] = (
     ("RQQueueNotDraining", "RQQueueLatencyHigh|RQWaitSLOBurnSlow", _QUEUE),
     ("RQQueueLatencyHigh", "RQWaitSLOBurnSlow", _QUEUE),
     ("RQJobHighFailRate", "RQErrorSLOBurnSlow|RQRetryStorm", _QUEUE),
-    ("RQQueueNoWorkers|RQQueueStalled", "RQWorkersGone|RQWorkerHeartbeatStale", _SERVER),
     ("RQQueueSuspended", "RQQueueLatencyHigh|RQQueueNotDraining|RQFunctionSilent|RQWaitSLOBurn.*", _SERVER),
     ("RQWorkerHeartbeatStale", "RQWorkersGone", _SERVER),
     ("RQWorkersSaturated", "RQQueueLatencyHigh|RQQueueNotDraining|RQWaitSLOBurnSlow", _SERVER),
@@ -179,7 +178,9 @@ def _receivers(
 
 def _inhibitions() -> list[dict[str, Any]]:
     """What is not told while its cause is."""
-    refusing = 'code!~"|NOPERM"'  # who lacks a right is told of the rest
+    # Who lacks a right is told of the rest, and so is who reads a replica: its numbers are those of its
+    # primary. An alert that is silenced goes on to keep others silent.
+    refusing = 'code!~"|NOPERM|READONLY"'
     of_redis = (['alertname="RQRedisDown"'], ['alertname="RQRedisRefusing"', refusing])
     return [
         _inhibit(['alertname="RQExporterDown"'], [f'alertname!~"{_NEVER}"'], ["job", "instance"]),

@@ -1,6 +1,6 @@
 """Cases of dashboards/alerts/cron.py."""
 
-from tests.alert_cases.case import Case, Fires, Silent
+from tests.alert_cases.case import Case, Fires, Firing, Silent
 
 _E = {"entry": "e"}
 _NEXT = 'rq_cron_next_run_timestamp_seconds{entry="e"}'
@@ -89,6 +89,13 @@ CASES: tuple[Case, ...] = (
         why="each slot gets its job within a minute",
         series={_NEXT: "0x11 60x11 120x11 180x11 240x11 300x11", "rq_cron_processes": "1x200"},
         at=350,
+    ),
+    Silent(
+        alert="RQCronStuck",
+        why="no cron process runs, which has its own alert",
+        series={_NEXT: "100x200", "rq_cron_entries": "1x200", "rq_cron_processes": "0x200"},
+        at=900,
+        also=[Firing(alert="RQCronNoProcess")],
     ),
     Silent(
         alert="RQCronStuck",

@@ -159,6 +159,13 @@ CASES: tuple[Case, ...] = (
     ),
     Silent(
         alert="RQQueueNotDraining",
+        why="it grows and nothing ends, so there is no pace",
+        series={_QUEUED: "0+9x100", _DONE: "7x100"},
+        step=60,
+        at=3600,
+    ),
+    Silent(
+        alert="RQQueueNotDraining",
         why="it grows and is soon empty",
         series={_QUEUED: "10+0.1x100", _STARTED: "1x100", _WORKERS: "1x100", _DONE: "0+1x100"},
         step=60,
@@ -173,6 +180,12 @@ CASES: tuple[Case, ...] = (
             "Jobs of q are stuck before their start",
             "1 jobs or more were taken from q and did not start, for 10 minutes.",
         ),
+    ),
+    Silent(
+        alert="RQIntermediateQueueStuck",
+        why="they are seen for less than 10 minutes",
+        series={'rq_queue_intermediate_jobs{queue="q"}': "_x11 1x300"},
+        at=655,
     ),
     Silent(
         alert="RQIntermediateQueueStuck",
@@ -225,6 +238,13 @@ CASES: tuple[Case, ...] = (
             "Jobs of q wait for other jobs in vain",
             "2 jobs or more of q have waited for other jobs for 2 hours, and not one was released.",
         ),
+    ),
+    Silent(
+        alert="RQDeferredStuck",
+        why="they are seen for less than 2 hours",
+        series={'rq_jobs{queue="q", status="deferred"}': "_x9 2x300"},
+        step=60,
+        at=7700,
     ),
     Silent(
         alert="RQDeferredStuck",

@@ -8,7 +8,8 @@ _SECONDS = 'scrape_duration_seconds{job="rq-exporter", instance="rq-exporter"}'
 _SENT = 'prometheus_notifications_errors_total{job="prometheus", instance="prometheus", alertmanager="a"}'
 _DROPPED = 'prometheus_notifications_dropped_total{job="prometheus", instance="prometheus"}'
 _OF_ALERTMANAGER = 'job="alertmanager", instance="alertmanager"'
-_TOLD = f'alertmanager_notifications_failed_total{{{_OF_ALERTMANAGER}, integration="slack"}}'
+_ASKED = f'alertmanager_notification_requests_total{{{_OF_ALERTMANAGER}, integration="slack"}}'
+_REFUSED = f'alertmanager_notification_requests_failed_total{{{_OF_ALERTMANAGER}, integration="slack"}}'
 _DOWN_SAYS = (
     "The exporter does not answer",
     "Prometheus has had no answer from rq-exporter for 30 seconds. Queues and workers are not seen, whether "
@@ -112,6 +113,13 @@ CASES: tuple[Case, ...] = (
     Silent(alert="RQScrapeSlow", why="a second is in time", series={_SECONDS: "1x200"}, at=900),
     Silent(
         alert="RQScrapeSlow",
+        why="the exporter is down, which has its own alert",
+        series={_SECONDS: "4x200", _EXPORTER: "0x200", "rq_redis_up": ""},
+        at=900,
+        also=[Firing(alert="RQExporterDown")],
+    ),
+    Silent(
+        alert="RQScrapeSlow",
         why="Redis was slow for a minute",
         series={_SECONDS: "0.05x60 1.4x12 0.05x100"},
         at=600,
@@ -145,92 +153,10 @@ CASES: tuple[Case, ...] = (
         ),
     ),
     Fires(
-        alert="RQRedisMemoryHigh",
-        series={"rq_redis_memory_used_bytes": "95x200", "rq_redis_memory_max_bytes": "100x200"},
-        at=300,
-        says=(
-            "Redis' memory is nearly full",
-            "Redis uses 95% of its maxmemory. At 100% it refuses new jobs, or drops keys.",
-        ),
-    ),
-    Silent(
-        alert="RQRedisMemoryHigh",
-        why="89% are used",
-        series={"rq_redis_memory_used_bytes": "89x200", "rq_redis_memory_max_bytes": "100x200"},
-        at=900,
-    ),
-    Silent(
-        alert="RQRedisMemoryHigh",
-        why="there is no limit",
-        series={"rq_redis_memory_used_bytes": "95x200", "rq_redis_memory_max_bytes": "0x200"},
-        at=900,
-    ),
-    Fires(
-        alert="RQRedisEvicting",
-        series={
-            "rq_redis_evicted_keys_total": "7x60 57x60",
-            "rq_redis_memory_used_bytes": "99x200",
-            "rq_redis_memory_max_bytes": "100x200",
-        },
-        at=305,
-        also=[Firing(alert="RQRedisMemoryHigh")],
-        says=(
-            "Redis drops keys for lack of memory",
-            "Redis dropped 50 keys in 10 minutes. Jobs may be among them, and nothing brings those back.",
-        ),
-    ),
-    Silent(
-        alert="RQRedisEvicting",
-        why="it dropped some long ago",
-        series={"rq_redis_evicted_keys_total": "57x200"},
-        at=900,
-    ),
-    Fires(
-        alert="RQRedisNotPersisting",
-        labels={"kind": "aof"},
-        series={'rq_redis_last_write_ok{kind="aof"}': "1x11 0x100"},
-        at=360,
-        says=(
-            "Redis does not write its data to disk (aof)",
-            "The last write of aof failed. When Redis restarts, jobs are lost.",
-        ),
-    ),
-    Fires(
-        alert="RQRedisNotPersisting",
-        labels={"kind": "none"},
-        series={"rq_redis_aof_enabled": "0x300", "rq_redis_last_save_timestamp_seconds": "0x300"},
-        step=60,
-        at=7560,
-        says=(
-            "Redis does not write its data to disk (none)",
-            "Redis has no append-only file and has saved no snapshot for 2 hours. When Redis restarts, jobs "
-            "are "
-            "lost.",
-        ),
-    ),
-    Silent(
-        alert="RQRedisNotPersisting",
-        why="it saves a snapshot each hour",
-        series={
-            "rq_redis_aof_enabled": "0x300",
-            "rq_redis_last_save_timestamp_seconds": "0x59 3600x59 7200x59 10800x59",
-            'rq_redis_last_write_ok{kind="rdb"}': "1x300",
-        },
-        step=60,
-        at=14000,
-    ),
-    Silent(
-        alert="RQRedisNotPersisting",
-        why="it has an append-only file",
-        series={"rq_redis_aof_enabled": "1x300", "rq_redis_last_save_timestamp_seconds": "0x300"},
-        step=60,
-        at=14000,
-    ),
-    Fires(
         alert="RQAlertsNotDelivered",
         labels={"job": "alertmanager", "instance": "alertmanager"},
         series={_ALERTMANAGER: "1x11 0x100", _SENT: "0x11 1+1x100", _DROPPED: "0x100"},
-        at=180,
+        at=240,
         says=(
             "Alerts are not delivered",
             "alertmanager does not answer, or can't send what it has. Nobody is told of what fires.",
@@ -239,8 +165,9 @@ CASES: tuple[Case, ...] = (
     Fires(
         alert="RQAlertsNotDelivered",
         labels={"job": "prometheus", "instance": "prometheus"},
-        series={_SENT: "0x11 1+1x100", _DROPPED: "0x200"},
-        at=180,
+        # One each minute: the alerts that fire are sent again so often.
+        series={_SENT: "0x11 1x11 2x11 3x11 4x11 5x50", _DROPPED: "0x200"},
+        at=240,
         says=(
             "Alerts are not delivered",
             "prometheus does not answer, or can't send what it has. Nobody is told of what fires.",
@@ -249,8 +176,9 @@ CASES: tuple[Case, ...] = (
     Fires(
         alert="RQAlertsNotDelivered",
         labels={"job": "alertmanager", "instance": "alertmanager", "integration": "slack"},
-        series={_TOLD: "0x11 1+1x100"},
-        at=180,
+        # Each second minute, after some that arrived.
+        series={_ASKED: "7x11 8x23 9x23 10x50", _REFUSED: "0x11 1x23 2x23 3x50"},
+        at=240,
         says=(
             "Alerts are not delivered",
             "Alertmanager's notifications by slack fail. Nobody is told of what fires.",
@@ -259,8 +187,20 @@ CASES: tuple[Case, ...] = (
     Silent(
         alert="RQAlertsNotDelivered",
         why="what failed was long ago",
-        series={_TOLD: "5x200", _SENT: "3x200", _DROPPED: "2x200"},
+        series={_ASKED: "9x200", _REFUSED: "5x200", _SENT: "3x200", _DROPPED: "2x200"},
         at=600,
+    ),
+    Silent(
+        alert="RQAlertsNotDelivered",
+        why="Alertmanager restarted, and was away for half a minute",
+        series={_ALERTMANAGER: "1x11 0x5 1x100", _SENT: "0x11 1 2 3 4 5 6x100", _DROPPED: "0x100"},
+        at=240,
+    ),
+    Silent(
+        alert="RQAlertsNotDelivered",
+        why="one message failed, and was delivered two minutes later",
+        series={_ASKED: "7x11 8x23 9x100", _REFUSED: "0x11 1x100"},
+        at=240,
     ),
     Missing(
         alert="RQAlertsNotDelivered",

@@ -5,6 +5,7 @@ from tests.alert_cases.case import Case, Fires, Firing, Silent
 _Q = {"queue": "q"}
 _BUSY, _IDLE = 'rq_workers_by_state{state="busy"}', 'rq_workers_by_state{state="idle"}'
 _AGE, _QUEUED = 'rq_queue_oldest_job_age_seconds{queue="q"}', 'rq_jobs{queue="q", status="queued"}'
+_LISTENING = 'rq_queue_workers{queue="q"}'
 _BEAT = "rq_worker_heartbeat_age_max_seconds"
 # Signs of life each 15 s for ten minutes.
 _LIVES = "0 5 10 " * 40
@@ -19,13 +20,13 @@ _SATURATED = (
 CASES: tuple[Case, ...] = (
     Fires(
         alert="RQWorkersSaturated",
-        series={_BUSY: "9x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300"},
+        series={_BUSY: "9x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300", _LISTENING: "10x300"},
         at=60,
         says=_SATURATED,
     ),
     Fires(
         alert="RQWorkersSaturated",
-        series={_BUSY: "9x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300"},
+        series={_BUSY: "9x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300", _LISTENING: "10x300"},
         at=400,
         no_edge=True,
         also=[Firing(alert="RQQueueLatencyHigh", labels=_Q)],
@@ -34,13 +35,26 @@ CASES: tuple[Case, ...] = (
     Silent(
         alert="RQWorkersSaturated",
         why="they are busy and no job waits too long",
-        series={_BUSY: "10x300", _IDLE: "0x300", _AGE: "30x300", _QUEUED: "9x300"},
+        series={_BUSY: "10x300", _IDLE: "0x300", _AGE: "30x300", _QUEUED: "9x300", _LISTENING: "10x300"},
         at=1200,
     ),
     Silent(
         alert="RQWorkersSaturated",
+        why="what waits waits in a queue that nobody listens to",
+        series={
+            _BUSY: "9x300",
+            _IDLE: "1x300",
+            _AGE: "31x300",
+            _QUEUED: "9x300",
+            _LISTENING: "0x300",
+        },
+        at=900,
+        also=[Firing(alert="RQQueueNoWorkers", labels=_Q), Firing(alert="RQQueueLatencyHigh", labels=_Q)],
+    ),
+    Silent(
+        alert="RQWorkersSaturated",
         why="one in nine is idle",
-        series={_BUSY: "8x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300"},
+        series={_BUSY: "8x300", _IDLE: "1x300", _AGE: "31x300", _QUEUED: "9x300", _LISTENING: "10x300"},
         at=1200,
         also=[Firing(alert="RQQueueLatencyHigh", labels=_Q)],
     ),

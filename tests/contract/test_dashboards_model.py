@@ -18,9 +18,18 @@ from redis import Redis
 from rq import Queue, Worker
 from rq_exporter.collector import RQCollector
 
+from dashboards.alerts.files import recorded
+from dashboards.alerts.model import Recording
 from dashboards.paths import DASHBOARDS, ROOT
+from rqmon import objectives
 from rqmon.metrics import ALERTS, ALERTS_FOR_STATE, METRICS
 
+RECORDED = {
+    rule.record: rule.labels.split(", ")
+    for group in recorded(objectives.read())
+    for rule in group.rules
+    if isinstance(rule, Recording)
+}
 GRAFANA = (ROOT / DASHBOARDS).parent
 FILES = sorted((ROOT / DASHBOARDS).glob("*.json"))
 TITLES = {
@@ -171,12 +180,16 @@ def test_what_looks_back_over_the_whole_range_is_asked_once(panels: list[dict[st
 
 
 def test_queries_name_only_metrics_of_the_catalog(panels: list[dict[str, Any]]) -> None:
-    known = {sample for metric in METRICS for sample in metric.samples}
+    known = {sample for metric in METRICS for sample in metric.samples} | RECORDED.keys()
     used = set()
     for panel in panels:
         for target in panel["targets"]:
             bare = re.sub(r'"[^"]*"', '""', target["expr"])
-            used |= set(re.findall(r"\b((?:(?:rq|prometheus|scrape)_\w+|up|ALERTS)\b)(?!\s*=)", bare))
+            used |= set(
+                re.findall(
+                    r"\b((?:(?:(?:queue|redis):)?(?:rq|prometheus|scrape)_[\w:]+|up|ALERTS)\b)(?!\s*=)", bare
+                )
+            )
     assert used <= known
 
 
@@ -188,6 +201,7 @@ def test_queries_and_legends_name_only_labels_that_the_metrics_have(panels: list
             known = {label for metric in metrics for label in metric.labels}
             known |= {"redis", "job", "alertname", "alertstate", "group", "instance"}
             known |= {"le"} if "_bucket" in bare else set()
+            known |= {label for record in RECORDED if record in bare for label in RECORDED[record]}
             # An alert has labels of its own, and a row of it those that say where and what.
             if any(metric in (ALERTS, ALERTS_FOR_STATE) for metric in metrics):
                 known |= {"queue", "entry", "where", "dashboard", "runbook"}

@@ -41,12 +41,19 @@ RECORDED = {
     'rq_jobs_processed_total{queue="short", function="f", outcome="retried"}': "0+1x180",
     'rq_jobs_processed_total{queue="short", function="f", outcome="failed"}': "0+1x180",
 }
+# As the rules record it; of "b" one in ten of few is late, of "q" five in a hundred.
 WAITED = {
     **UP,
-    'rq_job_wait_seconds_bucket{queue="q", function="f", le="30.0"}': "0+95x180",
-    'rq_job_wait_seconds_bucket{queue="q", function="f", le="+Inf"}': "0+100x180",
-    'rq_job_wait_seconds_count{queue="q", function="f"}': "0+100x180",
+    'queue:rq_job_wait_seconds_count:rate5m{queue="q"}': "10x180",
+    'queue:rq_job_wait_late:rate5m{queue="q"}': "0.5x180",
+    'queue:rq_job_wait_seconds_count:rate5m{queue="b"}': "1x180",
+    'queue:rq_job_wait_late:rate5m{queue="b"}': "0.1x180",
+    'queue:rq_job_wait_objective:burnrate5m{queue="q"}': "5x180",
+    'queue:rq_job_wait_objective:burnrate5m{queue="b"}': "10x180",
+    'queue:rq_job_wait_objective:seconds{queue="b"}': "300x180",
 }
+# The bound of "c" is counted by no bucket.
+UNMEASURED = {**WAITED, 'queue:rq_job_wait_seconds_count:rate5m{queue="c"}': "1x180"}
 # The watchdog fires with every rule that is evaluated; one alert is pending, one fires for five minutes.
 WATCHED = {**UP, 'ALERTS{alertname="RQWatchdog", alertstate="firing", severity="info"}': "1x180"}
 WARNED = {
@@ -214,7 +221,12 @@ CASES = [
     Case("rq-queues", "Queues without workers", TWO_SERVERS, 1),
     Case("rq-queues", "Queues served", TWO_SERVERS, 2),
     Case("rq-queues", "Slowest queue drains in", TWO_SERVERS, DAY),
-    Case("rq-queues", "Waited at most 30 s", WAITED, 0.95),
+    Case("rq-queues", "Waited in time", WAITED, 0.945),
+    Case("rq-queues", "Waited in time", UP, None),
+    Case("rq-queues", "Waited in time", UNMEASURED, None),
+    Case("rq-queues", "Waited in time", UNMEASURED, 0.95, {"queue": "q"}),
+    Case("rq-queues", "Objectives by queue", WAITED, 0.95, legend="In time"),
+    Case("rq-queues", "Objectives by queue", WAITED, 300, legend="May wait"),
     Case("rq-queues", "Oldest waiting job", UP, 0),
     Case("rq-queues", "Oldest waiting job", AGES, 7),
     Case(
@@ -222,7 +234,10 @@ CASES = [
     ),
     # Redis refuses to tell any job's age.
     Case("rq-queues", "Oldest waiting job", {**UP, 'rq_jobs{status="queued", queue="a"}': "3x180"}, None),
-    Case("rq-queues", "Burn rate, 5 minutes", WAITED, 5),
+    # The worst of two queues, and not their average.
+    Case("rq-queues", "Burn rate, 5 minutes", WAITED, 10),
+    Case("rq-queues", "Burn rate, 5 minutes", UP, 0),
+    Case("rq-queues", "Burn rate, 5 minutes", UNMEASURED, None),
     Case("rq-cron", "Slots of each entry", SLOTS, 2),
     Case("rq-cron", "Entries", {**SLOTS, **LATE_TWICE}, 2, legend="Late"),
     Case("rq-cron", "Missed cron slots", DOWN, None),

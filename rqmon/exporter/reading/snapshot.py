@@ -79,6 +79,7 @@ class ServerInfo:
     uptime_in_seconds: float | None = None
     aof_enabled: float | None = None
     rdb_last_save_time: float | None = None
+    rdb_changes_since_last_save: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ import yaml
 from dashboards.alerts.files import ALERTS, rule_files
 from rqmon import objectives
 from rqmon.stack.receivers import alertmanager_config
-from tests.alert_cases import cron, jobs, limits, objectives_burn, queues, stack, workers
+from tests.alert_cases import cron, jobs, limits, objectives_burn, queues, redis_server, stack, workers
 from tests.alert_cases.case import ALWAYS, Fires, Missing, Silent, as_promtool
 
 TOPICS = {
     module.__name__.rpartition(".")[2]: module.CASES
-    for module in (stack, queues, jobs, workers, cron, limits, objectives_burn)
+    for module in (stack, redis_server, queues, jobs, workers, cron, limits, objectives_burn)
 }
 CASES = [case for cases in TOPICS.values() for case in cases]
 # Where `.ci/run` extracts newer ones.

@@ -170,7 +170,8 @@ def test_the_command_names_what_is_broken_and_exits_1(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, done.stdout) == (
         1,
-        "rq-dashboard: Jobs in each queue: target-metric-rule: A: rq_nope is not in rqmon/metrics.py\n",
+        "rq-dashboard: Jobs in each queue: target-metric-rule: A: rq_nope is not in rqmon/metrics.py, "
+        "and no rule records it\n",
     )
 
 
