@@ -75,7 +75,7 @@ def test_suspended_workers(redis_connection, queue):
 
 
 def test_idle_workers_that_take_nothing(redis_connection, rq_redis_url, queue):
-    with worker(redis_connection, rq_redis_url, "--worker-ttl", "420") as ill:
+    with worker(redis_connection, rq_redis_url, "--worker-ttl", "400") as ill:
         ill.send_signal(signal.SIGSTOP)
         wait_for(lambda: psutil.Process(ill.pid).status() == "stopped")
         queue.enqueue(pid)  # Redis may give it to the process, which does not know
