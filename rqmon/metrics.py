@@ -298,6 +298,15 @@ RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS = Metric(
     help="Age of the oldest heartbeat of a registered worker.",
     source="RQ",
 )
+RQ_WORKERS_STALE = Metric(
+    name="rq_workers_stale",
+    type="gauge",
+    unit="workers",
+    labels=(),
+    help="Registered workers whose heartbeat is overdue by 30 s or more, each by its own interval. A minute "
+    "after it was due, the worker counts as gone. No series if that can't be read.",
+    source="RQ",
+)
 RQ_JOBS_SAMPLED = Metric(
     name="rq_jobs_sampled",
     type="gauge",

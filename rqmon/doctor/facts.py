@@ -5,13 +5,9 @@ from dataclasses import dataclass, field
 
 from rqmon.crons.health import Health
 from rqmon.exporter.reading.snapshot import Snapshot
-from rqmon.thresholds import HEARTBEAT_AGE
+from rqmon.thresholds import OVERDUE_WITH_SECONDS_LEFT
 from scheduler.cron.store.listing import Listing
 from scheduler.ledger.cron import SlotRecord
-
-# RQ lets a worker's key live 60 s longer than it takes to the next heartbeat. With half of that gone, a
-# heartbeat is late by 30 s, whatever the worker's own interval is.
-_LATE_WITH_SECONDS_LEFT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +44,9 @@ class WorkerFacts:
 
     def is_stuck(self, now: float) -> bool:
         """Whether a heartbeat is long overdue: the process is dead, stopped, or hangs."""
-        if self.is_gone:
+        if self.is_gone or self.expires_at is None:
             return False
-        late = self.expires_at is not None and self.expires_at - now < _LATE_WITH_SECONDS_LEFT
-        # A busy worker writes its key's life anew each 30 s, and shorter when its job runs too long.
-        return late and (self.heartbeat is None or now - self.heartbeat > HEARTBEAT_AGE.warns_from)
+        return self.expires_at - now < OVERDUE_WITH_SECONDS_LEFT
 
     def is_dead(self, now: float) -> bool:
         """Whether it certainly is: its key is gone, or this host, where it ran, has no such process."""

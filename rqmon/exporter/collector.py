@@ -144,6 +144,9 @@ def _workers(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
     if beats:
         age = max(0.0, snapshot.taken_at - min(beats))
         page.add(catalog.RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS, text, round(age, 3))
+    overdue = [worker.is_overdue for worker in snapshot.workers]
+    if None not in overdue:
+        page.add(catalog.RQ_WORKERS_STALE, text, overdue.count(True))
 
 
 def _jobs(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:

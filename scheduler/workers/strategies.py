@@ -29,8 +29,6 @@ from scheduler.workers.resilience import Enduring
 from scheduler.workers.scheduling import Scheduling
 
 _CHECK_SECONDS = 10.0
-# A worker whose heartbeat is older is not live.
-LIVE_SECONDS = 60.0
 
 
 class JobLogs(BaseWorker):

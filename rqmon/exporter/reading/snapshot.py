@@ -31,7 +31,8 @@ class QueueState(NamedTuple):
 class WorkerState(NamedTuple):
     """One registered worker; `queues` are joined by commas, the heartbeat is in Unix seconds.
 
-    None is a value that could not be read, or a missing heartbeat.
+    `is_overdue` says whether its heartbeat is, by its own interval. None is a value that could not be read,
+    or a missing heartbeat.
     """
 
     name: str
@@ -41,6 +42,7 @@ class WorkerState(NamedTuple):
     failed: float | None
     working_seconds: float | None
     heartbeat: float | None
+    is_overdue: bool | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rq import Queue, Retry, Worker
 from rq.job import Job
 
+from rqmon.exporter.collector import collect
 from rqmon.exporter.exposition import Family, labels, sample, write
 from rqmon.exporter.reading import reader
 from rqmon.metrics import METRICS
@@ -139,6 +140,29 @@ def test_what_is_overdue_and_how_long_the_oldest_waited(redis_connection):
     assert state.overdue == 2
     assert 100 <= state.worst_delay_seconds < 105
     assert state.oldest_enqueued_at == 1767225600.0
+
+
+def test_a_worker_is_stale_by_its_own_interval(redis_connection):
+    lives = {"plain": 480, "ours": 90, "starts a job": 61}
+    for name, life in lives.items():
+        Worker(["q"], name=name, connection=redis_connection).register_birth()
+        redis_connection.expire(f"rq:worker:{name}", life)
+    redis_connection.hset("rq:worker:without a life", "state", "idle")
+    redis_connection.sadd("rq:workers", "rq:worker:without a life")
+
+    def stale():
+        lines = write(
+            collect(reader.take(redis_connection), base={}, bounds=(1.0,), seconds=0.1), openmetrics=False
+        )
+        return value(lines.decode(), "rq_workers_stale")
+
+    assert stale() == 0
+    redis_connection.expire("rq:worker:plain", 480 - 449)  # a moment before it is, 44 s after it was due
+    assert stale() == 0
+    redis_connection.expire("rq:worker:plain", 480 - 451)
+    assert stale() == 1
+    redis_connection.expire("rq:worker:ours", 90 - 61)
+    assert stale() == 2
 
 
 def test_a_cron_process_counts_while_it_gets_its_work_done(redis_connection):
