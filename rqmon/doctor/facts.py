@@ -77,13 +77,37 @@ class RunningJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What a job depends on: RQ looks at a deferred job only when one of that ends.
+
+    Attributes:
+        statuses: By id; empty for a job that is gone, which RQ passes over.
+        may_fail: Whether a failed job is as good as a finished one.
+    """
+
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    may_fail: bool = False
+
+    @property
+    def blocking(self) -> str | None:
+        """One that has ended in a way that keeps the job from being queued."""
+        bad = ("stopped", "canceled") if self.may_fail else ("failed", "stopped", "canceled")
+        return next((id_ for id_, status in self.statuses.items() if status in bad), None)
+
+    @property
+    def awaited(self) -> str | None:
+        """One that has not ended: RQ looks at the job when it does."""
+        ended = ("", "finished", "failed", "stopped", "canceled")
+        return next((id_ for id_, status in self.statuses.items() if status not in ended), None)
+
+
+@dataclass(frozen=True, slots=True)
 class DeferredJob:
-    """A deferred job and one that it waits for; the status is empty where that job is gone."""
+    """A deferred job and what it depends on."""
 
     queue: str
     id: str
-    dependency_id: str
-    dependency_status: str
+    dependencies: Dependencies
 
 
 @dataclass(frozen=True, slots=True)
