@@ -56,7 +56,13 @@ def take(
             answers=queues.COUNT_ANSWERS * len(asked) + workers.ANSWERS * len(first.workers) + len(sampled),
         )
         counted = [
-            queues.counted(name, raw, list(itertools.islice(second, queues.COUNT_ANSWERS)), problems)
+            queues.counted(
+                name,
+                raw,
+                list(itertools.islice(second, queues.COUNT_ANSWERS)),
+                problems,
+                now=first.taken_at,
+            )
             for name, raw in asked.items()
         ]
         found = [workers.state(name, second, problems) for name in first.workers]

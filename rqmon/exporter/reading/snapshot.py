@@ -16,7 +16,8 @@ from scheduler.ledger.reading import Histogram
 class QueueState(NamedTuple):
     """One queue; a number that could not be read is missing from `jobs`, or None.
 
-    `jobs` has the statuses of rq_jobs as keys; times are in Unix seconds.
+    `jobs` has the statuses of rq_jobs as keys; times are in Unix seconds, infinite where
+    there is no such job.
     """
 
     name: str
@@ -26,6 +27,8 @@ class QueueState(NamedTuple):
     oldest_enqueued_at: float | None
     overdue: int
     worst_delay_seconds: float
+    longest_running_since: float | None
+    oldest_deferred_since: float | None
 
 
 class WorkerState(NamedTuple):
