@@ -1,31 +1,30 @@
 """Checks whether a queue has live workers."""
 
-import contextlib
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from redis.exceptions import ResponseError
 from rq import Queue
-from rq.utils import utcparse
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
+from rqmon.thresholds import OVERDUE_WITH_SECONDS_LEFT
 from scheduler.connections.refusals import refusal
-from scheduler.cron.clock import server_time
 from scheduler.queues import shared_connection
 from scheduler.serializers import check_text
-from scheduler.workers.strategies import LIVE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a registered worker reports; None if it is missing or can't be read."""
+    """What a registered worker reports; None if it is missing or can't be read.
+
+    `is_live` says whether its heartbeat came in time, by its own interval.
+    """
 
     host: str | None
     pid: str | None
-    heartbeat: datetime | None
+    is_live: bool
 
 
 def registrations(queue: Queue) -> Iterator[Registration]:
@@ -40,25 +39,23 @@ def registrations(queue: Queue) -> Iterator[Registration]:
     keys = connection.smembers(WORKERS_BY_QUEUE_KEY % queue.name)
     with connection.pipeline(transaction=False) as pipe:
         for key in keys:
-            pipe.hmget(key, "hostname", "pid", "last_heartbeat")
+            pipe.hmget(key, "hostname", "pid")
+            pipe.pttl(key)
         answers = pipe.execute(raise_on_error=False) if keys else []
-    for answer in answers:
-        if isinstance(answer, ResponseError):
-            if refusal(answer):
-                raise answer
-        elif any(answer):  # otherwise the worker is gone
-            host, pid, heartbeat = (None if it is None else it.decode(errors="replace") for it in answer)
-            seen = None
-            with contextlib.suppress(ValueError):
-                seen = utcparse(heartbeat) if heartbeat else None
-            yield Registration(host, pid, seen)
+    for answer, life in zip(answers[::2], answers[1::2], strict=True):
+        for error in (answer, life):
+            if isinstance(error, ResponseError) and refusal(error):
+                raise error
+        if not isinstance(answer, ResponseError) and any(answer):  # otherwise the worker is gone
+            host, pid = (None if it is None else it.decode(errors="replace") for it in answer)
+            yield Registration(host, pid, life >= OVERDUE_WITH_SECONDS_LEFT * 1000)
 
 
 def live_workers(queue_name: str, *, this_host: bool) -> int:
-    """Count the live workers that listen to a queue; a killed one counts for up to a minute.
+    """Count the live workers that listen to a queue.
 
-    A worker dates its heartbeat by its host's clock. Workers on this host are measured by the same clock,
-    others by that of Redis.
+    A killed one counts for up to a minute, an idle plain `rq worker` for up to eight: its heartbeats are
+    rare.
 
     Args:
         queue_name: The queue.
@@ -69,13 +66,9 @@ def live_workers(queue_name: str, *, this_host: bool) -> int:
         redis.RedisError: Redis does not answer.
     """
     check_text("The queue", queue_name)
-    connection = shared_connection()
-    now = datetime.now(UTC) if this_host else server_time(connection)
     return sum(
-        1
-        for worker in registrations(Queue(queue_name, connection=connection))
-        if worker.heartbeat and (now - worker.heartbeat).total_seconds() < LIVE_SECONDS
-        if not this_host or worker.host == socket.gethostname()
+        worker.is_live and (not this_host or worker.host == socket.gethostname())
+        for worker in registrations(Queue(queue_name, connection=shared_connection()))
     )
 
 

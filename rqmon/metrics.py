@@ -212,6 +212,23 @@ RQ_QUEUE_SCHEDULED_DELAY_SECONDS = Metric(
     help="How late the most overdue scheduled job is.",
     source="RQ",
 )
+RQ_QUEUE_LONGEST_RUNNING_JOB_SECONDS = Metric(
+    name="rq_queue_longest_running_job_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=("queue",),
+    help="How long the longest-running of the queue's jobs has run, of 100 at most and only those with a "
+    "live worker. 0 when none runs.",
+    source="RQ",
+)
+RQ_QUEUE_OLDEST_DEFERRED_JOB_AGE_SECONDS = Metric(
+    name="rq_queue_oldest_deferred_job_age_seconds",
+    type="gauge",
+    unit="seconds",
+    labels=("queue",),
+    help="How long the oldest of the queue's deferred jobs has waited for other jobs. 0 when there is none.",
+    source="RQ",
+)
 RQ_QUEUE_INTERMEDIATE_JOBS = Metric(
     name="rq_queue_intermediate_jobs",
     type="gauge",
@@ -296,6 +313,15 @@ RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS = Metric(
     unit="seconds",
     labels=(),
     help="Age of the oldest heartbeat of a registered worker.",
+    source="RQ",
+)
+RQ_WORKERS_STALE = Metric(
+    name="rq_workers_stale",
+    type="gauge",
+    unit="workers",
+    labels=(),
+    help="Registered workers whose heartbeat is overdue by 30 s or more, each by its own interval. A minute "
+    "after it was due, the worker counts as gone. No series if that can't be read.",
     source="RQ",
 )
 RQ_JOBS_SAMPLED = Metric(

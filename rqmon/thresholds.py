@@ -115,12 +115,6 @@ BUSY_SHARE = Threshold(
     alert=0.9,
     meaning="How much of their time the busiest workers spend in jobs.",
 )
-HEARTBEAT_AGE = Threshold(
-    unit="seconds",
-    warning=60,
-    critical=90,
-    meaning="Age of a worker's last sign of life: one each 30 s; RQ gives up its job after 90 s.",
-)
 CRON_OVERDUE = Threshold(
     unit="seconds",
     warning=None,
@@ -159,7 +153,8 @@ SNAPSHOT_AGE_SECONDS = 7200
 LEAST_EXECUTIONS = 20
 # Of the last day, in hours of which a function ran.
 STEADY_SHARE = 0.9
-# A worker of this project shows a sign of life every 30 s, an idle plain `rq worker` every 405 s.
-PLAIN_HEARTBEAT_SECONDS = 430
+# RQ lets a worker's key live at least 60 s longer than it takes to the next sign of life. With half of that
+# gone, one is overdue by 30 s, whatever the worker's own interval is.
+OVERDUE_WITH_SECONDS_LEFT = 30
 # Late or skipped slots of one entry within an hour.
 CRON_SLOTS = 3

@@ -2,6 +2,7 @@
 
 from rqmon.doctor import gathering
 from rqmon.doctor.examine import examine
+from scheduler.workers.strategies import InProcessWorker
 from tests.commands import manage
 
 
@@ -30,3 +31,8 @@ def rqmon(*arguments, **environment):
         "RQMON_STATE_DIR": "/nonexistent",
     }  # other tests have set them
     return manage(*arguments, **{"COLUMNS": "80", **nowhere, **environment})
+
+
+def run(queue):
+    """Run what is queued."""
+    InProcessWorker([queue], connection=queue.connection).work(burst=True)

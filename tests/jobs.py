@@ -163,6 +163,11 @@ def code_under_test(name):
     return job_scheduler(Recorder.record, (name,))
 
 
+def fail_when_repeated(repeats):
+    if get_current_job().repeats_left < repeats:
+        raise ValueError("spanner in the works")
+
+
 def refuse():
     raise TooManyRequests
 

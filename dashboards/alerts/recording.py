@@ -5,7 +5,6 @@ would be some 13 million samples at each evaluation.
 """
 
 from dashboards.alerts.model import QUEUE, SERVER, Group, Recording
-from rqmon.thresholds import HEARTBEAT_AGE, PLAIN_HEARTBEAT_SECONDS
 
 
 def groups() -> list[Group]:
@@ -116,14 +115,6 @@ def _queues() -> list[Recording]:
 
 
 def _workers() -> list[Recording]:
-    age = "rq_worker_heartbeat_age_max_seconds"
-    # Where all workers show a sign of life each 30 s, an older one is news. After Redis was away all are old.
-    stale = (
-        f"clamp_max(({age} > bool {PLAIN_HEARTBEAT_SECONDS}) "
-        f"+ ({age} > bool {HEARTBEAT_AGE.warning}) "
-        f"* (quantile_over_time(0.9, {age}[1h]) < bool {HEARTBEAT_AGE.warning}), 1) "
-        "* min_over_time(rq_redis_up[2m])"
-    )
     return [
         Recording(
             record="redis:rq_workers:sum", expr=f"sum by ({SERVER}) (rq_workers_by_state)", labels=SERVER
@@ -133,7 +124,12 @@ def _workers() -> list[Recording]:
             expr=f'sum by ({SERVER}) (rq_workers_by_state{{state="busy"}}) / (redis:rq_workers:sum > 0)',
             labels=SERVER,
         ),
-        Recording(record="redis:rq_worker_heartbeat:stale", expr=stale, labels=SERVER),
+        # After Redis was away all are overdue.
+        Recording(
+            record="redis:rq_worker_heartbeat:stale",
+            expr="(rq_workers_stale > bool 0) * min_over_time(rq_redis_up[2m])",
+            labels=SERVER,
+        ),
     ]
 
 

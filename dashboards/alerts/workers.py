@@ -31,9 +31,10 @@ ALERTS = (
         keep_firing_for_seconds=600,
         severity="warning",
         summary="A worker shows no sign of life",
-        description="The last sign of life of a registered worker is {{ $value | humanizeDuration }} old.",
+        description="A registered worker's sign of life is overdue. The oldest of all workers is "
+        "{{ $value | humanizeDuration }} old.",
         dashboard="rq-workers",
-        panel="Oldest heartbeat",
+        panel="Silent workers",
     ),
     Alert(
         name="RQHorsesKilled",

@@ -8,17 +8,16 @@ from grafanalib import core
 from dashboards.kit import links, panels, theme
 from dashboards.kit.common import dashboard
 from dashboards.kit.queries import RATE_INTERVAL, events_by_step, known, or_zero, select
-from dashboards.kit.theme import CRITICAL, INFO, OK, WARNING, above, steps
+from dashboards.kit.theme import CRITICAL, INFO, OK, WARNING, steps
 from dashboards.rows.workers import throughput, utilisation, workers
 from rqmon.metrics import (
     RQ_REDIS_UP,
     RQ_SUSPENDED,
     RQ_WORK_HORSES_KILLED_TOTAL,
-    RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS,
     RQ_WORKERS,
     RQ_WORKERS_BY_STATE,
+    RQ_WORKERS_STALE,
 )
-from rqmon.thresholds import HEARTBEAT_AGE
 
 
 def build() -> core.Dashboard:
@@ -59,12 +58,12 @@ def now() -> list[core.Panel]:
         ),
         utilisation(),
         panels.stat(
-            "Oldest heartbeat",
-            "A worker of this project shows a sign of life every 30 seconds. Older than a minute: it hangs "
-            "or was killed; RQ gives up its job after 90 s. An idle plain `rq worker` needs up to 405 s.",
-            {"Oldest": known(f"max({select(RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS)})")},
-            unit="s",
-            thresholds=steps(OK, *above(HEARTBEAT_AGE)),
+            "Silent workers",
+            "Workers on any queue whose sign of life is overdue by half a minute, each by its own interval: "
+            "they hang or were killed; RQ gives up their jobs after 90 s.",
+            {"Silent": known(f"sum({select(RQ_WORKERS_STALE)})")},
+            unit=theme.COUNT,
+            thresholds=steps(OK, (1, WARNING)),
         ),
         panels.stat(
             "Taking jobs",

@@ -22,7 +22,7 @@ _WINDOW = re.compile(r"(?<=\[|:)\d+[smhd]|(?<=offset )\d+[smhd]")
 # What is compared with a number of seconds; and executions in a window, of a rate.
 _SECONDS = re.compile(r"(?<=_seconds > )\d+|(?<=\]\)\) \* )\d+")
 _SCRAPE = re.compile(r"(scrape_duration_seconds\{[^}]*\}\[\w+\]\) > )(\d+)")
-_NOT_SCALED = "rq_worker_heartbeat_age_max_seconds"
+_NOT_SCALED = "rq_workers_stale"
 
 
 def scaled_objectives(objectives: Objectives) -> Objectives:

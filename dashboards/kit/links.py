@@ -55,6 +55,8 @@ class Board:
 
 
 QUEUED = Link("Queued jobs of the queue", "queued/10/asc/1")
+STARTED = Link("Running jobs of the queue", "started/10/asc/1")
+DEFERRED = Link("Deferred jobs of the queue", "deferred/10/asc/1")
 SCHEDULED = Link("Scheduled jobs of the queue", "scheduled/10/asc/1")
 FAILED = Link("Failed jobs of the queue", "failed/10/desc/1")
 READ_QUEUES = Board("Read on in RQ Queues", "rq-queues")

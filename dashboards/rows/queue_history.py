@@ -22,6 +22,8 @@ from rqmon.metrics import (
     RQ_JOBS,
     RQ_JOBS_PROCESSED_TOTAL,
     RQ_QUEUE_INTERMEDIATE_JOBS,
+    RQ_QUEUE_LONGEST_RUNNING_JOB_SECONDS,
+    RQ_QUEUE_OLDEST_DEFERRED_JOB_AGE_SECONDS,
     RQ_QUEUE_OLDEST_JOB_AGE_SECONDS,
     RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
     RQ_QUEUE_WORKERS,
@@ -33,10 +35,15 @@ OVERDUE = total(RQ_QUEUE_SCHEDULED_OVERDUE_JOBS, by="queue")
 INTERMEDIATE = total(RQ_QUEUE_INTERMEDIATE_JOBS, by="queue")
 
 
-def _by_queue(title: str, description: str, expr: str, unit: str, width: int = 8) -> core.Panel:
-    return panels.timeseries(
-        title, description, {"{{queue}}": expr}, unit=unit, width=width, link=links.QUEUED
-    )
+def _by_queue(
+    title: str,
+    description: str,
+    expr: str,
+    unit: str,
+    width: int = 8,
+    link: links.Link = links.QUEUED,
+) -> core.Panel:
+    return panels.timeseries(title, description, {"{{queue}}": expr}, unit=unit, width=width, link=link)
 
 
 def waiting() -> list[core.Panel]:
@@ -139,5 +146,23 @@ def lost_and_late() -> list[core.Panel]:
             "for the queue, then requeue what its clean-up fails.",
             peak_total(RQ_QUEUE_INTERMEDIATE_JOBS, by="queue"),
             "short",
+        ),
+        _by_queue(
+            "Longest running job by queue",
+            "How long the longest-running job of each queue has run. A climb past what such jobs need: it "
+            "hangs; rqmon doctor names it once it has outrun its timeout.",
+            peak(RQ_QUEUE_LONGEST_RUNNING_JOB_SECONDS, by="queue"),
+            "s",
+            12,
+            links.STARTED,
+        ),
+        _by_queue(
+            "Oldest deferred job by queue",
+            "How long the oldest job of each queue has waited for other jobs. A climb that never falls: one "
+            "of those failed, or none is left; rqmon doctor names it.",
+            peak(RQ_QUEUE_OLDEST_DEFERRED_JOB_AGE_SECONDS, by="queue"),
+            "s",
+            12,
+            links.DEFERRED,
         ),
     ]

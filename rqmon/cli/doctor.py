@@ -13,6 +13,7 @@ import click
 from rqmon.doctor.diagnosis import Diagnosis, diagnose, impatient
 from rqmon.doctor.finding import Severity
 from rqmon.doctor.remedies import needs_address
+from rqmon.stack import runs
 from rqmon.stack.environment import StackConfig
 from rqmon.terminal import printable, say, shortened
 from rqmon.why import lookup
@@ -58,7 +59,8 @@ def why(environ: Mapping[str, str] | None, *, job_id: str, as_json: bool) -> Non
     """
     settings = Settings.from_env()
     with impatient(settings.redis_url) as connection:
-        job = lookup.take(connection, job_id, serializer=settings.serializer)
+        has_stack = runs.recall(StackConfig.from_env()) is not None
+        job = lookup.take(connection, job_id, serializer=settings.serializer, has_stack=has_stack)
     found = answer(job)
     if as_json:
         click.echo(json.dumps(asdict(found)))

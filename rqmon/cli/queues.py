@@ -48,7 +48,7 @@ def purge_queue(*, queue: str, queue_state: str, yes: bool) -> None:
 def health_check(*, queue: str, this_host: bool) -> None:
     """Exit with 0 if a live worker listens to a queue, 1 if none does, 2 if Redis can't be asked.
 
-    A killed worker counts as live for up to a minute.
+    A killed worker counts as live for up to a minute, an idle plain rq worker for up to eight.
     """
     workers = live_workers(queue, this_host=this_host)
     say(live_workers_sentence(queue, workers))

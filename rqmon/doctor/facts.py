@@ -5,13 +5,9 @@ from dataclasses import dataclass, field
 
 from rqmon.crons.health import Health
 from rqmon.exporter.reading.snapshot import Snapshot
-from rqmon.thresholds import HEARTBEAT_AGE
+from rqmon.thresholds import OVERDUE_WITH_SECONDS_LEFT
 from scheduler.cron.store.listing import Listing
 from scheduler.ledger.cron import SlotRecord
-
-# RQ lets a worker's key live 60 s longer than it takes to the next heartbeat. With half of that gone, a
-# heartbeat is late by 30 s, whatever the worker's own interval is.
-_LATE_WITH_SECONDS_LEFT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +44,9 @@ class WorkerFacts:
 
     def is_stuck(self, now: float) -> bool:
         """Whether a heartbeat is long overdue: the process is dead, stopped, or hangs."""
-        if self.is_gone:
+        if self.is_gone or self.expires_at is None:
             return False
-        late = self.expires_at is not None and self.expires_at - now < _LATE_WITH_SECONDS_LEFT
-        # A busy worker writes its key's life anew each 30 s, and shorter when its job runs too long.
-        return late and (self.heartbeat is None or now - self.heartbeat > HEARTBEAT_AGE.warns_from)
+        return self.expires_at - now < OVERDUE_WITH_SECONDS_LEFT
 
     def is_dead(self, now: float) -> bool:
         """Whether it certainly is: its key is gone, or this host, where it ran, has no such process."""
@@ -83,13 +77,37 @@ class RunningJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What a job depends on: RQ looks at a deferred job only when one of that ends.
+
+    Attributes:
+        statuses: By id; empty for a job that is gone, which RQ passes over.
+        may_fail: Whether a failed job is as good as a finished one.
+    """
+
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    may_fail: bool = False
+
+    @property
+    def blocking(self) -> str | None:
+        """One that has ended in a way that keeps the job from being queued."""
+        bad = ("stopped", "canceled") if self.may_fail else ("failed", "stopped", "canceled")
+        return next((id_ for id_, status in self.statuses.items() if status in bad), None)
+
+    @property
+    def awaited(self) -> str | None:
+        """One that has not ended: RQ looks at the job when it does."""
+        ended = ("", "finished", "failed", "stopped", "canceled")
+        return next((id_ for id_, status in self.statuses.items() if status not in ended), None)
+
+
+@dataclass(frozen=True, slots=True)
 class DeferredJob:
-    """A deferred job and one that it waits for; the status is empty where that job is gone."""
+    """A deferred job and what it depends on."""
 
     queue: str
     id: str
-    dependency_id: str
-    dependency_status: str
+    dependencies: Dependencies
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def take(connection: Redis, *, serializer: str) -> Facts:
         stuck_between=jobs.stuck(between, fourth),
         failed=jobs.failed(second, third),
         running=jobs.running(third),
-        deferred=jobs.deferred(fourth),
+        deferred=jobs.deferred(third, fourth),
         cron=cron,
         limits=surroundings.limits(second),
         formats=jobs.formats(fourth),

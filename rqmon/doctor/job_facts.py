@@ -1,7 +1,7 @@
 """What is asked about jobs that failed, are stuck, run or wait for others, and what the answers say."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +11,7 @@ from rq.registry import DeferredJobRegistry, FailedJobRegistry, StartedJobRegist
 from rq.results import Result
 
 from rqmon.doctor.asking import Answers, Commands, of
-from rqmon.doctor.facts import DeferredJob, FailedJob, RunningJob, StoredFormats
+from rqmon.doctor.facts import DeferredJob, Dependencies, FailedJob, RunningJob, StoredFormats
 from rqmon.doctor.tracebacks import class_of, compressed_start, stored_exception
 from rqmon.exporter.reading.pipeline import pairs
 from rqmon.exporter.reading.registries import key_of, shown, timestamp
@@ -21,6 +21,8 @@ from rqmon.exporter.reading.snapshot import QueueState
 _SAMPLE = 100
 _BETWEEN = 20
 _MOST_JOBS = 1_000
+# A job that depends on more is passed over, as is one of which that can't be read.
+_DEPENDENCIES = 20
 _DEPENDENCY_FIELDS = ("dependency_ids", "dependency_id", "allow_dependency_failures")
 _RUNNING_FIELDS = ("started_at", "timeout", "worker_name", "status")
 # Arguments of megabytes say no more about how they are written.
@@ -93,12 +95,14 @@ def of_jobs(second: Answers) -> Commands:
 
 
 def of_dependencies(third: Answers) -> Commands:
-    """What to ask of the jobs that deferred ones wait for."""
+    """What to ask of the jobs that deferred ones wait for, and then whether those wait still."""
     commands: Commands = {}
-    for (queue, id_), (ids, first, allows_failure) in of(third, "dependencies"):
-        if allows_failure != b"1":  # else it is queued when its dependency has failed
-            for dependency in dependency_ids(ids, first)[:_BETWEEN]:
+    for (queue, id_), (ids, first, _) in of(third, "dependencies"):
+        found = dependency_ids(ids, first)
+        if 0 < len(found) <= _DEPENDENCIES:
+            for dependency in found:
                 commands["dependency", queue, id_, dependency] = of_dependency(dependency)
+            commands["waits", queue, id_] = ("HGET", key_of_job(id_), "status")
     return commands
 
 
@@ -187,11 +191,19 @@ def running(third: Answers) -> tuple[RunningJob, ...]:
     return tuple(found)
 
 
-def deferred(fourth: Answers) -> tuple[DeferredJob, ...]:
+def deferred(third: Answers, fourth: Answers) -> tuple[DeferredJob, ...]:
     """Deferred jobs and what they wait for."""
+    statuses: dict[tuple[str, bytes], dict[str, str]] = defaultdict(dict)
+    for (queue, id_, dependency), status in of(fourth, "dependency"):
+        statuses[queue, id_][dependency] = shown(status or b"")
     return tuple(
-        DeferredJob(queue, shown(id_), dependency, shown(status or b""))
-        for (queue, id_, dependency), status in of(fourth, "dependency")
+        DeferredJob(
+            queue,
+            shown(id_),
+            Dependencies(statuses[queue, id_], may_fail=third["dependencies", queue, id_][-1] == b"1"),
+        )
+        for (queue, id_), status in of(fourth, "waits")
+        if status == b"deferred"
     )
 
 

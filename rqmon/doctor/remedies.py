@@ -7,6 +7,7 @@ import shutil
 import sys
 
 from rqmon.resources import command_line, is_checkout
+from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 
 _MOST_QUEUES = 20
 # Where the address of Redis is written.
@@ -55,9 +56,20 @@ def uses_of(name: str) -> str:
     return f"grep -rnF -A 4 --include='*.py' --exclude-dir='.venv*' -e {shlex.quote(name)} ."
 
 
-def start_worker(*queues: str) -> str:
-    """The command that starts a worker, which looks after scheduled jobs too; twenty queues at most."""
-    return command_line(f"worker {quoted(*queues[:_MOST_QUEUES])}")
+def start_worker(*queues: str, has_stack: bool) -> str:
+    """The command that brings workers, which look after scheduled jobs too: the stack's where it has them.
+
+    Args:
+        queues: Those that need one; the command has twenty of them at most.
+        has_stack: Whether a stack was started here.
+    """
+    of_stack = {SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE} & {*queues} if has_stack else set()
+    others = [name for name in queues if name not in of_stack][:_MOST_QUEUES]
+    commands = [
+        *([command_line("start")] if of_stack else []),
+        *([command_line(f"worker {quoted(*others)}")] if others else []),
+    ]
+    return "; ".join(commands)
 
 
 def requeue(queue: str, job_id: str = "", *, serializer: str) -> str:

@@ -21,6 +21,8 @@ _OF_QUEUE = (
     catalog.RQ_QUEUE_WORKERS,
     catalog.RQ_QUEUE_SCHEDULED_OVERDUE_JOBS,
     catalog.RQ_QUEUE_SCHEDULED_DELAY_SECONDS,
+    catalog.RQ_QUEUE_LONGEST_RUNNING_JOB_SECONDS,
+    catalog.RQ_QUEUE_OLDEST_DEFERRED_JOB_AGE_SECONDS,
 )
 _UNKNOWN = "?"
 
@@ -98,11 +100,14 @@ class _Page:
 def _queues(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
     listening = Counter(name for worker in snapshot.workers for name in set(worker.queues.split(",")))
     jobs = page.lines[catalog.RQ_JOBS.name]
-    canceled, between, oldest, workers, overdue, delay = (page.lines[metric.name] for metric in _OF_QUEUE)
+    canceled, between, oldest, workers, overdue, delay, longest, deferred = (
+        page.lines[metric.name] for metric in _OF_QUEUE
+    )
     for queue in snapshot.queues:
-        where, canceled_of, between_of, oldest_of, workers_of, overdue_of, delay_of = _starts(
-            before, queue.name
-        )
+        (
+            where,
+            *(canceled_of, between_of, oldest_of, workers_of, overdue_of, delay_of, longest_of, deferred_of),
+        ) = _starts(before, queue.name)
         held = queue.jobs
         if queue.canceled is not None:
             canceled.append(f"{canceled_of}{queue.canceled}\n")
@@ -119,6 +124,10 @@ def _queues(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
         if "scheduled" in held:
             overdue.append(f"{overdue_of}{queue.overdue}\n")
             delay.append(f"{delay_of}{queue.worst_delay_seconds:.3f}\n")
+        if queue.longest_running_since is not None:
+            longest.append(f"{longest_of}{max(0.0, snapshot.taken_at - queue.longest_running_since):.3f}\n")
+        if queue.oldest_deferred_since is not None:
+            deferred.append(f"{deferred_of}{max(0.0, snapshot.taken_at - queue.oldest_deferred_since):.3f}\n")
     page.add(catalog.RQ_SUSPENDED, text, int(snapshot.suspended))
 
 
@@ -144,6 +153,9 @@ def _workers(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:
     if beats:
         age = max(0.0, snapshot.taken_at - min(beats))
         page.add(catalog.RQ_WORKER_HEARTBEAT_AGE_MAX_SECONDS, text, round(age, 3))
+    overdue = [worker.is_overdue for worker in snapshot.workers]
+    if None not in overdue:
+        page.add(catalog.RQ_WORKERS_STALE, text, overdue.count(True))
 
 
 def _jobs(page: _Page, before: str, text: str, snapshot: Snapshot) -> None:

@@ -19,7 +19,6 @@ from rqmon.stack.environment import StackConfig
 from rqmon.stack.services import CRON, PROMETHEUS, REDIS, Service
 from scheduler.connections.refusals import describe
 from scheduler.cron.heartbeats import seen
-from scheduler.workers.strategies import LIVE_SECONDS
 
 _TIMEOUT_SECONDS = 2.0
 # A service that ended this often recently is in a loop, whatever it answers, until it has run for a minute,
@@ -114,12 +113,9 @@ def _worker_problem(pid: int, queue: str, config: StackConfig) -> str | None:
     ours = [it for it in found if (it.pid, it.host) == (str(pid), socket.gethostname())]
     if not ours:
         return "is not registered in Redis yet"
-    if not (beats := [it.heartbeat for it in ours if it.heartbeat]):
-        return "has no readable heartbeat in Redis"
-    age_seconds = (datetime.now(UTC) - max(beats)).total_seconds()
-    if age_seconds < LIVE_SECONDS:
+    if any(it.is_live for it in ours):
         return None
-    return f"has had no heartbeat in Redis for {age_seconds:.0f} s: it hangs, or can't write there"
+    return "has had no heartbeat in Redis for a minute: it hangs, or can't write there"
 
 
 def _cron_problem(pid: int, config: StackConfig) -> str | None:

@@ -10,8 +10,6 @@ from rqmon.resources import command_line
 from rqmon.thresholds import OLDEST_JOB_AGE, SCHEDULED_DELAY
 from rqmon.why.job import Answer, JobFacts
 
-_ENDED_BADLY = ("failed", "stopped", "canceled", "")
-
 
 def answer(job: JobFacts) -> Answer:
     """What there is to say of a job."""
@@ -57,7 +55,7 @@ def _queued(job: JobFacts) -> Said:
         if job.listeners:
             names = listed([it.name for it in job.listeners])
             said = f"The workers of {listed([job.queue])} send no heartbeats: {names}."
-        return said, (place, waited), command_line("doctor") if job.listeners else start_worker(job.queue)
+        return said, (place, waited), command_line("doctor") if job.listeners else _start(job)
     if (
         {it.state for it in live} == {"idle"}
         and job.enqueued_at
@@ -87,40 +85,65 @@ def _scheduled(job: JobFacts) -> Said:
             (),
             command_line("doctor"),
         )
-    again = "It failed, and runs again" if job.started_at else "It is scheduled"
+    again = _again(job)
     left = job.due_at - job.now
     when = f"at {_moment(job.due_at)}, {f'in {span(left)}' if left >= 0 else f'{span(-left)} ago'}"
-    retries = (
-        f"Retries left after that: {job.retries_left}."
-        if job.retries_left is not None and job.started_at
-        else ""
-    )
+    left_after = [
+        f"{what} left after that: {number}."
+        for what, number in (("Repeats", job.repeats_left), ("Retries", job.retries_left))
+        if number is not None and job.started_at
+    ]
     if not job.with_scheduler:
         return (
             f"No scheduler runs for {listed([job.queue])}, so nobody queues it.",
-            (f"{again} {when}.", retries),
-            start_worker(job.queue),
+            (f"{again} {when}.", *left_after),
+            _start(job),
         )
-    raised = f"The last time: {last_line(job.exception)}" if job.exception else ""
     is_late = left < -SCHEDULED_DELAY.acts_from
-    return f"{again} {when}.", (retries, raised), command_line("doctor") if is_late else ""
+    return f"{again} {when}.", tuple(left_after), command_line("doctor") if is_late else ""
+
+
+def _again(job: JobFacts) -> str:
+    """Why it runs at a later time; RQ keeps no result of a run that failed and is retried."""
+    if not job.started_at:
+        return "It is scheduled"
+    if job.last_run == "succeeded" or (job.repeats_left is not None and job.retries_left is None):
+        return "It succeeded, and runs again"
+    if job.last_run == "retried":
+        return "It returned a Retry, and runs again"
+    if job.retries_left is not None and job.repeats_left is None:
+        return "It failed, and runs again"
+    return "It ran, and runs again"
 
 
 def _deferred(job: JobFacts) -> Said:
-    waits = [f"{listed([id_])} ({status or 'gone'})" for id_, status in job.dependencies.items()]
-    bad = [(id_, status) for id_, status in job.dependencies.items() if status in _ENDED_BADLY]
-    if not bad:
-        open_ = [id_ for id_, status in job.dependencies.items() if status != "finished"]
-        next_ = why(open_[0]) if open_ else command_line("doctor")
-        return f"It waits until these have succeeded: {', '.join(waits) or 'none is named'}.", (), next_
-    id_, status = bad[0]
-    ended = {"failed": "failed", "stopped": "was stopped", "canceled": "was canceled"}.get(status, "is gone")
-    said = f"It waits for job {listed([id_])}, which {ended}: it will not be queued."
-    others = f"It depends on {', '.join(waits)}." if len(waits) > 1 else ""
-    if status == "failed":
-        queue = f"To queue it again, see {why(id_)}."
-        return said, (others, queue), why(id_)
-    return said, (others, "Queue it again without that dependency, from your program."), ""
+    found = job.dependencies
+    waits = [f"{listed([id_])} ({status or 'gone'})" for id_, status in found.statuses.items()]
+    all_ = f"It depends on {', '.join(waits)}." if len(waits) > 1 else ""
+    if found.blocking:
+        status = found.statuses[found.blocking]
+        ended = {"failed": "failed", "stopped": "was stopped", "canceled": "was canceled"}[status]
+        said = f"It waits for job {listed([found.blocking])}, which {ended}: it will not be queued."
+        if status == "canceled":
+            return (
+                said,
+                (all_, "Queue such a job without that dependency from your program, and delete this one."),
+                "",
+            )
+        again = "It is queued when that has been queued again and has succeeded."
+        return said, (all_, again), why(found.blocking)
+    if found.awaited or not waits:
+        end = "ended" if found.may_fail else "succeeded"
+        next_ = why(found.awaited) if found.awaited else command_line("doctor")
+        return f"It waits until these have {end}: {', '.join(waits) or 'none is named'}.", (), next_
+    return (
+        f"It will not be queued: what it depends on has ended or is gone, {', '.join(waits)}.",
+        (
+            "RQ looks at it only when one of those ends.",
+            "Queue such a job without a dependency from your program, and delete this one.",
+        ),
+        "",
+    )
 
 
 def _started(job: JobFacts) -> Said:
@@ -178,8 +201,17 @@ def _stopped(job: JobFacts) -> Said:
     )
 
 
-def _canceled(_job: JobFacts) -> Said:
-    return "Somebody canceled it before it ran.", ("Queue it again from your program if it is wanted.",), ""
+def _canceled(job: JobFacts) -> Said:
+    when = f"after it had started at {_moment(job.started_at)}" if job.started_at else "before it ran"
+    return f"Somebody canceled it {when}.", ("Queue it again from your program if it is wanted.",), ""
+
+
+def _ready(job: JobFacts) -> Said:
+    return (
+        "What it waited for has ended, and RQ is queueing it.",
+        (f"If it stays so, a live worker of {listed([job.queue])} queues it when it next cleans up.",),
+        _start_or_look(job),
+    )
 
 
 def _created(_job: JobFacts) -> Said:
@@ -224,6 +256,7 @@ _BY_STATUS: dict[str, Callable[[JobFacts], Said]] = {
     "stopped": _stopped,
     "canceled": _canceled,
     "created": _created,
+    "ready_to_enqueue": _ready,
     "rate_limited": _rate_limited,
 }
 
@@ -232,7 +265,11 @@ def _start_or_look(job: JobFacts) -> str:
     """What to do where a worker of the queue would mend it: start one, unless one lives."""
     if any(it.is_live(job.now) for it in job.listeners):
         return command_line("doctor")
-    return start_worker(job.queue)
+    return _start(job)
+
+
+def _start(job: JobFacts) -> str:
+    return start_worker(job.queue, has_stack=job.has_stack)
 
 
 def _ended(job: JobFacts) -> str:

@@ -1,9 +1,8 @@
 """What is known of one job."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rqmon.doctor.facts import WorkerFacts
+from rqmon.doctor.facts import Dependencies, WorkerFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +20,10 @@ class JobFacts:
         ended_at: When it ended the last time.
         timeout_seconds: How long it may run; None without a limit.
         retries_left: None where it was given none.
+        repeats_left: The same of RQ's `Repeat`.
         exception: The whole text of its last exception.
+        last_run: How its last run ended: succeeded, failed, stopped or retried (it returned a `Retry`); empty
+            where Redis has no result of that run.
         result_at: When its last result was written.
         expires_at: When Redis deletes it; None if not yet known.
         worker: Who ran it last.
@@ -34,9 +36,10 @@ class JobFacts:
         with_scheduler: Whether somebody looks after its queue's scheduled jobs.
         listeners: The workers of its queue.
         mean_run_seconds: Of all jobs that its queue ran; None where none were counted.
-        dependencies: What it depends on: the status by id, empty for a job that is gone.
+        dependencies: What it depends on.
         limit: The key of RQ's own rate limit that it has, and how many jobs are held back before it.
         serializer: What `RQ_SERIALIZER` says, for commands.
+        has_stack: Whether a stack was started here.
         left_in: Where its id still is though its data is gone.
     """
 
@@ -50,7 +53,9 @@ class JobFacts:
     ended_at: float | None = None
     timeout_seconds: float | None = None
     retries_left: int | None = None
+    repeats_left: int | None = None
     exception: str = ""
+    last_run: str = ""
     result_at: float | None = None
     expires_at: float | None = None
     worker: str = ""
@@ -63,9 +68,10 @@ class JobFacts:
     with_scheduler: bool = False
     listeners: tuple[WorkerFacts, ...] = ()
     mean_run_seconds: float | None = None
-    dependencies: Mapping[str, str] = field(default_factory=dict)
+    dependencies: Dependencies = field(default_factory=Dependencies)
     limit: tuple[str, int] | None = None
     serializer: str = "pickle"
+    has_stack: bool = False
     left_in: tuple[str, ...] = ()
 
 

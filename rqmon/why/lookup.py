@@ -1,4 +1,4 @@
-"""Reads what is known of one job, in three round trips."""
+"""Reads what is known of one job, in two round trips, and again if it moves meanwhile."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,6 +12,7 @@ from rq.suspension import WORKERS_SUSPENDED
 
 from rqmon.doctor import worker_facts as workers
 from rqmon.doctor.asking import Answers, Commands, ask
+from rqmon.doctor.facts import Dependencies
 from rqmon.doctor.job_facts import (
     dependency_ids,
     key_of_job,
@@ -32,19 +33,40 @@ T = TypeVar("T")
 
 _FIELDS = (
     *("status", "origin", "description", "enqueued_at", "started_at", "ended_at", "timeout"),
-    *("retries_left", "exc_info", "worker_name", "dependency_ids", "dependency_id", "rate_limit_key"),
+    *("retries_left", "repeats_left", "exc_info", "worker_name", "rate_limit_key"),
+    *("dependency_ids", "dependency_id", "allow_dependency_failures"),
 )
+_RUNS = {b"1": "succeeded", b"2": "failed", b"3": "stopped", b"4": "retried"}
+# Between the end that a job has and the one that its result has.
+_SAME_END_SECONDS = 0.001
 # A started job is in a registry of executions.
 _REGISTRIES = {status: kind for status, kind in REGISTRIES.items() if status != "started"}
 _MOST_QUEUES = 5_000
+# A job that moves meanwhile is looked at again: what is around it no longer fits.
+_LOOKS = 3
 
 
-def take(connection: Redis, job_id: str, *, serializer: str) -> JobFacts:
+def take(connection: Redis, job_id: str, *, serializer: str, has_stack: bool) -> JobFacts:
     """Read a job and its surroundings.
+
+    Args:
+        connection: Of the server.
+        job_id: The job's.
+        serializer: What `RQ_SERIALIZER` says.
+        has_stack: Whether a stack was started here.
 
     Raises:
         redis.RedisError: Redis does not answer, or refuses.
     """
+    for _ in range(_LOOKS):
+        found, stayed = _look(connection, job_id)
+        if stayed:
+            break
+    return replace(found, serializer=serializer, has_stack=has_stack)
+
+
+def _look(connection: Redis, job_id: str) -> tuple[JobFacts, bool]:
+    """Read everything once; the facts, and whether the job had the same status all the while."""
     id_ = job_id.encode(errors="surrogateescape")
     key = key_of_job(id_)
     first = ask(
@@ -69,13 +91,13 @@ def take(connection: Redis, job_id: str, *, serializer: str) -> JobFacts:
         if value is not None
     }
     if "status" not in job and "origin" not in job:
-        return JobFacts(id=job_id, now=now, left_in=_left_in(connection, id_, first))
-    return replace(_found(connection, job_id, job, first, now=now), serializer=serializer)
+        return JobFacts(id=job_id, now=now, left_in=_left_in(connection, id_, first)), True
+    return _found(connection, job_id, job, first, now=now)
 
 
 def _found(
     connection: Redis, job_id: str, job: Mapping[str, bytes], first: Answers, *, now: float
-) -> JobFacts:
+) -> tuple[JobFacts, bool]:
     id_ = job_id.encode(errors="surrogateescape")
     queue = job.get("origin", b"")
     commands: Commands = {
@@ -95,11 +117,12 @@ def _found(
     limit = job.get("rate_limit_key")
     if limit is not None:
         commands["held",] = ("ZRANK", _held_key(limit), id_)
+    commands["status",] = ("HGET", key_of_job(id_), "status")
     second = ask(connection, commands)
     result = first.get(("result",))
     name = shown(queue)
     life = first.get(("expires",), -1)
-    return JobFacts(
+    facts = JobFacts(
         id=job_id,
         now=now,
         status=shown(job.get("status", b"")),
@@ -110,6 +133,8 @@ def _found(
         ended_at=_read(job.get("ended_at"), timestamp),
         timeout_seconds=_timeout(job.get("timeout")),
         retries_left=_read(job.get("retries_left"), int),
+        repeats_left=_read(job.get("repeats_left"), int),
+        last_run=_last_run(latest(result), _read(job.get("ended_at"), timestamp)),
         exception=stored_exception(latest(result), job.get("exc_info")),
         result_at=int(result[0][0].partition(b"-")[0]) / 1000 if result else None,
         expires_at=now + life / 1000 if life >= 0 else None,
@@ -123,9 +148,21 @@ def _found(
         with_scheduler=bool(second.get(("scheduler",))),
         listeners=tuple(it for it in workers.parse(second, now=now) if it.listens_to(name)),
         mean_run_seconds=_mean_run_seconds(second.get(("counts",), {}), name),
-        dependencies={it: shown(second.get(("dependency", it)) or b"") for it in dependencies},
+        dependencies=Dependencies(
+            {it: shown(second.get(("dependency", it)) or b"") for it in dependencies},
+            may_fail=job.get("allow_dependency_failures") == b"1",
+        ),
         limit=None if limit is None else (shown(limit), second.get(("held",)) or 0),
     )
+    return facts, second.get(("status",)) == job.get("status")
+
+
+def _last_run(result: Mapping[bytes, bytes] | None, ended_at: float | None) -> str:
+    """How the last run ended, where the latest result is of that one."""
+    ended = _read((result or {}).get(b"execution_ended_at"), float)
+    if result is None or ended is None or ended_at is None or abs(ended - ended_at) > _SAME_END_SECONDS:
+        return ""
+    return _RUNS.get(result.get(b"type", b""), "")
 
 
 def _held_key(limit: bytes) -> bytes:

@@ -28,15 +28,7 @@ from scheduler.workers.recording import Recording
 from scheduler.workers.resilience import Enduring
 from scheduler.workers.scheduling import Scheduling
 
-# Between an idle worker's heartbeats; a busy one's come every 30 s.
-_HEARTBEAT_SECONDS = 15
-# RQ sends the heartbeat this long before `worker_ttl` has passed.
-_RQ_MARGIN_SECONDS = 15
 _CHECK_SECONDS = 10.0
-# How often a worker looks for jobs whose worker died; rq's default is ten minutes.
-_MAINTENANCE_SECONDS = 30
-# A worker whose heartbeat is older is not live.
-LIVE_SECONDS = 60.0
 
 
 class JobLogs(BaseWorker):
@@ -172,12 +164,7 @@ class Strategy(Protocol):
         """Run jobs, in the order of the queues; return whether any was run."""
 
 
-_forking_worker = functools.partial(
-    RecordingWorker,
-    log_job_description=False,
-    worker_ttl=_HEARTBEAT_SECONDS + _RQ_MARGIN_SECONDS,
-    maintenance_interval=_MAINTENANCE_SECONDS,
-)
+_forking_worker = functools.partial(RecordingWorker, log_job_description=False)
 
 
 def fork(

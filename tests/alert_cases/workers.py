@@ -6,12 +6,12 @@ _Q = {"queue": "q"}
 _BUSY, _IDLE = 'rq_workers_by_state{state="busy"}', 'rq_workers_by_state{state="idle"}'
 _AGE, _QUEUED = 'rq_queue_oldest_job_age_seconds{queue="q"}', 'rq_jobs{queue="q", status="queued"}'
 _LISTENING = 'rq_queue_workers{queue="q"}'
-_BEAT = "rq_worker_heartbeat_age_max_seconds"
+_BEAT, _STALE = "rq_worker_heartbeat_age_max_seconds", "rq_workers_stale"
 # Signs of life each 15 s for ten minutes.
 _LIVES = "0 5 10 " * 40
 _KILLED = 'rq_work_horses_killed_total{queue="q"}'
 # Its sign of life gets old, and then its key is gone.
-_ONE_DIED = {_BUSY: "0x900", _IDLE: "3x250 2x100", _BEAT: "5x244 15+15x5 5x100"}
+_ONE_DIED = {_BUSY: "0x900", _IDLE: "3x250 2x100", _BEAT: "5x244 15+15x5 5x100", _STALE: "0x248 1x1 0x100"}
 _SATURATED = (
     "There are too few workers",
     "Workers have been busy for 90% of 5 minutes, and jobs wait longer than their queue's objective.",
@@ -60,40 +60,38 @@ CASES: tuple[Case, ...] = (
     ),
     Fires(
         alert="RQWorkerHeartbeatStale",
-        series={_BEAT: f"{_LIVES}0+5x18"},
+        series={_BEAT: f"{_LIVES}0+5x18", _STALE: "0x132 1x5"},
         at=675,
         says=(
             "A worker shows no sign of life",
-            "The last sign of life of a registered worker is 1m 15s old.",
+            "A registered worker's sign of life is overdue. The oldest of all workers is 1m 15s old.",
         ),
     ),
     Fires(
         alert="RQWorkerHeartbeatStale",
         # Its key has ended: nothing says that it lives again.
-        series={_BEAT: f"{_LIVES}0+5x18 {_LIVES}"},
+        series={_BEAT: f"{_LIVES}0+5x18 {_LIVES}", _STALE: "0x132 1x5 0x120"},
         at=1000,
         no_edge=True,
         says=(
             "A worker shows no sign of life",
-            "The last sign of life of a registered worker is 1m 30s old.",
+            "A registered worker's sign of life is overdue. The oldest of all workers is 1m 30s old.",
         ),
     ),
     Silent(
         alert="RQWorkerHeartbeatStale",
-        why="a busy worker's is a minute old",
-        series={_BEAT: f"{_LIVES}0+5x12 0x100"},
-        at=665,
-    ),
-    Silent(
-        alert="RQWorkerHeartbeatStale",
-        why="plain rq workers are idle, and need seven minutes",
-        series={_BEAT: "0+5x80 0+5x80 0+5x80"},
-        at=800,
+        why="a plain rq worker falls idle beside others, and needs seven minutes",
+        series={_BEAT: f"{_LIVES}0+5x80 0+5x80 0+5x80", _STALE: "0x400"},
+        at=1000,
     ),
     Silent(
         alert="RQWorkerHeartbeatStale",
         why="Redis was away for two minutes, and is back",
-        series={"rq_redis_up": "1x119 0x24 1x100", _BEAT: f"{_LIVES}_x24 130 135 140 0x100"},
+        series={
+            "rq_redis_up": "1x119 0x24 1x100",
+            _BEAT: f"{_LIVES}_x24 130 135 140 0x100",
+            _STALE: "0x119 _x24 3x2 0x100",
+        },
         at=735,
     ),
     Fires(
@@ -132,20 +130,25 @@ CASES: tuple[Case, ...] = (
         also=[Firing(alert="RQWorkersGone")],
         says=(
             "A worker shows no sign of life",
-            "The last sign of life of a registered worker is 1m 30s old.",
+            "A registered worker's sign of life is overdue. The oldest of all workers is 1m 30s old.",
         ),
     ),
     Silent(
         alert="RQWorkersGone",
         why="one was stopped, and said goodbye",
-        series={_BUSY: "0x900", _IDLE: "3x250 2x200", _BEAT: "5x1000"},
+        series={_BUSY: "0x900", _IDLE: "3x250 2x200", _BEAT: "5x1000", _STALE: "0x1000"},
         step=15,
         at=4500,
     ),
     Silent(
         alert="RQWorkersGone",
         why="one died, and another took its place",
-        series={_BUSY: "0x1000", _IDLE: "3x250 2x10 3x200", _BEAT: "5x244 15+15x5 5x200"},
+        series={
+            _BUSY: "0x1000",
+            _IDLE: "3x250 2x10 3x200",
+            _BEAT: "5x244 15+15x5 5x200",
+            _STALE: "0x248 1x1 0x200",
+        },
         step=15,
         at=4700,
     ),

@@ -40,7 +40,7 @@ def test_links_lead_from_a_queue_to_pages_that_rq_dashboard_serves() -> None:
         for queue, path in _links(panel):
             endpoint, values = pages.match(path)
             assert (endpoint, values["queue_name"]) == ("rq_dashboard.jobs_overview", "short")
-            assert values["registry_name"] in ("queued", "scheduled", "failed")
+            assert values["registry_name"] in ("queued", "started", "deferred", "scheduled", "failed")
             source = "__data.fields" if panel["type"] == "table" else "__field.labels"
             assert queue == f"${{{source}.queue:percentencode}}", panel["title"]
             for target in panel["targets"]:

@@ -31,6 +31,7 @@ def test_exporter(held):
     queue_all_kinds(Queue("q", connection=held.admin))
     with Scheduler("burst-no-fork", connection=held.admin) as queue:
         queue.work("q")
+    RecordingWorker(["q"], connection=held.admin).register_birth()
     held.admin.hset(Job.key_for("lost"), mapping={"status": "queued", "origin": "q"})
     with exporter(held.url) as process:
         wait_for(lambda: value(process.scrape(), "rq_jobs_unaccounted") == 1)

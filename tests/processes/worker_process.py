@@ -39,8 +39,6 @@ def worker(connection, url, *options, queue="q", worker_class="scheduler.workers
         worker_class,
         "--name",
         "ill",
-        "--worker-ttl",
-        "30",
         *options,
         "--",
         queue,

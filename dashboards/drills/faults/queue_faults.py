@@ -109,7 +109,7 @@ DRILLS = (
     Drill(
         alert="RQDeferredStuck",
         fault="a job fails for which another one waits",
-        finding="waits for what can't succeed",
+        finding="will not be queued",
         inject=_deferred,
         mend=(REQUEUE,),
         names=OF_SHORT,

@@ -8,7 +8,6 @@ from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
 from rqmon.doctor.phrases import counted, listed, span
 from rqmon.doctor.remedies import requeue, start_worker, why
-from rqmon.resources import command_line
 
 # A worker ends its job's process when the timeout has passed; then a minute later, RQ kills it.
 _OVERRUN_SECONDS = 90.0
@@ -28,7 +27,7 @@ def all_dead(facts: Facts, now: float) -> Iterator[Finding]:
         Severity.BROKEN,
         f"All registered workers are dead: {listed([worker.name for worker in facts.workers])}.",
         "They ended without saying so, as when they are killed. No job runs.",
-        command_line("start") if facts.has_stack else start_worker(*(sorted(queues) or ["default"])),
+        start_worker(*(sorted(queues) or ["default"]), has_stack=facts.has_stack),
     )
 
 
@@ -39,7 +38,7 @@ def stuck(facts: Facts, now: float) -> Iterator[Finding]:
     for worker in facts.workers:
         if worker.is_stuck(now):
             since = f" for {span(now - worker.heartbeat)}" if worker.heartbeat is not None else ""
-            cause, command = why_silent(worker)
+            cause, command = why_silent(worker, has_stack=facts.has_stack)
             yield Finding(
                 Severity.WARNING if worker.is_dead(now) else Severity.BROKEN,
                 f"Worker {listed([worker.name])} of {listed(worker.queues.split(','))} "
@@ -79,7 +78,7 @@ def abandoned(facts: Facts, now: float) -> Iterator[Finding]:
             f"{'1 job counts' if total == 1 else f'{total:,} jobs count'} as running in {listed(queues)} "
             "without a live worker.",
             "A live worker of the queue fails or retries them: within 30 s, and a plain rq worker in 10 min.",
-            start_worker(*queues),
+            start_worker(*queues, has_stack=facts.has_stack),
         )
 
 

@@ -7,9 +7,9 @@ from rqmon.doctor.phrases import listed
 from rqmon.doctor.remedies import quoted, start_worker
 
 
-def why_silent(worker: WorkerFacts) -> tuple[str, str]:
+def why_silent(worker: WorkerFacts, *, has_stack: bool) -> tuple[str, str]:
     """The cause in a sentence or two, and the command that mends it."""
-    start = start_worker(*worker.queues.split(","))
+    start = start_worker(*worker.queues.split(","), has_stack=has_stack)
     if worker.pid is None:
         return "It died, is stopped, or hangs; it does not say where it runs.", start
     place = f"process {worker.pid} on {listed([worker.host])}"

@@ -7,12 +7,7 @@ from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
 from rqmon.doctor.phrases import counted, listed, span
 from rqmon.doctor.remedies import rq, start_worker, uses_of, why
-from rqmon.resources import command_line
 from rqmon.thresholds import OLDEST_JOB_AGE, REFUSED_SHARE, SCHEDULED_DELAY
-from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
-
-# Statuses after which a dependency never lets its dependents go.
-_ENDED_BADLY = ("failed", "stopped", "canceled", "")
 
 
 def suspended(facts: Facts, _now: float) -> Iterator[Finding]:
@@ -48,7 +43,7 @@ def without_worker(facts: Facts, now: float) -> Iterator[Finding]:
         Severity.BROKEN,
         f"No worker listens to {listed(names)}: {'1 job waits' if jobs == 1 else f'{jobs:,} jobs wait'}.",
         " ".join(filter(None, causes)),
-        _start(facts, names),
+        start_worker(*names, has_stack=facts.has_stack),
     )
 
 
@@ -65,7 +60,7 @@ def not_taken(facts: Facts, now: float) -> Iterator[Finding]:
             and waited > OLDEST_JOB_AGE.warns_from
             and {w.state for w in live} == {"idle"}
         ):
-            cause, command = why_silent(live[0])
+            cause, command = why_silent(live[0], has_stack=facts.has_stack)
             yield Finding(
                 Severity.BROKEN,
                 f"A job of {listed([queue.name])} has waited for {span(waited)}, and its workers are idle.",
@@ -83,7 +78,7 @@ def between(facts: Facts, _now: float) -> Iterator[Finding]:
             f"{counted(len(ids), 'job')}: {listed(ids)}.",
             "The worker died, or was stopped, as it took them. Another one fails them within two minutes; "
             "then they can be queued again.",
-            start_worker(queue) if not facts.listeners(queue) else why(ids[0]),
+            why(ids[0]) if facts.listeners(queue) else start_worker(queue, has_stack=facts.has_stack),
         )
 
 
@@ -103,7 +98,7 @@ def without_scheduler(facts: Facts, _now: float) -> Iterator[Finding]:
         Severity.BROKEN if overdue else Severity.WARNING,
         f"No scheduler runs for {listed(names)}: {counted(scheduled, 'scheduled job')}, {overdue:,} overdue.",
         "A worker queues scheduled jobs and retries only when it is started with its scheduler.",
-        _start(facts, names),
+        start_worker(*names, has_stack=facts.has_stack),
     )
 
 
@@ -117,24 +112,28 @@ def overdue(facts: Facts, _now: float) -> Iterator[Finding]:
                 f"{counted(queue.overdue, 'scheduled job')} of {listed([queue.name])} should be queued, late "
                 f"by up to {span(queue.worst_delay_seconds)}.",
                 "A scheduler holds the queue's lock and queues nothing: it hangs, or died a moment ago.",
-                _start(facts, [queue.name]),
+                start_worker(queue.name, has_stack=facts.has_stack),
             )
 
 
 def deferred(facts: Facts, _now: float) -> Iterator[Finding]:
-    """Deferred jobs whose dependency ended badly, or is gone."""
-    lost = [job for job in facts.deferred if job.dependency_status in _ENDED_BADLY]
+    """Deferred jobs whose dependency ended badly, or that depend on nothing that will end."""
+    lost = [job for job in facts.deferred if job.dependencies.blocking or not job.dependencies.awaited]
     if not lost:
         return
-    first, jobs = lost[0], len({job.id for job in lost})
-    status = first.dependency_status or "gone"
-    mends = first.dependency_status == "failed"
+    first = lost[0]
+    job = f"Job {listed([first.id])} of {listed([first.queue])}"
+    blocking = first.dependencies.blocking
+    status = first.dependencies.statuses[blocking] if blocking else ""
+    if blocking:
+        cause = f"{job} waits for {listed([blocking])}, which is {status}."
+    else:
+        cause = f"{job} waits for nothing any more: what it depends on has ended or is gone."
     yield Finding(
         Severity.WARNING,
-        f"{'1 deferred job waits' if jobs == 1 else f'{jobs:,} deferred jobs wait'} for what can't succeed.",
-        f"Job {listed([first.id])} of {listed([first.queue])} waits for {listed([first.dependency_id])}, "
-        f"which is {status}. It is queued only when that has succeeded.",
-        why(first.dependency_id if mends else first.id),
+        f"{'1 deferred job' if len(lost) == 1 else f'{len(lost):,} deferred jobs'} will not be queued.",
+        f"{cause} RQ looks at a deferred job only when one that it depends on ends.",
+        why(blocking if blocking and status in ("failed", "stopped") else first.id),
     )
 
 
@@ -153,12 +152,3 @@ def limited(facts: Facts, _now: float) -> Iterator[Finding]:
                 f"max_requests={limit.max_requests} where the limit is made, if the third party allows that.",
                 uses_of(limit.resource),
             )
-
-
-def _start(facts: Facts, queues: list[str]) -> str:
-    """The command that brings workers: the stack's where it has them."""
-    of_stack = {SHORT_RUNNING_QUEUE, LONG_RUNNING_QUEUE} & {*queues} if facts.has_stack else set()
-    others = [name for name in queues if name not in of_stack]
-    return "; ".join(
-        [*([command_line("start")] if of_stack else []), *([start_worker(*others)] if others else [])]
-    )

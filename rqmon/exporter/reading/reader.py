@@ -50,16 +50,22 @@ def take(
         second = trips.ask(
             [
                 *(queues.count_commands(prefix, raw) for raw in asked.values()),
-                *(workers.command(worker_prefix, raw) for raw in first.workers.values()),
+                *(workers.commands(worker_prefix, raw) for raw in first.workers.values()),
                 *(pack("HMGET", key, "status", "origin", "enqueued_at") for key in sampled),
             ],
-            answers=queues.COUNT_ANSWERS * len(asked) + len(first.workers) + len(sampled),
+            answers=queues.COUNT_ANSWERS * len(asked) + workers.ANSWERS * len(first.workers) + len(sampled),
         )
         counted = [
-            queues.counted(name, raw, list(itertools.islice(second, queues.COUNT_ANSWERS)), problems)
+            queues.counted(
+                name,
+                raw,
+                list(itertools.islice(second, queues.COUNT_ANSWERS)),
+                problems,
+                now=first.taken_at,
+            )
             for name, raw in asked.items()
         ]
-        found = [workers.state(name, next(second), problems) for name in first.workers]
+        found = [workers.state(name, second, problems) for name in first.workers]
         lengths = {queue.raw: queue.jobs.get("queued", 0) for queue in counted}
         searches = [
             unaccounted.sampled(key, next(second), now=first.taken_at, prefix=prefix, lengths=lengths)

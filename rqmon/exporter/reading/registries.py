@@ -1,14 +1,18 @@
 """RQ's registries by the status under which rq-exporter counts them, and how its times and names are read."""
 
 from datetime import datetime
+from typing import Any, cast
 
-from rq.executions import ExecutionRegistry
+from rq.executions import Execution, ExecutionRegistry
 from rq.registry import BaseRegistry
 
 from scheduler.queues import REGISTRIES as REGISTRIES
 
 # In rq-exporter's order; neither rq-exporter nor rq_jobs has the last one.
 STATUSES = ("queued", *REGISTRIES)
+
+# What comes before an execution's id, which is a member of its queue's StartedJobRegistry.
+EXECUTION_PREFIX = Execution("", "", connection=cast(Any, None)).key.removesuffix(":").encode()
 
 
 def key_of(kind: type[BaseRegistry] | type[ExecutionRegistry], name: bytes) -> bytes:

@@ -16,7 +16,8 @@ from scheduler.ledger.reading import Histogram
 class QueueState(NamedTuple):
     """One queue; a number that could not be read is missing from `jobs`, or None.
 
-    `jobs` has the statuses of rq_jobs as keys; times are in Unix seconds.
+    `jobs` has the statuses of rq_jobs as keys; times are in Unix seconds, infinite where
+    there is no such job.
     """
 
     name: str
@@ -26,12 +27,15 @@ class QueueState(NamedTuple):
     oldest_enqueued_at: float | None
     overdue: int
     worst_delay_seconds: float
+    longest_running_since: float | None
+    oldest_deferred_since: float | None
 
 
 class WorkerState(NamedTuple):
     """One registered worker; `queues` are joined by commas, the heartbeat is in Unix seconds.
 
-    None is a value that could not be read, or a missing heartbeat.
+    `is_overdue` says whether its heartbeat is, by its own interval. None is a value that could not be read,
+    or a missing heartbeat.
     """
 
     name: str
@@ -41,6 +45,7 @@ class WorkerState(NamedTuple):
     failed: float | None
     working_seconds: float | None
     heartbeat: float | None
+    is_overdue: bool | None
 
 
 @dataclass(frozen=True, slots=True)

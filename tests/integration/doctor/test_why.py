@@ -6,34 +6,17 @@ from datetime import timedelta
 
 import pytest
 from redis.connection import Connection
-from rq import Queue, Retry
+from rq import Retry
 from rq.command import send_stop_job_command
 from rq.suspension import suspend
 
 from rqmon.why import lookup
 from rqmon.why.answers import answer
-from scheduler import job_scheduler
-from scheduler.workers.strategies import InProcessWorker
+from scheduler import SHORT_RUNNING_QUEUE, job_scheduler
+from tests.doctor import run
 from tests.jobs import fail, kill_horse, pid, refuse, run_until, sleep_in_steps
 from tests.processes.worker_process import process, worker
 from tests.servers import wait_for
-
-
-@pytest.fixture
-def queue(redis_connection):
-    return Queue("q", connection=redis_connection)
-
-
-@pytest.fixture
-def why(redis_connection):
-    def ask(job_id):
-        return answer(lookup.take(redis_connection, job_id, serializer="pickle"))
-
-    return ask
-
-
-def run(queue):
-    InProcessWorker([queue], connection=queue.connection).work(burst=True)
 
 
 def test_its_turn_and_the_pace_of_the_queue(redis_connection, rq_redis_url, queue, why):
@@ -68,6 +51,13 @@ def test_nobody_listens(queue, why):
     assert it.command == ".venv/bin/rqmon worker q"
 
 
+def test_nobody_listens_to_a_queue_of_the_stack(redis_connection):
+    job = job_scheduler(pid, queue_name=SHORT_RUNNING_QUEUE)
+    for has_stack, command in ((True, "make start-rq-mon"), (False, ".venv/bin/rqmon worker short-running")):
+        facts = lookup.take(redis_connection, job.id, serializer="pickle", has_stack=has_stack)
+        assert answer(facts).command == command
+
+
 def test_suspended(redis_connection, queue, why):
     suspend(redis_connection)
     it = why(queue.enqueue(pid).id)
@@ -89,28 +79,6 @@ def test_a_time_to_come(redis_connection, rq_redis_url, queue, why):
         it = why(job.id)
         assert it.answer.startswith("It is scheduled at ")
         assert (it.answer.endswith(", in 5 h."), it.command) == (True, "")
-
-
-def test_a_retry(redis_connection, queue, why):
-    job = queue.enqueue(fail, retry=Retry(max=3, interval=7_200))
-    run(queue)
-    it = why(job.id)
-    assert it.details[0].startswith("It failed, and runs again at ")
-    assert it.details[1] == "Retries left after that: 2."
-
-
-def test_another_job(queue, why):
-    parent = queue.enqueue(fail)
-    child = queue.enqueue(pid, depends_on=parent)
-    it = why(child.id)
-    assert it.answer == f"It waits until these have succeeded: {parent.id} (queued)."
-    assert it.command == f".venv/bin/rqmon why {parent.id}"
-    run(queue)
-    it = why(child.id)
-    assert it.answer == f"It waits for job {parent.id}, which failed: it will not be queued."
-    assert it.command == f".venv/bin/rqmon why {parent.id}"
-    parent.delete()
-    assert why(child.id).answer == f"It waits for job {parent.id}, which is gone: it will not be queued."
 
 
 def test_success(queue, why):
@@ -190,6 +158,13 @@ def test_somebody_canceled_it(queue, why):
     job = queue.enqueue(pid)
     job.cancel()
     assert why(job.id).answer == "Somebody canceled it before it ran."
+
+
+def test_somebody_canceled_it_after_a_run(queue, why):
+    job = queue.enqueue(fail, retry=Retry(max=3, interval=7_200))
+    run(queue)
+    job.cancel()
+    assert why(job.id).answer.startswith("Somebody canceled it after it had started at ")
 
 
 def test_a_job_that_is_nowhere(redis_connection, queue, why):

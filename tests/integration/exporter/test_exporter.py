@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rq import Queue, Retry, Worker
 from rq.job import Job
 
+from rqmon.exporter.collector import collect
 from rqmon.exporter.exposition import Family, labels, sample, write
 from rqmon.exporter.reading import reader
 from rqmon.metrics import METRICS
@@ -139,6 +140,58 @@ def test_what_is_overdue_and_how_long_the_oldest_waited(redis_connection):
     assert state.overdue == 2
     assert 100 <= state.worst_delay_seconds < 105
     assert state.oldest_enqueued_at == 1767225600.0
+
+
+def page(connection):
+    families = collect(reader.take(connection), base={}, bounds=(1.0,), seconds=0.1)
+    return write(families, openmetrics=False).decode()
+
+
+def test_how_long_jobs_have_run_and_waited_for_others(redis_connection):
+    queue = Queue("q", connection=redis_connection)
+    parent = queue.enqueue(pid)
+
+    def ages():
+        text = page(redis_connection)
+        names = ("rq_queue_longest_running_job_seconds", "rq_queue_oldest_deferred_job_age_seconds")
+        return tuple(round(value(text, name, queue="q"), -2) for name in names)
+
+    assert ages() == (0, 0)
+    now = redis_connection.time()[0]
+    for age in (0, 700):
+        child = queue.enqueue(pid, depends_on=parent)
+        redis_connection.zadd("rq:deferred:q", {child.id: now - age})
+    running = {}
+    for age in (5_000, 300, 0):
+        worker = Worker([queue], connection=redis_connection, name=f"w{age}")
+        running[age] = worker.prepare_execution(queue.enqueue(pid))
+        redis_connection.hset(running[age].key, "created_at", now - age)
+    assert ages() == (5_000, 700)
+    # Its worker died. It is an execution no more, though RQ has not given its job up yet.
+    redis_connection.zadd("rq:wip:q", {running[5_000].composite_key: now - 10})
+    assert ages() == (300, 700)
+    redis_connection.hset(running[300].key, "created_at", "x")
+    assert ages() == (0, 700)
+
+
+def test_a_worker_is_stale_by_its_own_interval(redis_connection):
+    lives = {"plain": 480, "ours": 90, "starts a job": 61}
+    for name, life in lives.items():
+        Worker(["q"], name=name, connection=redis_connection).register_birth()
+        redis_connection.expire(f"rq:worker:{name}", life)
+    redis_connection.hset("rq:worker:without a life", "state", "idle")
+    redis_connection.sadd("rq:workers", "rq:worker:without a life")
+
+    def stale():
+        return value(page(redis_connection), "rq_workers_stale")
+
+    assert stale() == 0
+    redis_connection.expire("rq:worker:plain", 480 - 449)  # a moment before it is, 44 s after it was due
+    assert stale() == 0
+    redis_connection.expire("rq:worker:plain", 480 - 451)
+    assert stale() == 1
+    redis_connection.expire("rq:worker:ours", 90 - 61)
+    assert stale() == 2
 
 
 def test_a_cron_process_counts_while_it_gets_its_work_done(redis_connection):

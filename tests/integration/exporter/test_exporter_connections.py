@@ -24,6 +24,7 @@ def figures(text):
     moving = (
         *_OWN,
         "rq_worker_heartbeat_",
+        "rq_queue_longest_running_",
         "rq_queue_oldest_",
         "rq_queue_scheduled_delay_",
         "rq_jobs_sampled",

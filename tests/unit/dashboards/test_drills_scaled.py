@@ -52,7 +52,7 @@ def test_no_rule_keeps_a_time_of_minutes():
         if rule.get("alert") == WATCHDOG:
             continue
         times = f"{rule.get('for', '')} {rule.get('keep_firing_for', '')}"
-        if "rq_worker_heartbeat_age_max_seconds" not in rule["expr"]:
+        if "rq_workers_stale" not in rule["expr"]:
             times += re.sub(r'"[^"]*"|\w*:[\w:]*', "", rule["expr"])
         assert not re.search(r"\b\d+[smhd]\b", times), rule
 

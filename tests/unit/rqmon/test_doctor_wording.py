@@ -72,7 +72,7 @@ def test_lists_are_short():
 def test_what_others_wrote_is_a_word_of_the_shell():
     assert quoted("a b", "$(c)") == "'a b' '$(c)'"
     assert quoted("-rf") == "-- -rf"
-    assert start_worker("q; rm") == ".venv/bin/rqmon worker 'q; rm'"
-    assert start_worker(*map(str, range(1_000))).endswith(" 18 19")
+    assert start_worker("q; rm", has_stack=True) == ".venv/bin/rqmon worker 'q; rm'"
+    assert start_worker(*map(str, range(1_000)), has_stack=False).endswith(" 18 19")
     assert requeue("q", "-1", serializer="json") == ".venv/bin/rq requeue --serializer json --queue=q -- -1"
     assert requeue("-q", serializer="pickle") == ".venv/bin/rq requeue --queue=-q --all"

@@ -19,6 +19,7 @@ from scheduler import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE, Scheduler, job_sc
 from scheduler.workers.strategies import InProcessWorker, RecordingWorker
 from tests import ROOT
 from tests.jobs import log_line, pid, push_and_fail, sleep
+from tests.processes import worker_process
 from tests.servers import free_port, kill_with_children, wait_for
 
 
@@ -214,6 +215,20 @@ def test_a_worker_s_name_says_where_it_runs_and_is_its_own(redis_connection):
         worker.register_birth()
     assert {worker.name for worker in Worker.all(redis_connection)} == {first.name, second.name}
     assert RecordingWorker(["q"], name="mine", connection=redis_connection).name == "mine"
+
+
+@pytest.mark.parametrize("worker_class", ["scheduler.RecordingWorker", "scheduler.workers.InProcessWorker"])
+def test_rq_s_own_command_gives_our_classes_their_intervals(redis_connection, rq_redis_url, worker_class):
+    with worker_process.worker(redis_connection, rq_redis_url, worker_class=worker_class):
+        assert 60 < redis_connection.ttl("rq:worker:ill") <= 90
+
+
+@pytest.mark.parametrize("worker_class", [InProcessWorker, RecordingWorker])
+def test_intervals_that_are_given_are_kept(redis_connection, worker_class):
+    usual = worker_class(["q"], connection=redis_connection, worker_ttl=420, maintenance_interval=600)
+    assert (usual.worker_ttl, usual.maintenance_interval) == (30, 30)
+    given = worker_class(["q"], connection=redis_connection, worker_ttl=421, maintenance_interval=5)
+    assert (given.worker_ttl, given.maintenance_interval) == (421, 5)
 
 
 def test_the_workers_of_a_pool_are_named_by_their_own_processes(redis_connection, rq_redis_url):
