@@ -1,5 +1,8 @@
 """What the doctor finds on a real server."""
 
+import sys
+from pathlib import Path
+
 from rqmon.doctor import gathering
 from rqmon.doctor.examine import examine
 from tests.commands import manage
@@ -30,3 +33,8 @@ def rqmon(*arguments, **environment):
         "RQMON_STATE_DIR": "/nonexistent",
     }  # other tests have set them
     return manage(*arguments, **{"COLUMNS": "80", **nowhere, **environment})
+
+
+def installed(command):
+    """A command with what is installed beside the tests' Python, which may be that with RQ 3."""
+    return command.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
