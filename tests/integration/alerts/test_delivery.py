@@ -26,7 +26,7 @@ pytestmark = [
 ]
 LOG = "http://127.0.0.1:1/"
 QUEUE = "<!channel> & co"
-RUNBOOK = "docs/runbooks.md#rqqueuenoworkers"
+RUNBOOK = "http://127.0.0.1:9095/runbooks#rqqueuenoworkers"
 DASHBOARD = "http://127.0.0.1:4000/d/rq-queues?var-queue=a&var-redis=b"
 FIRING = {
     "labels": {
@@ -153,7 +153,7 @@ def test_mail_shows_what_it_is_and_what_to_do(tmp_path, certificate):
         html = mail.get_body(("html",)).get_content()
         assert "<!channel>" not in html
         assert '<a href="http://127.0.0.1:4000/d/rq-queues?var-queue=a&amp;var-redis=b">' in html
-        assert f"<code>{RUNBOOK}</code>" in html
+        assert f'<a href="{RUNBOOK}">' in html
         assert f"{status.upper()}: RQQueueNoWorkers" in html
 
 

@@ -101,6 +101,7 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
         ("GRAFANA_ADMIN_PASSWORD=p@ss${", r"GRAFANA_ADMIN_PASSWORD .* has \$\{"),
         ("PROMETHEUS_PORT=http", "PROMETHEUS_PORT .* is 'http': give it a number from 1 to 65535"),
         ("RQ_SERIALIZER=jsn", "RQ_SERIALIZER is 'jsn': use pickle or json"),
+        ("RQMON_RUNBOOK_URL=docs/p@ss", "RQMON_RUNBOOK_URL is no URL"),
         ("RQMON_ALERT_WEBHOOK_URL=p@ss", "RQMON_ALERT_WEBHOOK_URL is no URL"),
         ("GRAFANA_PORT=70000", "GRAFANA_PORT .* is '70000'"),
         ("GRAFANA_PORT=9090", "PROMETHEUS_PORT and GRAFANA_PORT .* are both 9090"),
