@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 _TOP = Path(__file__).parent
 _FOLDERS = ("monitoring",)
-_FILES = ("docker-compose.yml", "docker-compose-rq-monitor.yml")
+_FILES = ("docker-compose.yml", "docker-compose-rq-monitor.yml", "docs/runbooks.md")
 
 
 class BuildWithData(build_py):
@@ -26,6 +26,7 @@ class BuildWithData(build_py):
             # Tests of rules are for whoever changes them.
             shutil.copytree(_TOP / name, data / name, ignore=shutil.ignore_patterns("tests"))
         for name in _FILES:
+            (data / name).parent.mkdir(exist_ok=True)
             shutil.copy(_TOP / name, data / name)
 
 

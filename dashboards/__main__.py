@@ -23,6 +23,7 @@ from dashboards.kit.render import render
 from dashboards.paths import DASHBOARDS, METRICS_PAGE, PROMETHEUS, ROOT
 from dashboards.reference import metrics_page
 from rqmon import objectives
+from scheduler.errors import ConfigError
 
 
 def generate() -> dict[Path, str]:
@@ -57,16 +58,19 @@ def drift(root: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> None:
-    """Write the files or, with `--check`, exit 1 and name the outdated ones."""
+    """Write the files or, with `--check`, exit 1 and name the outdated ones; exit 2 on bad objectives."""
     parser = argparse.ArgumentParser(prog="python -m dashboards", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not current")
-    if parser.parse_args(arguments).check:
-        if lines := drift(root):
+    check = parser.parse_args(arguments).check
+    try:
+        if not check:
+            for path, text in generate().items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(text, encoding="utf-8")
+        elif lines := drift(root):
             sys.exit("\n".join([*lines, "Run make dashboards."]))
-        return
-    for path, text in generate().items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text, encoding="utf-8")
+    except ConfigError as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 from dashboards.__main__ import generate
 from dashboards.kit.render import GRAFANA_VERSION
 from dashboards.paths import DASHBOARDS
+from scheduler.errors import ConfigError
 
 Json = dict[str, Any]
 
@@ -98,7 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write the files and print their names."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.export", description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR", help="where to write them")
-    for file in export(parser.parse_args(arguments).folder):
+    folder = parser.parse_args(arguments).folder
+    try:
+        files = export(folder)
+    except ConfigError as error:
+        parser.exit(2, f"{error}\n")
+    for file in files:
         print(file)  # noqa: T201 (the command's output)
 
 

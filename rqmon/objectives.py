@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rqmon.resources import data
+from rqmon.thresholds import FAST_BURN
 from scheduler.errors import ConfigError
+
+# An alert of FAST_BURN fires at 14.4 times the share that may fail or be late: of 0.07 that is more than all.
+_MOST_SHARE = math.floor(1000 / FAST_BURN) / 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ def read(path: Path | None = None) -> Objectives:
     """Read the project's file, or another.
 
     Raises:
-        ConfigError: It is missing, no TOML, or has a value that can't be one.
+        ConfigError: It is missing, no TOML, or has a value that can't be one, or that no alert can tell of.
     """
     path = path or data("monitoring/objectives.toml")
     try:
@@ -81,4 +85,11 @@ def _table(table: Any, path: Path, where: str) -> dict[str, float]:
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < most:
             what = "seconds above 0" if name == "wait_seconds" else "a number between 0 and 1"
             raise ConfigError(f"{name} of {where} in {path} is {value!r}: use {what}")
+        allowed, bound = {
+            "wait_share": (round(1 - value, 9), f"at least {1 - _MOST_SHARE:g}"),
+            "error_share": (value, f"at most {_MOST_SHARE:g}"),
+        }.get(name, (0, ""))
+        if allowed > _MOST_SHARE:
+            why = "or its critical alert can never fire"
+            raise ConfigError(f"{name} of {where} in {path} is {value!r}: use {bound}, {why}")
     return {name: float(value) for name, value in table.items()}

@@ -1,5 +1,8 @@
 """What the doctor finds on a real server."""
 
+import sys
+from pathlib import Path
+
 from rqmon.doctor import gathering
 from rqmon.doctor.examine import examine
 from scheduler.workers.strategies import InProcessWorker
@@ -36,3 +39,8 @@ def rqmon(*arguments, **environment):
 def run(queue):
     """Run what is queued."""
     InProcessWorker([queue], connection=queue.connection).work(burst=True)
+
+
+def installed(command):
+    """A command with what is installed beside the tests' Python, which may be that with RQ 3."""
+    return command.replace(".venv/bin/", f"{Path(sys.executable).parent}/")

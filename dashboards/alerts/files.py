@@ -83,7 +83,7 @@ def _rule(rule: Alert | Recording) -> dict[str, Any]:
         "annotations": {
             "summary": rule.summary,
             "description": rule.description,
-            "runbook_url": f"docs/runbooks.md#{rule.name.lower()}",
+            "runbook_url": rule.runbook_url,
             "dashboard_url": rule.dashboard_url,
         },
     }

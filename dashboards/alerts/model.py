@@ -9,8 +9,9 @@ Severity = Literal["critical", "warning", "info"]
 # What series of the exporter's are kept apart by; `redis` is there where it reads several servers.
 SERVER = "job, instance, redis"
 QUEUE = f"{SERVER}, queue"
-# Where dashboards are: prometheus.yml says it, or else it is where the stack puts them.
+# Where dashboards and runbooks are: prometheus.yml says it, or else it is where the stack puts them.
 _BASE = '{{ or $externalLabels.dashboards "http://127.0.0.1:4000" }}'
+_RUNBOOKS = '{{ or $externalLabels.runbooks "http://127.0.0.1:9095/runbooks" }}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,11 @@ class Alert:
     dashboard: str
     panel: str
     chosen: tuple[str, ...] = ()
+
+    @property
+    def runbook_url(self) -> str:
+        """The address of its section in docs/runbooks.md."""
+        return f"{_RUNBOOKS}#{self.name.lower()}"
 
     @property
     def dashboard_url(self) -> str:

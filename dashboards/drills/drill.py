@@ -9,7 +9,7 @@ from scheduler import SHORT_RUNNING_QUEUE
 Act = Callable[[Stage], object]
 # The words that several runbooks have.
 RESTART = ("make stop-rq-mon", "make start-rq-mon")
-REQUEUE = '.venv/bin/rq requeue --queue QUEUE --all --url "$RQ_REDIS_URL"'
+REQUEUE = ".venv/bin/rq requeue --queue QUEUE --all"
 MORE_WORKERS = ".venv/bin/python short-running-worker.py"
 OF_SHORT = {"QUEUE": SHORT_RUNNING_QUEUE}
 

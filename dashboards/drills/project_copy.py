@@ -17,12 +17,6 @@ from rqmon.stack.receivers import WEBHOOK
 
 _COPIED = ("scheduler", "rqmon", "dashboards", "monitoring", "requirements", "Makefile", "pyproject.toml")
 _PROMETHEUS = "monitoring/prometheus"
-# What a runbook's `redis-cli -u URL COMMAND...` needs, where there is none.
-_REDIS_CLI = """\
-#!{python}
-import sys, redis
-print(redis.Redis.from_url(sys.argv[2]).execute_command(*sys.argv[3:]))
-"""
 # Every `rqmon start` writes Alertmanager's configuration anew, so the copy's own has to be scaled.
 _SCALED_RECEIVERS = """
 
@@ -48,10 +42,6 @@ def copy_project(folder: Path, *, receiver_url: str) -> None:
         os.utime(path, (0, 0))
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / ".env").write_text(f"{WEBHOOK}={receiver_url}\n")
-    if shutil.which("redis-cli") is None:
-        (folder / "bin").mkdir()
-        (folder / "bin/redis-cli").write_text(_REDIS_CLI.format(python=sys.executable))
-        (folder / "bin/redis-cli").chmod(0o700)
     for name, text in rule_files(scaled_objectives(objectives.read())).items():
         _write(folder / _PROMETHEUS / name, scaled_rules(yaml.safe_load(text)))
     prometheus = yaml.safe_load((ROOT / _PROMETHEUS / "prometheus.yml").read_text())

@@ -124,7 +124,7 @@ def _mend(stage: Stage, drill: Drill, measured: dict[str, Any]) -> None:
 
 
 def _is_command(text: str) -> bool:
-    return text.split()[0] in ("make", "redis-cli") or text.startswith(".venv/bin/")
+    return text.startswith(("make ", ".venv/bin/"))
 
 
 def _is_over(stage: Stage, drill: Drill, *, since: float) -> bool:

@@ -27,6 +27,8 @@ from scheduler import Scheduler
 from scheduler.errors import SchedulerError
 
 _COMMAND_SECONDS = 150
+# What the runbooks begin with.
+_FIRST = 'export RQ_REDIS_URL="$(.venv/bin/dotenv get RQ_REDIS_URL)"'
 _SETTLE_SECONDS = 60.0
 _ASK_SECONDS = 0.2
 
@@ -103,12 +105,11 @@ class Stage:
         Raises:
             DrillError: It ends with no code of these, or not at all.
         """
-        line = f"set -a; . ./.env; set +a; {'exec ' if stays else ''}{text}"
-        path = f"{self._stack.folder / 'bin'}:{os.environ['PATH']}"
+        line = f"{_FIRST}; {'exec ' if stays else ''}{text}"
         process = subprocess.Popen(  # noqa: S603 (the runbooks' words)
             ["/bin/bash", "-c", line],
             cwd=self._stack.folder,
-            env={**self._stack.environment, "PATH": path},
+            env=self._stack.environment,
             stdin=subprocess.DEVNULL if stays else subprocess.PIPE,
             stdout=subprocess.DEVNULL if stays else subprocess.PIPE,
             stderr=subprocess.DEVNULL if stays else subprocess.STDOUT,

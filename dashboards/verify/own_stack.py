@@ -17,6 +17,9 @@ from rqmon.stack.services import WITH_GRAFANA, StackError
 
 COMMAND = (sys.executable, "-m", "rqmon.cli")
 _START_SECONDS, _STOP_SECONDS = 240, 120
+_AGAIN_SECONDS = 0.05
+# The last is the timer's.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
 @dataclass(frozen=True)
@@ -87,24 +90,44 @@ def own_stack(copy_project: Callable[[Path], None] | None = None) -> Iterator[Ow
     Raises:
         StackError: It does not start; the message is that of `rqmon start`.
     """
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    with _interrupted_by_signals(), tempfile.TemporaryDirectory(prefix="rqmon-") as name:
+        stack = OwnStack(Path(name), is_copy=copy_project is not None)
+        if copy_project:
+            copy_project(stack.folder)
+        stack.choose_ports()
+        try:
+            _finish(stack.run("start"), seconds=_START_SECONDS)
+            yield stack
+        finally:
+            # A second signal must not leave half of the stack behind.
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            _finish(stack.run("stop"), seconds=_STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Let signals raise KeyboardInterrupt in the block, and again if Python was in a destructor.
+
+    It ignores what is raised there.
+    """
+    hook = sys.unraisablehook
+
+    def lost(what: "sys.UnraisableHookArgs") -> None:
+        if what.exc_type is KeyboardInterrupt:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        else:
+            hook(what)
+
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _SIGNALS}
+    sys.unraisablehook = lost
     try:
-        with tempfile.TemporaryDirectory(prefix="rqmon-") as name:
-            stack = OwnStack(Path(name), is_copy=copy_project is not None)
-            if copy_project:
-                copy_project(stack.folder)
-            stack.choose_ports()
-            try:
-                _finish(stack.run("start"), seconds=_START_SECONDS)
-                yield stack
-            finally:
-                # A second signal must not leave half of the stack behind.
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    signal.signal(number, signal.SIG_IGN)
-                _finish(stack.run("stop"), seconds=_STOP_SECONDS)
+        yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, before)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _finish(process: "subprocess.Popen[str]", *, seconds: float) -> None:
@@ -116,7 +139,3 @@ def _finish(process: "subprocess.Popen[str]", *, seconds: float) -> None:
         raise
     if process.returncode:
         raise StackError(" ".join(said.split()) or f"rqmon ended with {process.returncode}")
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The receiver on this machine: Alertmanager tells it, `rqmon alerts log` asks it."""
+"""The receiver on this machine: Alertmanager tells it, `rqmon alerts log` asks it; and the runbooks."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+from rqmon.alerting import runbooks
 from rqmon.alerting.log import AlertLog
 from rqmon.doors.rules import refusal
 
@@ -32,9 +33,15 @@ def wsgi_app(log: AlertLog) -> WsgiApp:
 
     def app(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
         status, body = _answer(log, environ)
+        kind = "text/html; charset=utf-8" if body.startswith(b"<") else "application/json"
         respond(
             f"{status.value} {status.phrase}",
-            [("Content-Type", "application/json"), ("Content-Length", str(len(body)))],
+            [
+                ("Content-Type", kind),
+                ("Content-Length", str(len(body))),
+                ("Content-Security-Policy", runbooks.CONTENT_SECURITY_POLICY),
+                ("X-Content-Type-Options", "nosniff"),
+            ],
         )
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
@@ -48,6 +55,8 @@ def _answer(log: AlertLog, environ: dict[str, Any]) -> tuple[HTTPStatus, bytes]:
         return HTTPStatus.FORBIDDEN, _json({"error": why})
     if path == "/healthz":
         return HTTPStatus.OK, _json({"status": "ok"})
+    if path == runbooks.PATH and method in ("GET", "HEAD") and (page := runbooks.page()) is not None:
+        return HTTPStatus.OK, page
     if path != PATH:
         return HTTPStatus.NOT_FOUND, _json({"error": f"use {PATH}"})
     if method in ("GET", "HEAD"):

@@ -43,13 +43,22 @@ class Server:
         """
         return self._ask("GET", path).text
 
-    def post(self, path: str, body: Any) -> None:
-        """Send JSON.
+    def post(self, path: str, body: Any) -> Any:
+        """Send JSON; return the answer's, None where it has none.
 
         Raises:
             AlertingError: It does not take it.
         """
-        self._ask("POST", path, json=body)
+        answer = self._ask("POST", path, json=body)
+        return answer.json() if answer.content else None
+
+    def delete(self, path: str) -> None:
+        """Delete what is there.
+
+        Raises:
+            AlertingError: It does not do it.
+        """
+        self._ask("DELETE", path)
 
     def query(self, path: str, **parameters: str) -> Any:
         """What Prometheus's API has under `data`.

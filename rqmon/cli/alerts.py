@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 
@@ -13,7 +14,7 @@ from rqmon.alerting.delivery import LOG, Path, rules_arrive, send_test
 from rqmon.alerting.firing import Answer, firing
 from rqmon.cli.cron_tables import cell, foreign, new_table, show, to_json
 from rqmon.stack.environment import StackConfig
-from rqmon.stack.receivers import TEST_ALERT, integrations
+from rqmon.stack.receivers import TEST_ALERT, WATCHDOG_URL, integrations
 from rqmon.stack.services import ALERT_LOG, ALERTMANAGER, PROMETHEUS
 from rqmon.terminal import say
 from scheduler.errors import SchedulerError
@@ -62,9 +63,16 @@ def test(*, timeout_seconds: int, as_json: bool) -> None:
     """Send a test alert to every receiver, the pager too; exit with 1 unless each has it."""
     config = StackConfig.from_env()
     path = _path(config)
-    problem = rules_arrive(path)
-    told = integrations(config.variables, log=LOG)
-    deliveries = send_test(path, name=TEST_ALERT, integrations=told, timeout_seconds=timeout_seconds)
+    say_waiting = partial(say, err=True)
+    problem = rules_arrive(path, tell=say_waiting)
+    deliveries = send_test(
+        path,
+        name=TEST_ALERT,
+        integrations=integrations(config.variables, log=LOG),
+        has_switch=bool(config.variables.get(WATCHDOG_URL, "").strip()),
+        timeout_seconds=timeout_seconds,
+        tell=say_waiting,
+    )
     if as_json:
         click.echo(to_json({"problem": problem, "receivers": [asdict(it) for it in deliveries]}))
     else:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ import click
 
 from rqmon.doctor.diagnosis import Diagnosis, diagnose, impatient
 from rqmon.doctor.finding import Severity
-from rqmon.doctor.remedies import needs_address
+from rqmon.doctor.remedies import export_address, needs_address
 from rqmon.stack import runs
 from rqmon.stack.environment import StackConfig
 from rqmon.terminal import printable, say, shortened
@@ -96,14 +95,14 @@ def _command_line(command: str) -> str:
 
 
 def _say_where_redis_is(texts: Iterable[str], environ: Mapping[str, str] | None) -> None:
-    """Say how RQ's own commands and Redis' learn the address, if the shell does not have it."""
+    """Say how RQ's own commands learn the address, if the shell does not have it."""
     given = os.environ if environ is None else environ
     if given.get("RQ_REDIS_URL") or not any(map(needs_address, texts)):
         return
     first = f"export RQ_REDIS_URL={DEFAULT_REDIS_URL}"
     if os.environ.get("RQ_REDIS_URL"):  # `.env` has it
-        first = f"set -a; . {shlex.quote(given.get('RQMON_ENV_FILE') or './.env')}; set +a"
-    say(f"First, for commands of rq and Redis: {first}")
+        first = export_address(given.get("RQMON_ENV_FILE", ""))
+    say(f"First, for commands of rq: {first}")
 
 
 def _show(found: Diagnosis) -> None:

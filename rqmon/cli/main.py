@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": "rqmon.cli.services:logs",
     "preview": "rqmon.cli.programs:preview",
     "purge-queue": "rqmon.cli.queues:purge_queue",
+    "redis": "rqmon.cli.redis_command:redis_",
     "start": "rqmon.cli.services:start",
     "status": "rqmon.cli.services:status",
     "stop": "rqmon.cli.services:stop",

@@ -1,9 +1,7 @@
 """The commands that findings end with, as a shell runs them in a checkout and beside an installed copy."""
 
-import json
 import re
 import shlex
-import shutil
 import sys
 
 from rqmon.resources import command_line, is_checkout
@@ -12,8 +10,8 @@ from scheduler.queues import LONG_RUNNING_QUEUE, SHORT_RUNNING_QUEUE
 _MOST_QUEUES = 20
 # Where the address of Redis is written.
 WHICH_REDIS = "printenv RQ_REDIS_URL || grep RQ_REDIS_URL .env"
-# Commands that need the address in the shell's environment; rqmon's own read `.env`.
-_NEEDS_ADDRESS = re.compile(r'RQ_REDIS_URL"|(^|[ /])rq re(queue|sume)\b')
+# RQ's own commands need the address in the shell's environment; rqmon's read `.env`.
+_NEEDS_ADDRESS = re.compile(r"(^|[ /])rq re(queue|sume)\b")
 
 
 def quoted(*words: str) -> str:
@@ -21,14 +19,9 @@ def quoted(*words: str) -> str:
     return shlex.join(["--", *words] if any(word.startswith("-") for word in words) else words)
 
 
-def redis_cli(*words: str) -> str:
-    """A command to Redis, by Python where no client is installed: a native stack brings the server alone."""
-    for program in ("redis-cli", "valkey-cli"):
-        if shutil.which(program):
-            return f'{program} -u "$RQ_REDIS_URL" {shlex.join(words)}'
-    url, command = 'os.environ["RQ_REDIS_URL"]', ", ".join(map(json.dumps, words))
-    code = f"import os, redis; print(redis.from_url({url}).execute_command({command}))"
-    return f"{python()} -P -c {shlex.quote(code)}"
+def redis_command(*words: str) -> str:
+    """A command to Redis."""
+    return command_line(f"redis {shlex.join(words)}")
 
 
 def python() -> str:
@@ -38,7 +31,17 @@ def python() -> str:
 
 def rq(words: str) -> str:
     """A command of RQ's own."""
-    return f".venv/bin/rq {words}" if is_checkout() else f"rq {words}"
+    return _installed(f"rq {words}")
+
+
+def export_address(env_file: str) -> str:
+    """The command that gives a shell the address of Redis, and nothing else of `.env`."""
+    file = f"-f {shlex.quote(env_file)} " if env_file else ""
+    return f'export RQ_REDIS_URL="$({_installed(f"dotenv {file}get RQ_REDIS_URL")})"'
+
+
+def _installed(words: str) -> str:
+    return f".venv/bin/{words}" if is_checkout() else words
 
 
 def needs_address(text: str) -> bool:

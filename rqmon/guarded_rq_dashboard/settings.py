@@ -63,7 +63,7 @@ class DashboardSettings:
             raise ConfigError("RQ_DASHBOARD_PASSWORD is not set: choose the password people log in with")
         username = environ.get("RQ_DASHBOARD_USERNAME") or DEFAULT_USERNAME
         if ":" in username:
-            raise ConfigError(f"RQ_DASHBOARD_USERNAME is {username!r}: HTTP basic auth allows no colon in it")
+            raise ConfigError("RQ_DASHBOARD_USERNAME has a colon, which HTTP basic auth does not allow")
         core = Settings.from_env(environ)
         redis_urls = _redis_urls(environ) or (core.redis_url,)
         sentinel_password = environ.get("RQ_DASHBOARD_REDIS_SENTINEL_PASSWORD", "")

@@ -17,6 +17,7 @@ from rqmon.guarded_rq_dashboard.settings import DEFAULT_HOST, DashboardSettings
 from rqmon.ports import DEFAULT_PORTS
 from rqmon.resources import command_line, is_checkout, project
 from rqmon.stack import receivers
+from rqmon.stack.addresses import check_url
 from scheduler.config import Settings
 from scheduler.errors import ConfigError
 
@@ -51,8 +52,10 @@ VARIABLES = tuple(name for group in (_VARIABLES | _COMPOSE).values() for name in
 # Variables that a first start takes from its environment. Not the project's name: a shell that has read
 # another copy's `.env` would give this copy the other's containers.
 _GIVEN = tuple(name for group in _VARIABLES.values() for name in group)
+# Where people read docs/runbooks.md; a link in an alert adds #name.
+RUNBOOK_URL = "RQMON_RUNBOOK_URL"
 # These have no first value in `.env`, but are taken from the environment all the same.
-_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS", *receivers.VARIABLES)
+_OPTIONAL = ("RQ_SERIALIZER", "RQ_LOG_LEVEL", "RQ_JOB_BUCKETS", RUNBOOK_URL, *receivers.VARIABLES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,8 @@ class StackConfig:
                 )
             seen[int(port)] = name
         Settings.from_env(self.variables)
+        if url := self.variables.get(RUNBOOK_URL):
+            check_url(RUNBOOK_URL, url)
         receivers.alertmanager_config(self.variables, log_url="")
         # The stack decides where it listens.
         DashboardSettings.from_env({**self.variables, "RQ_DASHBOARD_HOST": DEFAULT_HOST})

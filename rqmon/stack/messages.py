@@ -18,7 +18,7 @@ _TEXT = Template("""\
 # To Slack `<!channel>` in a queue's name means everybody.
 _ESCAPED = ' | reReplaceAll "&" "&amp;" | reReplaceAll "<" "&lt;" | reReplaceAll ">" "&gt;"'
 
-# Alertmanager escapes values in HTML. A runbook's address is a path in the project, which is no link.
+# Alertmanager escapes values in HTML.
 _HTML = """\
 <!DOCTYPE html>
 <html>
@@ -34,8 +34,7 @@ _HTML = """\
 <h1 style="margin:4px 0;font-size:20px;line-height:1.3">{{ .Annotations.summary }}</h1>
 <p style="margin:0 0 8px">{{ .Annotations.description }}</p>
 <p style="margin:0">
-{{ with .Annotations.runbook_url }}What to do:
-{{ if match "^https?://" . }}<a href="{{ . }}">{{ . }}</a>{{ else }}<code>{{ . }}</code>{{ end }}<br>{{ end }}
+{{ with .Annotations.runbook_url }}What to do: <a href="{{ . }}">{{ . }}</a><br>{{ end }}
 {{ with .Annotations.dashboard_url }}Dashboard: <a href="{{ . }}">{{ . }}</a><br>{{ end }}
 Since {{ .StartsAt.UTC.Format "2 Jan 2006 15:04 UTC" }}
 {{- if eq .Status "resolved" }}, until {{ .EndsAt.UTC.Format "2 Jan 2006 15:04 UTC" }}{{ end }}

@@ -2,13 +2,20 @@
 
 import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rqmon.metrics import WATCHDOG
 from rqmon.stack import messages
+from rqmon.stack.addresses import (
+    check_key,
+    check_login,
+    check_mail,
+    check_mail_server,
+    check_mails,
+    check_url,
+)
 from scheduler.errors import ConfigError
 
 WEBHOOK, SLACK, PAGERDUTY, WATCHDOG_URL = (
@@ -23,17 +30,18 @@ EMAIL_USERNAME, EMAIL_PASSWORD = f"{_EMAIL}USERNAME", f"{_EMAIL}PASSWORD"
 
 # The alert of `rqmon alerts test`.
 TEST_ALERT = "RQTest"
-VARIABLES = (
-    WEBHOOK,
-    SLACK,
-    PAGERDUTY,
-    EMAIL_TO,
-    EMAIL_FROM,
-    EMAIL_SMARTHOST,
-    EMAIL_USERNAME,
-    EMAIL_PASSWORD,
-    WATCHDOG_URL,
-)
+_CHECKS: dict[str, Callable[[str, str], None]] = {
+    WEBHOOK: check_url,
+    SLACK: check_url,
+    PAGERDUTY: check_key,
+    EMAIL_TO: check_mails,
+    EMAIL_FROM: check_mail,
+    EMAIL_SMARTHOST: check_mail_server,
+    EMAIL_USERNAME: check_login,
+    EMAIL_PASSWORD: check_login,
+    WATCHDOG_URL: check_url,
+}
+VARIABLES = tuple(_CHECKS)
 
 _SERVER = ["job", "instance", "redis"]
 _QUEUE = [*_SERVER, "queue"]
@@ -145,9 +153,9 @@ def _receivers(
     """How everybody is told, how somebody is woken, and who is called while all is well."""
     given = {name: value.strip() for name, value in variables.items() if value.strip()}
     tell: dict[str, Any] = {}
-    for name in (WEBHOOK, SLACK, WATCHDOG_URL):
-        if name in given and not re.fullmatch(r"https?://[^\s/]+\S*", given[name]):
-            raise ConfigError(f"{name} is no address: use https://...")  # what it is may be secret
+    for name, check in _CHECKS.items():
+        if name in given:
+            check(name, given[name])
     if WEBHOOK in given:
         tell["webhook_configs"] = [{"url": given[WEBHOOK], "send_resolved": True}]
     if SLACK in given:
@@ -155,10 +163,6 @@ def _receivers(
     if emails := {name for name in given if name.startswith(_EMAIL)}:
         if missing := {EMAIL_TO, EMAIL_FROM, EMAIL_SMARTHOST} - emails:
             raise ConfigError(f"{', '.join(sorted(missing))} is missing: mail needs it beside {min(emails)}")
-        if not re.fullmatch(r"[^\s:]+:\d+", given[EMAIL_SMARTHOST]):
-            raise ConfigError(
-                f"{EMAIL_SMARTHOST} is {given[EMAIL_SMARTHOST]!r}: use host:port, as in mail.example.org:587"
-            )
         mail = {"to": given[EMAIL_TO], "from": given[EMAIL_FROM], "smarthost": given[EMAIL_SMARTHOST]}
         if EMAIL_USERNAME in given:
             mail["auth_username"] = given[EMAIL_USERNAME]

@@ -1,11 +1,14 @@
 """Serves a WSGI application as a process of the stack, by waitress, until SIGTERM."""
 
+import contextlib
 import logging
 import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import waitress
+from waitress import wasyncore
 
 from scheduler.errors import ConfigError
 
@@ -25,16 +28,27 @@ def serve(app: Any, *, name: str, host: str, port: int | str, threads: int) -> N
     Raises:
         ConfigError: The program can't listen on the address.
     """
+    sockets: dict[int, Any] = {}
     try:
         if not 0 < int(port) < 65_536:  # waitress would listen on another port
             raise ValueError("a port is from 1 to 65535")
-        server = waitress.create_server(app, host=host, port=int(port), threads=threads)
+        server = waitress.create_server(app, map=sockets, host=host, port=int(port), threads=threads)
     except (OSError, ValueError) as error:
         variables = f"{name.upper()}_HOST or {name.upper()}_PORT"
         raise ConfigError(
             f"Can't listen on {host}:{port} ({error}): set {variables} to an address that is free"
         ) from error
-    # waitress stops when SystemExit is raised in its loop, after its threads have finished.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    told: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        sys.exit(0)  # ends the wait for the next request; lost where Python happens to be in a destructor
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     _log.info(f"{name}_started", extra={"host": host, "port": int(port)})
-    server.run()
+    with contextlib.suppress(SystemExit):
+        while not told:
+            wasyncore.loop(timeout=1.0, map=sockets, count=1)
+    server.task_dispatcher.shutdown()
+    wasyncore.close_all(sockets)

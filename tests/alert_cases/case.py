@@ -180,7 +180,7 @@ def _says(case: Fires) -> dict[str, Any]:
                 "exp_annotations": {
                     "summary": summary,
                     "description": description,
-                    "runbook_url": f"docs/runbooks.md#{case.alert.lower()}",
+                    "runbook_url": f"http://127.0.0.1:9095/runbooks#{case.alert.lower()}",
                     "dashboard_url": f"{dashboard}?{chosen}" if chosen else dashboard,
                 },
             }

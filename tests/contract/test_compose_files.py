@@ -141,7 +141,8 @@ def test_env_gives_every_variable_that_the_files_read(tmp_path):
     names = set(complete_env_file(env_file))
     text = (ROOT / "docker-compose.yml").read_text() + (ROOT / "docker-compose-rq-monitor.yml").read_text()
     read = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
-    optional = set(re.findall(r"\$\{(\w+_(?:VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS|LOCK|PREFIX)):-", text))
+    endings = "VERSION|LIMIT|DIR|MAXMEMORY|WORKERS|HOSTS|LOCK|PREFIX|RUNBOOK_URL"
+    optional = set(re.findall(rf"\$\{{(\w+_(?:{endings})):-", text))
     assert read - optional
     assert read - optional <= names
 

@@ -46,7 +46,8 @@ def test_redis_is_where_the_core_looks_for_it():
     assert f":{DEFAULT_PORTS['REDIS_PORT']}/" in DEFAULT_REDIS_URL
 
 
-def test_alerts_lead_to_grafanas():
+def test_alerts_lead_to_grafanas_and_to_the_runbooks():
     alerts = [path.read_text() for path in (ROOT / "monitoring/prometheus/alerts").glob("*.yml")]
     assert alerts
-    assert all(f"http://127.0.0.1:{DEFAULT_PORTS['GRAFANA_PORT']}" in text for text in alerts)
+    for port in ("GRAFANA_PORT", "ALERT_LOG_PORT"):
+        assert all(f"http://127.0.0.1:{DEFAULT_PORTS[port]}" in text for text in alerts)

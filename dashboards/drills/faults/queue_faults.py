@@ -120,7 +120,7 @@ DRILLS = (
         alert="RQQueueSuspended",
         fault="rq suspend",
         finding="All workers are suspended",
-        inject=lambda stage: stage.command('.venv/bin/rq suspend --url "$RQ_REDIS_URL"'),
-        mend=('.venv/bin/rq resume --url "$RQ_REDIS_URL"',),
+        inject=lambda stage: stage.command(".venv/bin/rq suspend"),
+        mend=(".venv/bin/rq resume",),
     ),
 )

@@ -130,7 +130,7 @@ DRILLS = (
         fault="another program's keys have names of RQ's",
         finding="can't be read",
         inject=_foreign_keys,
-        mend=('redis-cli -u "$RQ_REDIS_URL" type KEY', "delete or rename it"),
+        mend=(".venv/bin/rqmon redis type KEY", "delete or rename it"),
         names={"KEY": _FOREIGN_KEYS[0]},
         act=lambda stage: stage.redis.delete(*_FOREIGN_KEYS),
         afterwards=lambda stage: stage.redis.delete(*_FOREIGN_KEYS),
@@ -148,7 +148,7 @@ DRILLS = (
         fault="Redis's memory is full and maxmemory-policy is volatile-lru",
         finding="deletes keys when its memory is full",
         inject=_evict,
-        mend=('redis-cli -u "$RQ_REDIS_URL" config set maxmemory-policy noeviction', _PURGE),
+        mend=(".venv/bin/rqmon redis config set maxmemory-policy noeviction", _PURGE),
         afterwards=_unlimited,
     ),
     Drill(
@@ -156,7 +156,7 @@ DRILLS = (
         fault="the append-only file is turned off",
         finding="does not save to disk",
         inject=lambda stage: stage.redis.config_set("appendonly", "no"),
-        mend=('redis-cli -u "$RQ_REDIS_URL" config set appendonly yes',),
+        mend=(".venv/bin/rqmon redis config set appendonly yes",),
         fires_within_seconds=200,
     ),
     Drill(

@@ -7,7 +7,7 @@ from redis.exceptions import ResponseError
 from rqmon.doctor.facts import Facts
 from rqmon.doctor.finding import Finding, Severity
 from rqmon.doctor.phrases import counted, listed, span
-from rqmon.doctor.remedies import WHICH_REDIS, redis_cli
+from rqmon.doctor.remedies import WHICH_REDIS, redis_command
 from rqmon.resources import command_line
 from rqmon.thresholds import REDIS_MEMORY_SHARE
 from scheduler.connections.refusals import meaning, refusal
@@ -31,7 +31,7 @@ _COMMANDS = {
 def refusal_finding(code: str) -> Finding:
     """What is said of a Redis that refuses with a code."""
     fact, _, cause = meaning(code).partition(": ")
-    command = redis_cli(*_COMMANDS[code]) if code in _COMMANDS else WHICH_REDIS
+    command = redis_command(*_COMMANDS[code]) if code in _COMMANDS else WHICH_REDIS
     return Finding(Severity.BROKEN, fact, cause, command)
 
 
@@ -45,7 +45,7 @@ def refuses(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"This user may not read {listed(facts.snapshot.refused)}.",
             "It is unknown here, and to an exporter with this user. The rights: docs/reference/redis.md.",
-            redis_cli(*_COMMANDS["NOPERM"]),
+            redis_command(*_COMMANDS["NOPERM"]),
         )
 
 
@@ -56,10 +56,10 @@ def no_answer(error: Exception) -> Finding:
         return refusal_finding(code)
     if isinstance(error, SchedulerError):  # it is too old
         return Finding(
-            Severity.BROKEN, str(error), "Nothing of RQ can run with it.", redis_cli("INFO", "server")
+            Severity.BROKEN, str(error), "Nothing of RQ can run with it.", redis_command("INFO", "server")
         )
     if isinstance(error, ResponseError):
-        return Finding(Severity.BROKEN, "Redis answers with an error.", str(error), redis_cli("INFO"))
+        return Finding(Severity.BROKEN, "Redis answers with an error.", str(error), redis_command("INFO"))
     return Finding(
         Severity.BROKEN,
         "Redis does not answer.",
@@ -108,7 +108,7 @@ def evicts(facts: Facts, _now: float) -> Iterator[Finding]:
         Severity.BROKEN if evicted else Severity.WARNING,
         f"Redis deletes keys when its memory is full ({policy}).",
         f"An evicted key is a lost job, result or count. {lost}",
-        redis_cli("CONFIG", "SET", "maxmemory-policy", "noeviction"),
+        redis_command("CONFIG", "SET", "maxmemory-policy", "noeviction"),
     )
 
 
@@ -122,7 +122,7 @@ def memory(facts: Facts, _now: float) -> Iterator[Finding]:
         Severity.WARNING,
         f"Redis uses {used / limit:.0%} of the memory it may use ({_size(used)} of {_size(limit)}).",
         "When it is full, Redis refuses new jobs (OOM) or deletes old keys.",
-        redis_cli("CONFIG", "SET", "maxmemory", str(int(2 * limit))),
+        redis_command("CONFIG", "SET", "maxmemory", str(int(2 * limit))),
     )
 
 
@@ -134,7 +134,7 @@ def persistence(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             "Redis does not save to disk.",
             "When it restarts, all jobs, cron entries and counts are lost.",
-            redis_cli("CONFIG", "SET", "appendonly", "yes"),
+            redis_command("CONFIG", "SET", "appendonly", "yes"),
         )
     for field, what in (
         ("rdb_last_bgsave_status", "snapshot"),
@@ -145,7 +145,7 @@ def persistence(facts: Facts, _now: float) -> Iterator[Finding]:
                 Severity.WARNING,
                 f"Redis could not write its {what} the last time.",
                 "Its disk may be full, or its folder gone. What was queued since then is lost in a crash.",
-                redis_cli("INFO", "persistence"),
+                redis_command("INFO", "persistence"),
             )
 
 
@@ -181,7 +181,7 @@ def unreadable(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.WARNING,
             f"{counted(len(names), 'key')} or fields of Redis can't be read: {listed(names)}.",
             "Another program or version wrote them. They are in no count and on no dashboard.",
-            redis_cli("SCAN", "0", "COUNT", "10000"),
+            redis_command("SCAN", "0", "COUNT", "10000"),
         )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from rqmon.doctor.facts import CronFacts, Facts
 from rqmon.doctor.finding import Finding, Severity
 from rqmon.doctor.phrases import counted, listed, span
-from rqmon.doctor.remedies import quoted, redis_cli
+from rqmon.doctor.remedies import quoted, redis_command
 from rqmon.resources import command_line
 from rqmon.thresholds import CRON_OVERDUE
 from scheduler.cron.entries import CronEntry, Outcome
@@ -50,7 +50,7 @@ def cant_run(facts: Facts, _now: float) -> Iterator[Finding]:
             Severity.BROKEN,
             f"Cron entry {listed([id_])} can't be queued: its slots are passed over.",
             reason,
-            redis_cli("TYPE", id_)
+            redis_command("TYPE", id_)
             if id_ in (SPECS, DATA, NEXT, PAUSED)
             else f"{command_line(f'cron remove {quoted(id_)}')}  # and register it again",
         )

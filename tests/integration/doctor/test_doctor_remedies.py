@@ -3,15 +3,13 @@
 import os
 import shlex
 import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from rq import Queue
 from rq.suspension import is_suspended, suspend
 
-from rqmon.doctor.remedies import WHICH_REDIS, redis_cli, requeue
+from rqmon.doctor.remedies import WHICH_REDIS, redis_command, requeue
 from rqmon.why import lookup
 from rqmon.why.answers import answer
 from scheduler import RateLimit, TooManyRequests, job_scheduler
@@ -19,15 +17,10 @@ from scheduler.cron.store.registry import CronRegistry
 from scheduler.serializers import SERIALIZERS
 from scheduler.workers.strategies import InProcessWorker
 from tests import ROOT
-from tests.doctor import found, is_found
+from tests.doctor import found, installed, is_found
 from tests.jobs import fail, pid
 from tests.processes.worker_process import process
 from tests.servers import wait_for
-
-
-def installed(command):
-    """A command with what is installed beside the tests' Python, which may be that with RQ 3."""
-    return command.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
 
 
 @pytest.fixture
@@ -56,13 +49,17 @@ def failed(redis_connection, name="q", serializer=None):
     return job
 
 
-def test_redis_is_asked_with_and_without_a_client_of_its_own(shell, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "used_memory_human" in shell(redis_cli("INFO", "memory"))
-    assert shell(redis_cli("CONFIG", "SET", "maxmemory", "0")) == "b'OK'\n"
-    (tmp_path / "valkey-cli").write_text('#!/bin/sh\necho "$@"')
-    (tmp_path / "valkey-cli").chmod(0o755)
-    assert shell(redis_cli("PING"), RQ_REDIS_URL="redis://x") == "-u redis://x PING\n"
+def test_redis_is_asked_and_answers_as_it_does(shell, redis_connection):
+    assert "used_memory_human:" in shell(redis_command("INFO", "memory"))
+    assert shell(redis_command("CONFIG", "SET", "maxmemory", "0")) == "OK\n"
+    assert shell(redis_command("config", "get", "maxmemory")) == "maxmemory\n0\n"
+    redis_connection.rpush("a list", "\x1b[2J", b"\xff", "")
+    assert shell(redis_command("LRANGE", "a list", "0", "-1")) == "\\x1b[2J\n\\xff\n\n"
+    assert shell(redis_command("GET", "nothing")) == "(nil)\n"
+    assert shell(redis_command("LLEN", "a list")) == "3\n"
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        shell(redis_command("GET", "a list"))
+    assert (failed.value.returncode, failed.value.stderr.count("\n")) == (2, 1)
 
 
 def test_the_address_is_shown(shell, rq_redis):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rqmon.doctor.finding import Severity
-from rqmon.doctor.remedies import redis_cli
+from rqmon.doctor.remedies import redis_command
 from scheduler import job_scheduler
 from scheduler.cron.store.keys import NEXT, SPECS
 from scheduler.cron.store.registry import CronRegistry
@@ -77,7 +77,7 @@ def test_an_entry_that_can_not_be_read(redis_connection):
 def test_a_key_of_cron_that_holds_something_else(redis_connection):
     redis_connection.set(SPECS, "text")
     it = found(redis_connection, f"Cron entry {SPECS} can't be queued")
-    assert it.command == redis_cli("TYPE", SPECS)
+    assert it.command == redis_command("TYPE", SPECS)
 
 
 @pytest.mark.usefixtures("entry")

@@ -29,7 +29,7 @@ BUILT_FROM = (
         "README.md",
         "LICENSE",
     ),
-    *("CHANGELOG.md", "docker-compose.yml", "docker-compose-rq-monitor.yml", "manage.py"),
+    *("CHANGELOG.md", "docker-compose.yml", "docker-compose-rq-monitor.yml", "docs/runbooks.md", "manage.py"),
     *("cron-scheduler.py", "long-running-worker.py", "short-running-worker.py"),
 )
 BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
@@ -114,6 +114,7 @@ def wheel(tmp_path_factory):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (tree / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
     built = run(sys.executable, "-c", BUILD_SDIST, out, cwd=tree)
     assert built.returncode == 0, built.stderr
@@ -181,7 +182,7 @@ def test_it_has_the_two_packages_and_what_they_read(wheel):
     wanted = [str(path) for path in wanted if "tests" not in path.parts]
     assert {name.removeprefix("rqmon/data/") for name in names if name.startswith("rqmon/data/")} == {
         *wanted,
-        *("docker-compose.yml", "docker-compose-rq-monitor.yml"),
+        *("docker-compose.yml", "docker-compose-rq-monitor.yml", "docs/runbooks.md"),
     }
     assert {"scheduler/py.typed", "rqmon/py.typed", "rqmon/preview/web/static/preview.css"} <= set(names)
 

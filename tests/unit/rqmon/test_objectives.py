@@ -2,8 +2,10 @@
 
 import pytest
 
+from dashboards import __main__, export
 from rqmon import objectives
 from rqmon.objectives import Objective
+from rqmon.thresholds import FAST_BURN
 from scheduler.errors import ConfigError
 
 DEFAULT = "[default]\nwait_seconds = 30\nwait_share = 0.99\nerror_share = 0.02\n"
@@ -57,3 +59,33 @@ def test_what_can_t_be_an_objective_is_refused_by_name(read, text, says):
 def test_a_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"objectives\.toml can't be read"):
         objectives.read(tmp_path / "objectives.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "use"),
+    [
+        ("error_share", 0.07, "at most 0.069"),
+        ("error_share", 0.5, "at most 0.069"),
+        ("wait_share", 0.93, "at least 0.931"),
+        ("wait_share", 0.2, "at least 0.931"),
+    ],
+)
+def test_what_no_burn_could_exceed_is_refused_with_what_to_use(read, name, value, use):
+    with pytest.raises(ConfigError, match=rf"{name} of \[queue\.q\].* is {value}: use {use}, or"):
+        read(f"{DEFAULT}[queue.q]\n{name} = {value}\n")
+
+
+@pytest.mark.parametrize("text", ["error_share = 0.069", "wait_share = 0.931"])
+def test_of_what_is_taken_the_critical_alert_fires_when_all_jobs_break_it(read, text):
+    promised = read(f"{DEFAULT}[queue.q]\n{text}\n").of("q")
+    assert 1 / max(promised.late_share, promised.error_share) > FAST_BURN
+
+
+@pytest.mark.parametrize(("main", "arguments"), [(__main__.main, ["--check"]), (export.main, ["out"])])
+def test_the_generators_say_in_one_line_what_is_wrong_with_it(main, arguments, monkeypatch, capsys, tmp_path):
+    (tmp_path / "objectives.toml").write_text(f"{DEFAULT}[queue.q]\nerror_share = 0.5\n")
+    monkeypatch.setattr(objectives, "data", lambda _name: tmp_path / "objectives.toml")
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1

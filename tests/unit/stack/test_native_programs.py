@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from rqmon.stack.environment import StackConfig
 from rqmon.stack.native import commands, packages, supervisor
 from rqmon.stack.native.backend import NativeStack
 from rqmon.stack.native.supervisor import Program, Supervisor
@@ -40,6 +41,17 @@ def test_an_installed_copy_has_commands_where_a_checkout_has_scripts(
         monkeypatch.setattr(commands, "is_checkout", lambda is_checkout=is_checkout: is_checkout)
         command = shlex.split(commands.environment(config, {})[command_variable(name)])
         assert command == [sys.executable, *arguments]
+
+
+def test_alerts_lead_to_the_runbooks_of_this_stack_or_to_what_env_says(config):
+    assert commands.environment(config, {})["RQMON_RUNBOOK_URL"] == (
+        f"http://127.0.0.1:{config.variables['ALERT_LOG_PORT']}/runbooks"
+    )
+    config.env_file.write_text(config.env_file.read_text() + "RQMON_RUNBOOK_URL=https://example.org/r.md\n")
+    changed = StackConfig.from_env(
+        {"RQMON_ENV_FILE": str(config.env_file), "RQMON_STATE_DIR": str(config.state_dir)}
+    )
+    assert commands.environment(changed, {})["RQMON_RUNBOOK_URL"] == "https://example.org/r.md"
 
 
 @pytest.mark.parametrize("junk", ["", "[]", '{"redis": "x"}', '{"redis": [null]}', '{"redis": 1}'])

@@ -91,7 +91,7 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
     [
         ("REDIS_PASSWORD=", "REDIS_PASSWORD .* is empty"),
         (f"REDIS_PORT={'9' * 5000}", "REDIS_PORT .* give it a number from 1 to 65535"),
-        ("RQ_DASHBOARD_USERNAME=a:b", "no colon"),
+        ("RQ_DASHBOARD_USERNAME=a:b", "has a colon"),
         ("RQ_DASHBOARD_URL_PREFIX=rq/", "use a path such as /rq"),
         ("RQ_DASHBOARD_BIND=0.0.0.0", "set one of them"),
         ("RQ_DASHBOARD_REDIS_HOST=elsewhere", "is not supported: write it into RQ_DASHBOARD_REDIS_URL"),
@@ -101,7 +101,8 @@ def test_what_is_missing_is_appended_and_nothing_is_changed(tmp_path, end):
         ("GRAFANA_ADMIN_PASSWORD=p@ss${", r"GRAFANA_ADMIN_PASSWORD .* has \$\{"),
         ("PROMETHEUS_PORT=http", "PROMETHEUS_PORT .* is 'http': give it a number from 1 to 65535"),
         ("RQ_SERIALIZER=jsn", "RQ_SERIALIZER is 'jsn': use pickle or json"),
-        ("RQMON_ALERT_WEBHOOK_URL=p@ss", "RQMON_ALERT_WEBHOOK_URL is no address"),
+        ("RQMON_RUNBOOK_URL=docs/p@ss", "RQMON_RUNBOOK_URL is no URL"),
+        ("RQMON_ALERT_WEBHOOK_URL=p@ss", "RQMON_ALERT_WEBHOOK_URL is no URL"),
         ("GRAFANA_PORT=70000", "GRAFANA_PORT .* is '70000'"),
         ("GRAFANA_PORT=9090", "PROMETHEUS_PORT and GRAFANA_PORT .* are both 9090"),
     ],
