@@ -19,6 +19,8 @@ from rqmon.preview.web.view_state import state_from_query
 
 # Part of a query -> why it finds nothing under the demo's load.
 EXPECTED_EMPTY = {
+    "queue:rq_job_wait_objective:burnrate1h": "no job waits longer than its queue's objective",
+    "queue:rq_job_wait_objective:burnrate5m": "no job waits longer than its queue's objective",
     "label_values(rq_redis_up, redis)": "only one Redis; metrics name it if there are several",
     "ALERTS": "no alert fires",
     "rq_scrape_errors_total": "Redis answers every scrape",
